@@ -1,0 +1,58 @@
+# GuruRMM. `make help` lists what there is to do.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BUILD := cargo build --locked
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+
+# How many end-to-end tests run at once.
+export RUST_TEST_THREADS ?= 4
+
+.PHONY: help run test check lint deny web bench fmt tools clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: tools ## build and start a server and an agent here, run a command through a tunnel, stay up
+	@$(BUILD) -p gururmm-server -p gururmm-agent -p gururmm-tests --bins
+	@$(TARGET_DIR)/debug/demo
+
+test: ## install what tests need, then formatting, clippy, cargo-deny and every test on both databases
+	@.ci/install-test-tools
+	@$(MAKE) --no-print-directory lint deny check web
+
+lint: tools ## formatting and clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+deny: tools ## licences, bans, sources and advisories of the dependencies
+	@.ci/check-dependencies
+
+check: tools ## every test of the workspace, on SQLite and on a private PostgreSQL
+	$(BUILD) --workspace
+	$(TARGET_DIR)/debug/with-postgres cargo test --locked --workspace
+
+web: tools ## the web's checks, once there is a web
+	@if [ -f web/package.json ]; then \
+	    cd web && npm ci && npm run check; \
+	else \
+	    echo "web: there is no web/package.json yet"; \
+	fi
+
+bench: tools ## the benchmarks, with their baselines in the same run
+	cargo run --locked --release -p gururmm-tests --bin bench
+
+fmt: tools ## format the code
+	cargo fmt --all
+
+tools:
+	@command -v cargo >/dev/null || { \
+	    echo "make: cargo is missing; install Rust 1.95 or newer (https://rustup.rs)"; exit 1; }
+	@command -v cc >/dev/null || { \
+	    echo "make: a C compiler is missing; install the package build-essential"; exit 1; }
+	@[ ! -f web/package.json ] || command -v node >/dev/null || { \
+	    echo "make: node is missing; install Node.js 20 or newer"; exit 1; }
+
+clean: ## remove what was built, and nothing else
+	cargo clean

@@ -1,0 +1,67 @@
+//! The whole agent: makes its tasks from a configuration and runs them until it is stopped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::commands::dispatcher;
+use crate::config::Config;
+use crate::connection::{Keeper, Peers};
+use crate::device::Device;
+use crate::identity::{IdentityError, IdentityStore};
+use crate::machine::Machine;
+
+/// Inputs that may wait for a task.
+const QUEUE: usize = 64;
+
+/// Why the agent cannot start; one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its identity cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The server's address or certificates cannot be used.
+    #[error("{0}")]
+    Server(String),
+}
+
+/// Runs the agent until `stopping` becomes true.
+///
+/// `guard_program` is this agent's own program, started as `guard` beside every tunnel session.
+///
+/// # Errors
+/// [`StartError`]; once started, nothing ends the agent but its stop.
+pub async fn run(
+    config: Config,
+    guard_program: PathBuf,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), StartError> {
+    let config = Arc::new(config);
+    let store = IdentityStore::new(config.state_dir());
+    let mut identity = store.load_or_create()?;
+    let device = Device::probe(&config, &store, &mut identity)?;
+    if config.watchdog.enabled && !config.watchdog.services.is_empty() {
+        let services = config.watchdog.services.len();
+        tracing::info!(
+            services,
+            "services are configured but not watched by this version yet"
+        );
+    }
+    let settings = Arc::new(config.commands.clone());
+    let (machine, machine_inputs) = mpsc::channel(QUEUE);
+    let (commands, command_inputs) = mpsc::channel(QUEUE);
+    let peers = Peers::new(machine, commands);
+    let keeper = Keeper::new(config, store, identity, device, peers).map_err(StartError::Server)?;
+    let machine = Machine::new(Arc::clone(&settings), guard_program);
+    let machine = tokio::spawn(machine.run(machine_inputs));
+    let dispatcher = tokio::spawn(dispatcher::run(settings, command_inputs));
+    keeper.run(stopping).await;
+    // The keeper is gone and with it the senders: both tasks end, each after its processes have.
+    for ended in [machine.await, dispatcher.await] {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a task has failed");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Channels of a tunnel, one file a capability.
+
+mod outlet;
+pub mod terminal;

@@ -1,0 +1,233 @@
+//! Real programs: their output, their ends, and that nobody of their group stays behind.
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use super::*;
+use crate::commands::interpreter::Invocation;
+use crate::config::CommandSettings;
+
+fn shell(line: &str, timeout: Duration) -> Job {
+    let settings = CommandSettings::default();
+    Job {
+        invocation: Invocation::new(&gururmm_shared::CommandType::Shell, line, &settings).unwrap(),
+        environment: vec![("GURURMM_TEST", "here".to_owned())],
+        timeout,
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn finish(execution: &mut Execution) -> (String, String, Ending) {
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    loop {
+        match execution.next(true).await {
+            Progress::Output(Stream::Stdout, text) => stdout += &text,
+            Progress::Output(Stream::Stderr, text) => stderr += &text,
+            Progress::Ended(ending) => return (stdout, stderr, ending),
+        }
+    }
+}
+
+async fn run(line: &str) -> (String, String, Ending) {
+    finish(&mut Execution::start(&shell(line, LONG)).unwrap()).await
+}
+
+async fn first_line(execution: &mut Execution) -> String {
+    let mut line = String::new();
+    while !line.ends_with('\n') {
+        match execution.next(true).await {
+            Progress::Output(_, text) => line += &text,
+            Progress::Ended(ending) => panic!("ended before its first line: {ending:?}"),
+        }
+    }
+    line.trim().to_owned()
+}
+
+async fn is_gone(pid: &str) -> bool {
+    let pid = Pid::from_raw(pid.parse().unwrap());
+    for _ in 0..500 {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if kill(pid, None).is_err() || state.contains(") Z ") {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn both_streams_the_exit_code_and_the_environment_come_back() {
+    let (stdout, stderr, ending) = run("echo out $GURURMM_TEST; echo err >&2; exit 3").await;
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("out here\n", "err\n"));
+    assert_eq!((ending.exit_code, ending.reason), (3, None));
+}
+
+#[tokio::test]
+async fn a_program_that_a_signal_ends_tells_which() {
+    let (_, _, ending) = run("kill -9 $$").await;
+    assert_eq!(
+        (ending.exit_code, ending.reason),
+        (137, Some(EndReason::Signalled))
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_exist_is_an_error() {
+    let mut job = shell("true", LONG);
+    job.invocation.program = "/nowhere/program".to_owned();
+    assert_eq!(
+        Execution::start(&job).unwrap_err().kind(),
+        io::ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn output_comes_while_the_program_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let gate = directory.path().join("gate");
+    let line = format!(
+        "echo one; while [ ! -e {} ]; do sleep 0.01; done; echo two",
+        gate.display()
+    );
+    let mut execution = Execution::start(&shell(&line, LONG)).unwrap();
+    assert_eq!(first_line(&mut execution).await, "one");
+    std::fs::write(gate, "").unwrap();
+    let (rest, _, ending) = finish(&mut execution).await;
+    assert_eq!((rest.as_str(), ending.exit_code), ("two\n", 0));
+}
+
+#[tokio::test]
+async fn a_character_cut_between_two_writes_is_whole() {
+    let (stdout, _, _) = run(r"printf 'a\303'; sleep 0.05; printf '\251z'; printf '\377'").await;
+    assert_eq!(stdout, "aéz\u{fffd}");
+}
+
+#[tokio::test]
+async fn a_time_out_kills_the_whole_group_with_the_grandchild() {
+    let line = "sleep 1000 & echo $!; (trap '' TERM; sleep 1000 & echo $!; wait) & wait";
+    let mut execution = Execution::start(&shell(line, Duration::from_millis(400))).unwrap();
+    let (stdout, _, ending) = finish(&mut execution).await;
+    assert_eq!(
+        (ending.exit_code, ending.reason),
+        (124, Some(EndReason::TimedOut))
+    );
+    assert_eq!(stdout.lines().count(), 2);
+    for pid in stdout.lines() {
+        assert!(is_gone(pid).await, "{pid} lives");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_ignores_the_request_is_ended_by_force() {
+    let started = Instant::now();
+    let line = "trap '' TERM; echo $$; while :; do sleep 0.05; done";
+    let mut execution = Execution::start(&shell(line, LONG)).unwrap();
+    let pid = first_line(&mut execution).await;
+    execution.cancel();
+    let (_, _, ending) = finish(&mut execution).await;
+    assert_eq!(
+        (ending.exit_code, ending.reason),
+        (137, Some(EndReason::Cancelled))
+    );
+    assert!(started.elapsed() >= GRACE);
+    assert!(is_gone(&pid).await);
+}
+
+#[tokio::test]
+async fn a_blocked_program_times_out_without_anybody_reading() {
+    let mut execution = Execution::start(&shell("yes", Duration::from_millis(100))).unwrap();
+    let Progress::Ended(ending) = execution.next(false).await else {
+        panic!("read though told not to")
+    };
+    assert_eq!(
+        (ending.exit_code, ending.reason),
+        (124, Some(EndReason::TimedOut))
+    );
+}
+
+#[tokio::test]
+async fn a_background_process_that_holds_the_pipes_does_not_hold_up_the_end() {
+    let started = Instant::now();
+    let (stdout, _, ending) = run("sleep 1000 & echo $!").await;
+    assert_eq!((ending.exit_code, ending.reason), (0, None));
+    assert!((QUIET..Duration::from_secs(20)).contains(&started.elapsed()));
+    assert!(is_gone(stdout.trim()).await, "what held the pipes lives");
+}
+
+#[tokio::test]
+async fn dropping_a_running_program_kills_its_group() {
+    let mut execution = Execution::start(&shell("sleep 1000 & echo $!; wait", LONG)).unwrap();
+    let pid = first_line(&mut execution).await;
+    drop(execution);
+    assert!(is_gone(&pid).await);
+}
+
+async fn bare() {
+    let mut command = Command::new("/bin/true");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap().wait_with_output().await.unwrap();
+}
+
+async fn through_the_executor() {
+    let mut job = shell("true", LONG);
+    job.invocation = Invocation {
+        program: "/bin/true".to_owned(),
+        arguments: Vec::new(),
+    };
+    finish(&mut Execution::start(&job).unwrap()).await;
+}
+
+async fn sixteen_at_once<F>(name: &str, one: fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let started = Instant::now();
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..2000 {
+        if running.len() == 16 {
+            running.join_next().await.unwrap().unwrap();
+        }
+        running.spawn(one());
+    }
+    while running.join_next().await.is_some() {}
+    println!(
+        "{name}, 16 at once: {:.0}/s",
+        2000.0 / started.elapsed().as_secs_f64()
+    );
+}
+
+async fn measure() {
+    let (mut bare_times, mut times) = (Vec::new(), Vec::new());
+    for _ in 0..1000 {
+        let start = Instant::now();
+        bare().await;
+        bare_times.push(start.elapsed());
+        let start = Instant::now();
+        through_the_executor().await;
+        times.push(start.elapsed());
+    }
+    for (name, mut times) in [("bare tokio spawn", bare_times), ("executor", times)] {
+        times.sort();
+        println!("{name}: p50 {:?}, p99 {:?}", times[500], times[990]);
+    }
+    sixteen_at_once("bare tokio spawn", bare).await;
+    sixteen_at_once("executor", through_the_executor).await;
+}
+
+/// Not a test: what the executor adds to a bare start. Run it with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement; its figures depend on the machine"]
+async fn what_true_takes_beside_a_bare_spawn_on_one_thread() {
+    measure().await;
+}
+
+/// Not a test: the same, with a thread for each of two cores.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; its figures depend on the machine"]
+async fn what_true_takes_beside_a_bare_spawn_on_two_threads() {
+    measure().await;
+}

@@ -1,0 +1,127 @@
+//! Dialling: TCP, TLS where the address says so, and the WebSocket's opening handshake.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::http::Uri;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{Connector, client_async_tls_with_config};
+
+use super::Socket;
+use crate::platform;
+
+/// The largest message taken from the server.
+const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
+/// The default of 128 KiB would be most of an idle agent's memory.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// Where and how to dial.
+#[derive(Clone)]
+pub struct Dialer {
+    uri: Uri,
+    connector: Option<Connector>,
+}
+
+impl Dialer {
+    /// A dialler for `url` that trusts the certificates in `ca_file`, or the public authorities.
+    ///
+    /// # Errors
+    /// A text for the operator: the address or the certificates cannot be used.
+    pub fn new(url: &str, ca_file: Option<&Path>) -> Result<Self, String> {
+        // Fails only if it was installed before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let uri = url
+            .parse()
+            .map_err(|error| format!("server.url: {error}"))?;
+        let connector = ca_file.map(trusting).transpose()?.map(Connector::Rustls);
+        Ok(Self { uri, connector })
+    }
+
+    /// Whether what is sent can be read on the way: no TLS, to another machine.
+    pub fn is_in_clear(&self) -> bool {
+        let host = self.uri.host().unwrap_or_default();
+        let loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+        self.uri.scheme_str() == Some("ws") && !loopback
+    }
+
+    /// Dials once.
+    ///
+    /// # Errors
+    /// A text that says which step failed.
+    pub async fn dial(&self) -> Result<Socket, String> {
+        let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let default_port = if self.uri.scheme_str() == Some("wss") {
+            443
+        } else {
+            80
+        };
+        let port = self.uri.port_u16().unwrap_or(default_port);
+        let stream = TcpStream::connect((host, port))
+            .await
+            .map_err(|error| format!("cannot reach {host}:{port}: {error}"))?;
+        platform::tune_socket(&stream)
+            .map_err(|error| format!("cannot set up the socket: {error}"))?;
+        let limits = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .max_message_size(Some(MAX_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_MESSAGE_BYTES));
+        let (socket, _response) = client_async_tls_with_config(
+            self.uri.clone(),
+            stream,
+            Some(limits),
+            self.connector.clone(),
+        )
+        .await
+        .map_err(|error| format!("{} did not open a WebSocket: {error}", self.uri))?;
+        Ok(socket)
+    }
+}
+
+fn trusting(ca_file: &Path) -> Result<Arc<ClientConfig>, String> {
+    let unusable = |problem: String| format!("server.ca_file {}: {problem}", ca_file.display());
+    let mut roots = RootCertStore::empty();
+    let certificates =
+        CertificateDer::pem_file_iter(ca_file).map_err(|error| unusable(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("holds no certificate".to_owned()));
+    }
+    Ok(Arc::new(
+        ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clear_text_connection_to_another_machine_is_recognised() {
+        let in_clear = |url: &str| Dialer::new(url, None).unwrap().is_in_clear();
+        assert!(in_clear("ws://rmm.example.com/ws"));
+        assert!(!in_clear("wss://rmm.example.com/ws"));
+        assert!(!in_clear("ws://127.0.0.1:3001/ws"));
+        assert!(!in_clear("ws://[::1]:3001/ws"));
+        assert!(!in_clear("ws://localhost/ws"));
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Dialer::new("wss://a/ws", Some(file.path())).err().unwrap();
+        assert!(error.contains("server.ca_file"), "{error}");
+        assert!(Dialer::new("wss://a/ws", Some(Path::new("/nowhere.pem"))).is_err());
+    }
+}

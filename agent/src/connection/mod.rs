@@ -1,0 +1,21 @@
+//! The connection to the server: dialled again and again with back-off, one attempt at a time,
+//! authenticated, then read and written until it ends.
+
+mod backoff;
+mod dial;
+mod handshake;
+mod inbound;
+mod keeper;
+mod outbox;
+mod parting;
+mod peers;
+mod reader;
+mod writer;
+
+pub use keeper::Keeper;
+pub use outbox::{Outbox, Outgoing};
+pub use peers::Peers;
+
+/// The WebSocket, with or without TLS.
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;

@@ -1,0 +1,57 @@
+//! The tasks beside the connection that get what the server says.
+
+use tokio::sync::mpsc;
+
+use super::outbox::Outbox;
+use crate::commands::dispatcher;
+use crate::machine;
+
+/// The tasks that outlive connections.
+#[derive(Debug, Clone)]
+pub struct Peers {
+    machine: mpsc::Sender<machine::Input>,
+    commands: mpsc::Sender<dispatcher::Input>,
+}
+
+impl Peers {
+    /// Names the tasks.
+    #[must_use]
+    pub fn new(
+        machine: mpsc::Sender<machine::Input>,
+        commands: mpsc::Sender<dispatcher::Input>,
+    ) -> Self {
+        Self { machine, commands }
+    }
+
+    /// Tells the machine something.
+    pub async fn machine(&self, input: machine::Input) {
+        if self.machine.send(input).await.is_err() {
+            tracing::error!("the machine's task is gone");
+        }
+    }
+
+    /// Tells the dispatcher of commands something.
+    pub async fn command(&self, input: dispatcher::Input) {
+        if self.commands.send(input).await.is_err() {
+            tracing::error!("the dispatcher's task is gone");
+        }
+    }
+
+    /// Tells all that there is a connection, and whether its server acknowledges results.
+    pub async fn connected(&self, outbox: &Outbox, acknowledges: bool) {
+        self.machine(machine::Input::Connected(outbox.clone()))
+            .await;
+        let outbox = outbox.clone();
+        self.command(dispatcher::Input::Connected {
+            outbox,
+            acknowledges,
+        })
+        .await;
+    }
+
+    /// Tells all that the connection is lost.
+    pub async fn disconnected(&self) {
+        self.machine(machine::Input::Disconnected).await;
+        self.command(dispatcher::Input::Disconnected).await;
+    }
+}

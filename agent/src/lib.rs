@@ -1,0 +1,24 @@
+//! The GuruRMM agent: dials out to its server, reports on its machine, and runs what a technician
+//! asks for, inside a tunnel or outside of one.
+//!
+//! ```text
+//!   connection ──server's messages──▶ machine  ──▶ channels ──┐
+//!       ▲   │                                                 ├──▶ commands::executor ──▶ platform
+//!       │   └───────────────────────▶ commands::dispatcher ───┘
+//!       └──── Outbox: control first, then the tunnel's output lane
+//! ```
+
+pub mod agent;
+pub mod channels;
+pub mod commands;
+pub mod config;
+pub mod connection;
+pub mod device;
+pub mod identity;
+pub mod machine;
+pub mod metrics;
+pub mod network;
+pub mod platform;
+pub mod reports;
+pub mod state;
+pub mod telemetry;

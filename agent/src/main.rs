@@ -1,0 +1,136 @@
+//! The agent's command line: reads the configuration, starts logging and runs the agent.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use gururmm_agent::config::Config;
+use gururmm_agent::{agent, platform, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// A stop that takes longer is cut off; the guards of sessions then finish what is left.
+const STOP_LIMIT: Duration = Duration::from_millis(4500);
+
+/// What a guard is started from: the running program, even after an update has replaced its file.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+#[derive(Parser)]
+#[command(name = "gururmm-agent", version, about = "The GuruRMM agent")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Connects to the server and serves until it is stopped
+    Run {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Looks at the configuration
+    #[command(subcommand)]
+    Config(ConfigTask),
+    /// Ends what a tunnel session started once the agent is gone
+    #[command(hide = true)]
+    Guard,
+}
+
+#[derive(Subcommand)]
+enum ConfigTask {
+    /// Tells whether the configuration file can be used
+    Check {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Run { config } => run(&config),
+        Task::Config(ConfigTask::Check { config }) => check(&config),
+        Task::Guard => platform::guard_main(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(path: &Path) -> Result<(), String> {
+    let config = Config::load(path).map_err(|error| error.to_string())?;
+    report(&format!(
+        "{} is usable; the server is {}",
+        path.display(),
+        config.server.url
+    ));
+    Ok(())
+}
+
+fn run(path: &Path) -> Result<(), String> {
+    let config = Config::load(path).map_err(|error| error.to_string())?;
+    telemetry::start(&config.log)?;
+    // Two threads, however many cores there are: to start a process blocks its thread for most of a
+    // millisecond, and the other one keeps the socket and running commands going meanwhile. Against
+    // one thread this starts half as many commands again per second when 16 run at once, leaves the
+    // latency of a single one as it is, and costs an idle agent half a megabyte. What may block for
+    // longer (metrics, the sweep, the identity file) runs on threads that go away again.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_keep_alive(Duration::from_secs(2))
+        .build()
+        .map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    // On a worker, so that the tasks it talks to need no third thread to be woken.
+    let agent = runtime.spawn(run_until_stopped(config));
+    let result = runtime
+        .block_on(agent)
+        .map_err(|error| format!("the agent has failed: {error}"));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result?
+}
+
+async fn run_until_stopped(config: Config) -> Result<(), String> {
+    let unavailable = |error| format!("signals cannot be received: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(unavailable)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unavailable)?;
+    let (stop, stopping) = watch::channel(false);
+    let stopped = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("the agent is being stopped");
+        // An error means that the agent has ended by itself.
+        let _ = stop.send(true);
+        tokio::time::sleep(STOP_LIMIT).await;
+        tracing::warn!("the agent did not stop in time");
+    };
+    tokio::select! {
+        ended = agent::run(config, PathBuf::from(OWN_PROGRAM), stopping) => {
+            ended.map_err(|error| error.to_string())
+        }
+        () = stopped => Ok(()),
+    }
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the command line's one line about what is wrong"
+)]
+fn complain(error: &str) {
+    eprintln!("gururmm-agent: {error}");
+}
+
+#[allow(clippy::print_stdout, reason = "the answer of the command line")]
+fn report(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,48 @@
+//! A process group of its own for every command, so that a signal reaches all of it at once.
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+/// Lets `command` start as the leader of a new process group.
+///
+/// This keeps the fast way of starting a process (posix_spawn); a hook between fork and exec, as a
+/// parent-death signal needs it, would not, and costs more the larger the agent is.
+pub fn prepare_command(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// The process group that a child leads.
+///
+/// The kernel gives a group's number to nobody else while the leader is not reaped or a member lives;
+/// signals behind the leader's end are therefore sent at once or to a group that still has members.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessGroup(Pid);
+
+impl ProcessGroup {
+    /// The group of a child that was started after [`prepare_command`]; none if it has ended already.
+    #[must_use]
+    pub fn of(child: &Child) -> Option<Self> {
+        let pid = i32::try_from(child.id()?).ok()?;
+        Some(Self(Pid::from_raw(pid)))
+    }
+
+    /// Asks all members to end (SIGTERM).
+    pub fn terminate(self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Ends all members (SIGKILL).
+    pub fn kill(self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    fn signal(self, signal: Signal) {
+        // No such group: it has ended by itself, which is what was wanted.
+        if let Err(error) = killpg(self.0, signal)
+            && error != nix::errno::Errno::ESRCH
+        {
+            tracing::warn!(group = self.0.as_raw(), %signal, %error, "a process group cannot be signalled");
+        }
+    }
+}

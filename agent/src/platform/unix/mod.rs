@@ -1,0 +1,54 @@
+//! Linux: what the façade promises, by signals, `/proc` and pidfds.
+
+mod group;
+mod guard;
+mod processes;
+mod sweep;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+pub use group::{ProcessGroup, prepare_command};
+pub use guard::{Guard, guard_main};
+pub use sweep::{SESSION_MARK, Sweep, sweep};
+
+/// Sent data that nobody acknowledged for so long ends the connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
+
+/// Bytes the kernel takes before they can be sent; the rest waits where control can overtake it.
+const NOT_SENT_BYTES: u32 = 64 * 1024;
+
+/// Makes a connection quick for small messages and quick to notice that its peer is gone.
+///
+/// # Errors
+/// What the operating system said.
+pub fn tune_socket(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)
+}
+
+/// The shell and the option before its command line.
+#[must_use]
+pub fn shell() -> (&'static str, &'static str) {
+    ("/bin/sh", "-c")
+}
+
+/// Whether the agent has the rights of the administrator.
+#[must_use]
+pub fn is_administrator() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Where commands start: the home directory of the agent's user, or the root.
+#[must_use]
+pub fn home_directory() -> PathBuf {
+    std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute() && home.is_dir())
+        .unwrap_or_else(|| PathBuf::from("/"))
+}

@@ -1,0 +1,2 @@
+DROP TABLE tunnel_audit;
+DROP TABLE tech_sessions;

@@ -1,0 +1,4 @@
+DROP TABLE registration_tokens;
+DROP TABLE policies;
+DROP TABLE alerts;
+DROP TABLE commands;

@@ -1,0 +1,141 @@
+//! What is said to an agent's connection, and the handle by which it is reached.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Message, Recipient};
+use gururmm_shared::{AgentId, ChannelId, ServerMessage, SessionId};
+
+use super::session_messages::FromAgent;
+
+/// To an agent's connection.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum ToConnection {
+    /// Route what the agent says of this session to its actor.
+    Attach {
+        /// Which session.
+        session_id: SessionId,
+        /// Its actor.
+        tunnel: Recipient<FromAgent>,
+    },
+    /// Route nothing more to this session.
+    Detach {
+        /// Which session.
+        session_id: SessionId,
+    },
+    /// Send this to the agent.
+    Send {
+        /// On behalf of which session.
+        session_id: SessionId,
+        /// What.
+        message: ServerMessage,
+    },
+    /// End the connection.
+    Close {
+        /// With this close code.
+        code: u16,
+        /// And this reason.
+        reason: &'static str,
+    },
+}
+
+/// When a peer last gave a sign of life; shared between its actor, which writes it, and the
+/// registry, which can read it while that actor is frozen by a peer that takes no data.
+#[derive(Debug, Clone)]
+pub struct LastSeen {
+    epoch: Instant,
+    millis: Arc<AtomicU64>,
+}
+
+impl LastSeen {
+    /// Seen now.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            epoch: now,
+            millis: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// Notes a sign of life.
+    pub fn note(&self, now: Instant) {
+        let millis = now.saturating_duration_since(self.epoch).as_millis();
+        self.millis
+            .store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long ago the last one was.
+    #[must_use]
+    pub fn age(&self, now: Instant) -> Duration {
+        let seen = Duration::from_millis(self.millis.load(Ordering::Relaxed));
+        now.saturating_duration_since(self.epoch)
+            .saturating_sub(seen)
+    }
+}
+
+/// Where an agent is reached, as long as this connection of it holds.
+#[derive(Clone)]
+pub struct AgentHandle {
+    /// Which agent.
+    pub agent_id: AgentId,
+    /// Its name, for the audit.
+    pub hostname: String,
+    /// Its connection.
+    pub connection: Recipient<ToConnection>,
+    /// Whether it sends output only within the window it was granted.
+    pub flow_controlled: bool,
+    /// Whether it confirms the end of a session.
+    pub confirms_close: bool,
+    /// Its signs of life.
+    pub last_seen: LastSeen,
+    channels: Arc<AtomicU64>,
+}
+
+impl AgentHandle {
+    /// A handle for a new connection, whose channels are counted from 1.
+    #[must_use]
+    pub fn new(
+        agent_id: AgentId,
+        hostname: String,
+        connection: Recipient<ToConnection>,
+        last_seen: LastSeen,
+    ) -> Self {
+        Self {
+            agent_id,
+            hostname,
+            connection,
+            flow_controlled: false,
+            confirms_close: false,
+            last_seen,
+            channels: Arc::default(),
+        }
+    }
+
+    /// A channel name that this connection has not had.
+    #[must_use]
+    pub fn next_channel(&self) -> ChannelId {
+        ChannelId::terminal(self.channels.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_of_the_last_sign_of_life_grows_until_the_next_one() {
+        let start = Instant::now();
+        let seen = LastSeen::new(start);
+        assert_eq!(
+            seen.age(start + Duration::from_secs(5)),
+            Duration::from_secs(5)
+        );
+        seen.note(start + Duration::from_secs(4));
+        assert_eq!(
+            seen.age(start + Duration::from_secs(5)),
+            Duration::from_secs(1)
+        );
+    }
+}

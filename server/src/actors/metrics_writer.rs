@@ -1,0 +1,259 @@
+//! Writes what agents report, in batches: 250 ms or 1,000 rows.
+//!
+//! What waits is bounded: of signs of life and states only the newest of each agent waits, of
+//! samples and events at most [`MOST_WAITING`]; beyond that the oldest are dropped and counted.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use actix::prelude::*;
+use chrono::{DateTime, Utc};
+use gururmm_shared::{AgentId, Metrics, NetworkState, UpdateResult, WatchdogEvent};
+
+use super::metrics_messages::{Flush, Report};
+use crate::db::agents::AgentConnected;
+use crate::db::metrics::MetricsSample;
+use crate::db::watchdog_events::NewWatchdogEvent;
+use crate::db::{
+    Db, DbError, agent_state, agent_updates, agents, metrics as samples, watchdog_events,
+};
+use crate::domain::text::tame;
+
+const INTERVAL: Duration = Duration::from_millis(250);
+const BATCH: usize = 1000;
+const MOST_WAITING: usize = 50_000;
+
+/// The newest that is known of an agent's connection.
+enum Presence {
+    Online,
+    Offline(DateTime<Utc>),
+}
+
+/// What one flush writes.
+#[derive(Default)]
+struct Batch {
+    connected: HashMap<AgentId, AgentConnected>,
+    presence: HashMap<AgentId, Presence>,
+    seen: HashMap<AgentId, DateTime<Utc>>,
+    samples: VecDeque<MetricsSample>,
+    networks: HashMap<AgentId, (DateTime<Utc>, NetworkState)>,
+    watchdog: VecDeque<NewWatchdogEvent>,
+    updates: VecDeque<(AgentId, UpdateResult)>,
+}
+
+impl Batch {
+    fn rows(&self) -> usize {
+        self.samples.len() + self.watchdog.len() + self.connected.len() + self.networks.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows() + self.presence.len() + self.seen.len() + self.updates.len() == 0
+    }
+}
+
+/// The actor.
+pub struct MetricsWriter {
+    db: Db,
+    waiting: Batch,
+    writing: bool,
+    flushed: Vec<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl MetricsWriter {
+    /// A writer with nothing to write.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self {
+            db,
+            waiting: Batch::default(),
+            writing: false,
+            flushed: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        match report {
+            Report::Connected(agent) => {
+                self.waiting.presence.insert(agent.id, Presence::Online);
+                self.waiting.connected.insert(agent.id, agent);
+            }
+            Report::Disconnected(id, at) => {
+                self.waiting.presence.insert(id, Presence::Offline(at));
+            }
+            Report::Seen(id, at) => {
+                self.waiting.seen.insert(id, at);
+            }
+            Report::Sample(agent_id, at, metrics) => {
+                push(
+                    &mut self.waiting.samples,
+                    sample_row(agent_id, at, &metrics),
+                );
+            }
+            Report::Network(id, at, network) => {
+                self.waiting.networks.insert(id, (at, network));
+            }
+            Report::Watchdog(id, at, event) => {
+                push(&mut self.waiting.watchdog, watchdog_row(id, at, &event));
+            }
+            Report::Update(id, result) => push(&mut self.waiting.updates, (id, result)),
+        }
+    }
+
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        if self.writing {
+            return;
+        }
+        if self.waiting.is_empty() {
+            for flushed in self.flushed.drain(..) {
+                // Who no longer waits need not be told.
+                let _ = flushed.send(());
+            }
+            return;
+        }
+        self.writing = true;
+        let batch = std::mem::take(&mut self.waiting);
+        let db = self.db.clone();
+        let write = async move { write(&db, batch).await };
+        ctx.spawn(write.into_actor(self).map(|(), act, ctx| {
+            act.writing = false;
+            if !act.flushed.is_empty() || act.waiting.rows() >= BATCH {
+                act.flush(ctx);
+            }
+        }));
+    }
+}
+
+fn push<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() >= MOST_WAITING {
+        queue.pop_front();
+        metrics::counter!("gururmm_reports_dropped_total").increment(1);
+    }
+    queue.push_back(item);
+}
+
+fn sample_row(agent_id: AgentId, at: DateTime<Utc>, metrics: &Metrics) -> MetricsSample {
+    MetricsSample {
+        agent_id,
+        recorded_at: at,
+        reported_at: metrics.timestamp,
+        cpu_percent: metrics.cpu_percent,
+        memory_used_bytes: metrics.memory_used_bytes,
+        memory_total_bytes: metrics.memory_total_bytes,
+        disk_used_bytes: metrics.disk_used_bytes,
+        disk_total_bytes: metrics.disk_total_bytes,
+        network_rx_bytes: metrics.network_rx_bytes,
+        network_tx_bytes: metrics.network_tx_bytes,
+        uptime_seconds: metrics.uptime_seconds,
+    }
+}
+
+fn watchdog_row(agent_id: AgentId, at: DateTime<Utc>, event: &WatchdogEvent) -> NewWatchdogEvent {
+    NewWatchdogEvent {
+        agent_id,
+        service: tame(&event.service, 200),
+        event: tame(&event.event, 100),
+        message: event.message.as_deref().map(|text| tame(text, 2000)),
+        reported_at: event.timestamp,
+        recorded_at: at,
+    }
+}
+
+/// Writes part by part, so that one part that fails does not take the others with it.
+async fn write(db: &Db, batch: Batch) {
+    let connected: Vec<_> = batch.connected.into_values().collect();
+    let offline: Vec<_> = batch
+        .presence
+        .iter()
+        .filter_map(|(id, presence)| match presence {
+            Presence::Offline(at) => Some((*id, *at)),
+            Presence::Online => None,
+        })
+        .collect();
+    let seen: Vec<_> = batch.seen.into_iter().collect();
+    let samples: Vec<_> = batch.samples.into();
+    let watchdog: Vec<_> = batch.watchdog.into();
+    if !connected.is_empty() {
+        log_failure(
+            "connected agents",
+            agents::mark_connected(db, connected).await,
+        );
+    }
+    if !offline.is_empty() {
+        log_failure(
+            "disconnected agents",
+            agents::mark_offline(db, offline).await,
+        );
+    }
+    if !seen.is_empty() {
+        log_failure("signs of life", agents::mark_seen(db, seen).await);
+    }
+    if !samples.is_empty() {
+        log_failure("samples", samples::store_samples(db, samples).await);
+    }
+    if !watchdog.is_empty() {
+        log_failure(
+            "watchdog events",
+            watchdog_events::insert_batch(db, watchdog).await,
+        );
+    }
+    for (id, (at, network)) in batch.networks {
+        log_failure("network state", store_network(db, id, at, network).await);
+    }
+    for (id, result) in batch.updates {
+        let version = tame(&result.version.unwrap_or_default(), 100);
+        let error = result.error.map(|error| tame(&error, 2000));
+        let stored =
+            agent_updates::record_result(db, id, None, version, result.success, error).await;
+        log_failure("an update's result", stored);
+    }
+}
+
+async fn store_network(
+    db: &Db,
+    id: AgentId,
+    at: DateTime<Utc>,
+    network: NetworkState,
+) -> Result<(), DbError> {
+    let hash = network.hash.map(|hash| tame(&hash, 128));
+    let interfaces = serde_json::Value::Array(network.interfaces);
+    agent_state::store_network(db, id, interfaces, hash, at).await
+}
+
+fn log_failure<T>(what: &str, result: Result<T, DbError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "{what} could not be written");
+    }
+}
+
+impl Actor for MetricsWriter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(INTERVAL, |act, ctx| act.flush(ctx));
+    }
+}
+
+impl Supervised for MetricsWriter {}
+
+impl Handler<Report> for MetricsWriter {
+    type Result = ();
+
+    fn handle(&mut self, report: Report, ctx: &mut Self::Context) {
+        self.take(report);
+        if self.waiting.rows() >= BATCH {
+            self.flush(ctx);
+        }
+    }
+}
+
+impl Handler<Flush> for MetricsWriter {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) -> Self::Result {
+        let (sender, done) = tokio::sync::oneshot::channel();
+        self.flushed.push(sender);
+        self.flush(ctx);
+        // The sender is dropped only with the actor; then there is nothing to wait for.
+        Box::pin(async move { drop(done.await) })
+    }
+}

@@ -1,0 +1,16 @@
+//! Live state: which agent is connected, which session is open, what waits to be written.
+//!
+//! Every connected agent and every session is an actor; what they say to each other stands in the
+//! `*_messages.rs` files, which import nothing of the actors themselves. Sockets (the room above)
+//! are reached through `Recipient`s.
+
+pub mod connection_messages;
+pub mod metrics_messages;
+pub mod metrics_writer;
+pub mod registry;
+pub mod registry_messages;
+pub mod session_messages;
+pub mod tunnel;
+mod tunnel_commands;
+mod tunnel_end;
+mod tunnel_viewers;

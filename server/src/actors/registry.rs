@@ -1,0 +1,343 @@
+//! Who is connected and which sessions are open: finds the way, closes, drains.
+//!
+//! Control only: no payload passes through here, and nothing here waits for a database or a
+//! socket. Its handlers cannot panic, for a supervisor restarts an actor that stopped, not one
+//! that panicked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use futures_util::future::join_all;
+use gururmm_shared::{AgentId, SessionId, UserId, close_code};
+use tokio::sync::oneshot;
+
+use super::connection_messages::{AgentHandle, ToConnection};
+use super::registry_messages::{
+    Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, Online, OpenError,
+    OpenTunnel, Register, SessionsOf, Stopping, Unregister,
+};
+use super::session_messages::{CloseSession, FromAgent, SessionEnded};
+use super::tunnel::{NewTunnel, TunnelSession};
+use crate::config::TunnelSettings;
+use crate::db::Db;
+use crate::domain::close_reason::CloseReason;
+
+/// How often connections are looked at from outside.
+const WATCH: Duration = Duration::from_secs(1);
+/// How long sessions have to end when the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+struct ConnectedAgent {
+    handle: AgentHandle,
+    generation: Generation,
+}
+
+struct OpenSession {
+    tunnel: Addr<TunnelSession>,
+    agent_id: AgentId,
+    generation: Generation,
+    user_id: UserId,
+}
+
+/// The supervisor of agents and sessions.
+pub struct AgentRegistry {
+    agents: HashMap<AgentId, ConnectedAgent>,
+    sessions: HashMap<SessionId, OpenSession>,
+    generations: Generation,
+    stopping: bool,
+    next_arbiter: usize,
+    arbiters: Vec<ArbiterHandle>,
+    db: Db,
+    settings: Arc<TunnelSettings>,
+    idle_timeout: Duration,
+}
+
+impl AgentRegistry {
+    /// An empty registry that spreads its sessions over `arbiters`.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        settings: Arc<TunnelSettings>,
+        idle_timeout: Duration,
+        arbiters: Vec<ArbiterHandle>,
+    ) -> Self {
+        Self {
+            agents: HashMap::new(),
+            sessions: HashMap::new(),
+            generations: 0,
+            stopping: false,
+            next_arbiter: 0,
+            arbiters,
+            db,
+            settings,
+            idle_timeout,
+        }
+    }
+
+    fn next_arbiter(&mut self) -> ArbiterHandle {
+        self.next_arbiter = self.next_arbiter.wrapping_add(1);
+        match self
+            .arbiters
+            .get(self.next_arbiter % self.arbiters.len().max(1))
+        {
+            Some(arbiter) => arbiter.clone(),
+            None => Arbiter::current(),
+        }
+    }
+
+    fn tell_sessions_gone(&self, agent_id: AgentId, generation: Generation) {
+        for session in self.sessions.values() {
+            if session.agent_id == agent_id && session.generation == generation {
+                session.tunnel.do_send(FromAgent::Gone);
+            }
+        }
+    }
+
+    fn forget(&mut self, agent_id: AgentId, generation: Generation) -> Option<ConnectedAgent> {
+        if self.agents.get(&agent_id)?.generation != generation {
+            return None;
+        }
+        let agent = self.agents.remove(&agent_id);
+        self.tell_sessions_gone(agent_id, generation);
+        self.report();
+        agent
+    }
+
+    /// Ends connections that gave no sign of life; their own actors may be frozen by a peer that
+    /// takes no data, so they are forgotten here without waiting for them.
+    fn drop_silent(&mut self) {
+        let now = Instant::now();
+        let silent: Vec<(AgentId, Generation)> = self
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.handle.last_seen.age(now) >= self.idle_timeout)
+            .map(|(id, agent)| (*id, agent.generation))
+            .collect();
+        for (agent_id, generation) in silent {
+            tracing::warn!(agent.id = %agent_id, "an agent gave no sign of life and is dropped");
+            if let Some(agent) = self.forget(agent_id, generation) {
+                agent.handle.connection.do_send(ToConnection::Close {
+                    code: close_code::POLICY,
+                    reason: "no sign of life",
+                });
+            }
+        }
+    }
+
+    fn report(&self) {
+        metrics::gauge!("gururmm_agents_online").set(count(self.agents.len()));
+        metrics::gauge!("gururmm_tunnels_open").set(count(self.sessions.len()));
+    }
+
+    fn close(
+        &self,
+        reason: CloseReason,
+        which: impl Fn(&OpenSession) -> bool,
+    ) -> Vec<Request<TunnelSession, CloseSession>> {
+        self.sessions
+            .values()
+            .filter(|session| which(session))
+            .map(|session| {
+                session.tunnel.send(CloseSession {
+                    reason,
+                    caller: None,
+                })
+            })
+            .collect()
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge of how many there are")]
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+impl Actor for AgentRegistry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(4096);
+        ctx.run_interval(WATCH, |act, _| act.drop_silent());
+    }
+}
+
+impl Supervised for AgentRegistry {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        tracing::error!("the registry was restarted");
+    }
+}
+
+impl Handler<Register> for AgentRegistry {
+    type Result = Result<Generation, Stopping>;
+
+    fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
+        if self.stopping {
+            return Err(Stopping);
+        }
+        self.generations += 1;
+        let generation = self.generations;
+        let agent_id = message.handle.agent_id;
+        let agent = ConnectedAgent {
+            handle: message.handle,
+            generation,
+        };
+        if let Some(old) = self.agents.insert(agent_id, agent) {
+            tracing::info!(agent.id = %agent_id, "an agent connected again; its old connection ends");
+            metrics::counter!("gururmm_agents_replaced_total").increment(1);
+            self.tell_sessions_gone(agent_id, old.generation);
+            old.handle.connection.do_send(ToConnection::Close {
+                code: close_code::REPLACED,
+                reason: "the same agent connected again",
+            });
+        }
+        self.report();
+        Ok(generation)
+    }
+}
+
+impl Handler<Unregister> for AgentRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: Unregister, _: &mut Self::Context) {
+        self.forget(message.agent_id, message.generation);
+    }
+}
+
+impl Handler<OpenTunnel> for AgentRegistry {
+    type Result = ResponseFuture<Result<SessionId, OpenError>>;
+
+    fn handle(&mut self, message: OpenTunnel, ctx: &mut Self::Context) -> Self::Result {
+        let agent = self
+            .agents
+            .get(&message.agent_id)
+            .filter(|_| !self.stopping);
+        let Some(agent) = agent else {
+            return Box::pin(std::future::ready(Err(OpenError::Offline)));
+        };
+        let (sender, opened) = oneshot::channel();
+        let session_id = SessionId::generate();
+        let generation = agent.generation;
+        let user_id = message.caller.user_id;
+        let new = NewTunnel {
+            session_id,
+            agent: agent.handle.clone(),
+            owner: message.caller,
+            db: self.db.clone(),
+            settings: self.settings.clone(),
+            registry: ctx.address().recipient(),
+            opened: sender,
+        };
+        let arbiter = self.next_arbiter();
+        let tunnel = TunnelSession::start_in_arbiter(&arbiter, move |_| TunnelSession::new(new));
+        let agent_id = message.agent_id;
+        self.sessions.insert(
+            session_id,
+            OpenSession {
+                tunnel,
+                agent_id,
+                generation,
+                user_id,
+            },
+        );
+        self.report();
+        Box::pin(async move {
+            match opened.await {
+                Ok(Ok(())) => Ok(session_id),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(OpenError::Ended("fault")),
+            }
+        })
+    }
+}
+
+impl Handler<FindSession> for AgentRegistry {
+    type Result = Option<Addr<TunnelSession>>;
+
+    fn handle(&mut self, message: FindSession, _: &mut Self::Context) -> Self::Result {
+        self.sessions
+            .get(&message.session_id)
+            .map(|session| session.tunnel.clone())
+    }
+}
+
+impl Handler<SessionEnded> for AgentRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: SessionEnded, _: &mut Self::Context) {
+        self.sessions.remove(&message.session_id);
+        self.report();
+    }
+}
+
+impl Handler<CloseSessions> for AgentRegistry {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, message: CloseSessions, _: &mut Self::Context) -> Self::Result {
+        let closing = match message.of {
+            SessionsOf::User(id) => self.close(message.reason, |session| session.user_id == id),
+            SessionsOf::Agent(id) => self.close(message.reason, |session| session.agent_id == id),
+        };
+        Box::pin(async move { drop(join_all(closing).await) })
+    }
+}
+
+impl Handler<DropAgent> for AgentRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: DropAgent, _: &mut Self::Context) {
+        let Some(agent) = self.agents.get(&message.agent_id) else {
+            return;
+        };
+        agent.handle.connection.do_send(ToConnection::Close {
+            code: close_code::IDENTITY_REVOKED,
+            reason: "this agent was deleted on the server",
+        });
+        let generation = agent.generation;
+        self.forget(message.agent_id, generation);
+    }
+}
+
+impl Handler<Online> for AgentRegistry {
+    type Result = MessageResult<Online>;
+
+    fn handle(&mut self, message: Online, _: &mut Self::Context) -> Self::Result {
+        let online = |id: &AgentId| self.agents.contains_key(id);
+        MessageResult(message.agents.into_iter().filter(online).collect())
+    }
+}
+
+impl Handler<Count> for AgentRegistry {
+    type Result = MessageResult<Count>;
+
+    fn handle(&mut self, _: Count, _: &mut Self::Context) -> Self::Result {
+        MessageResult(Census {
+            agents: self.agents.len(),
+            sessions: self.sessions.len(),
+        })
+    }
+}
+
+impl Handler<Drain> for AgentRegistry {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        let closing = self.close(CloseReason::ServerStopped, |_| true);
+        let ended = async move {
+            let all = join_all(closing);
+            if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {
+                tracing::warn!("some sessions did not end in time; the next start will close them");
+            }
+        };
+        Box::pin(ended.into_actor(self).map(|(), act, _| {
+            for agent in act.agents.values() {
+                agent.handle.connection.do_send(ToConnection::Close {
+                    code: close_code::GOING_AWAY,
+                    reason: "the server stops",
+                });
+            }
+        }))
+    }
+}

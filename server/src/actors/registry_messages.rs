@@ -1,0 +1,137 @@
+//! What is said to the registry.
+
+use std::collections::HashSet;
+
+use actix::{Addr, Message};
+use gururmm_shared::{AgentId, SessionId, UserId};
+
+use super::connection_messages::AgentHandle;
+use super::tunnel::TunnelSession;
+use crate::domain::close_reason::CloseReason;
+use crate::services::audit::Caller;
+
+/// Counts an agent's connections, so that a late goodbye of an old one is told from the present's.
+pub type Generation = u64;
+
+/// An agent has authenticated.
+#[derive(Message)]
+#[rtype(result = "Result<Generation, Stopping>")]
+pub struct Register {
+    /// Where it is reached.
+    pub handle: AgentHandle,
+}
+
+/// The server stops and takes no more agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopping;
+
+/// An agent's connection has ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Unregister {
+    /// Which agent.
+    pub agent_id: AgentId,
+    /// Which of its connections.
+    pub generation: Generation,
+}
+
+/// Open a session; answered when the agent is ready or it has come to nothing.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SessionId, OpenError>")]
+pub struct OpenTunnel {
+    /// To which agent.
+    pub agent_id: AgentId,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// Why a session did not open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// No connection of the agent.
+    #[error("the agent is offline; open the tunnel when it is back")]
+    Offline,
+    /// The technician has a session there.
+    #[error("you have a session to this agent already; use or close that one")]
+    Duplicate,
+    /// The technician has as many sessions as may be.
+    #[error("you have {0} open sessions; close one first")]
+    TooMany(u32),
+    /// The agent said no.
+    #[error("the agent refused: {0}")]
+    Refused(String),
+    /// The agent's connection ended meanwhile.
+    #[error("the agent went offline while the tunnel opened")]
+    Gone,
+    /// The agent said nothing.
+    #[error("the agent did not answer within {0} s; try again, and look at its log if it stays so")]
+    TimedOut(u32),
+    /// It was ended while it opened.
+    #[error("the session was ended while it opened: {0}")]
+    Ended(&'static str),
+    /// The database does not answer.
+    #[error("the session cannot be written down; try again in a moment")]
+    Unavailable,
+}
+
+/// Where is this session?
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Addr<TunnelSession>>")]
+pub struct FindSession {
+    /// Which.
+    pub session_id: SessionId,
+}
+
+/// Which sessions are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum SessionsOf {
+    /// Those of a technician.
+    User(UserId),
+    /// Those to an agent.
+    Agent(AgentId),
+}
+
+/// End sessions.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct CloseSessions {
+    /// Which.
+    pub of: SessionsOf,
+    /// Why.
+    pub reason: CloseReason,
+}
+
+/// End an agent's connection, because it was deleted.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct DropAgent {
+    /// Which.
+    pub agent_id: AgentId,
+}
+
+/// Which of these agents are connected?
+#[derive(Debug, Message)]
+#[rtype(result = "HashSet<AgentId>")]
+pub struct Online {
+    /// These.
+    pub agents: Vec<AgentId>,
+}
+
+/// How many are there? The registry's sign of life too.
+#[derive(Debug, Message)]
+#[rtype(result = "Census")]
+pub struct Count;
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Connected agents.
+    pub agents: usize,
+    /// Open sessions.
+    pub sessions: usize,
+}
+
+/// Take nothing new, end all sessions, then all connections; answered when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;

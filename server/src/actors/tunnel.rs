@@ -1,0 +1,399 @@
+//! One tunnel session: carries out what `domain::session_state` and `domain::channels` decide.
+//!
+//! Owns the session's row, its channels, viewers, time-outs and audit. Data goes from socket to
+//! socket through here; the registry is asked only to find the way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use chrono::{DateTime, Utc};
+use gururmm_shared::{
+    AuditId, ChannelId, ServerMessage, SessionId, TunnelClose, TunnelData, TunnelOpen,
+    TunnelPayload,
+};
+use tokio::sync::oneshot;
+
+use super::connection_messages::{AgentHandle, ToConnection};
+use super::registry_messages::OpenError;
+use super::session_messages::{
+    CloseSession, FromAgent, GetSession, SessionEnded, SessionError, SessionView,
+};
+use super::tunnel_viewers::WatchingViewer;
+use crate::config::TunnelSettings;
+use crate::db::tech_sessions::{NewSession, OpenOutcome};
+use crate::db::{Db, DbError, tech_sessions};
+use crate::domain::channels::{Channels, OutputError, ViewerNumber};
+use crate::domain::close_reason::CloseReason;
+use crate::domain::message_budget::MessageBudget;
+use crate::domain::session_state::{Effect, Event, Phase, SessionState};
+use crate::services::audit::{self, Caller};
+
+/// How long an agent has to confirm that it left a session.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often idleness and stalled viewers are looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// Messages that wait at most before the agent's connection stops reading.
+const MAILBOX: usize = 256;
+/// How often the time of the last activity is written.
+const TOUCH: Duration = Duration::from_secs(10);
+
+/// What a session needs to begin.
+pub struct NewTunnel {
+    /// Its id.
+    pub session_id: SessionId,
+    /// The agent's present connection.
+    pub agent: AgentHandle,
+    /// Whose it is.
+    pub owner: Caller,
+    /// The database.
+    pub db: Db,
+    /// Limits and time-outs.
+    pub settings: Arc<TunnelSettings>,
+    /// Who is told when it has ended.
+    pub registry: Recipient<SessionEnded>,
+    /// Who waits for it to open.
+    pub opened: oneshot::Sender<Result<(), OpenError>>,
+}
+
+/// The actor of one session.
+pub struct TunnelSession {
+    pub(super) id: SessionId,
+    pub(super) agent: AgentHandle,
+    pub(super) owner: Caller,
+    pub(super) db: Db,
+    pub(super) settings: Arc<TunnelSettings>,
+    pub(super) registry: Recipient<SessionEnded>,
+    pub(super) state: SessionState,
+    pub(super) channels: Channels,
+    pub(super) viewers: HashMap<ViewerNumber, WatchingViewer>,
+    pub(super) next_viewer: ViewerNumber,
+    pub(super) starting: usize,
+    pub(super) budget: MessageBudget,
+    pub(super) opened_at: DateTime<Utc>,
+    pub(super) last_activity: Instant,
+    pub(super) last_activity_at: DateTime<Utc>,
+    pub(super) close_audited: bool,
+    pub(super) closer: Option<Caller>,
+    pub(super) closing: Vec<oneshot::Sender<()>>,
+    pub(super) open_audit: AuditId,
+    opened: Option<oneshot::Sender<Result<(), OpenError>>>,
+    refusal: String,
+    touched: Instant,
+    timer: Option<SpawnHandle>,
+}
+
+impl TunnelSession {
+    /// Prepares the actor; it writes its row when it starts.
+    #[must_use]
+    pub fn new(new: NewTunnel) -> Self {
+        let now = Instant::now();
+        let settings = new.settings;
+        let per_second = f64::from(settings.commands_per_minute) / 60.0;
+        Self {
+            id: new.session_id,
+            agent: new.agent,
+            owner: new.owner,
+            db: new.db,
+            registry: new.registry,
+            state: SessionState::default(),
+            channels: Channels::new(settings.replay_bytes, settings.window_bytes),
+            viewers: HashMap::new(),
+            next_viewer: 0,
+            starting: 0,
+            budget: MessageBudget::new(per_second, settings.commands_per_minute, now),
+            opened_at: audit::now(),
+            last_activity: now,
+            last_activity_at: audit::now(),
+            close_audited: false,
+            closer: None,
+            closing: Vec::new(),
+            open_audit: AuditId::generate(),
+            opened: Some(new.opened),
+            refusal: String::new(),
+            touched: now,
+            timer: None,
+            settings,
+        }
+    }
+
+    pub(super) fn agent_name(&self) -> (gururmm_shared::AgentId, &str) {
+        (self.agent.agent_id, &self.agent.hostname)
+    }
+
+    pub(super) fn note_activity(&mut self) {
+        self.last_activity = Instant::now();
+        self.last_activity_at = audit::now();
+    }
+
+    pub(super) fn send_to_agent(&self, message: ServerMessage) {
+        self.agent.connection.do_send(ToConnection::Send {
+            session_id: self.id,
+            message,
+        });
+    }
+
+    pub(super) fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        for effect in self.state.on_event(event) {
+            match effect {
+                Effect::AskAgent => self.ask_agent(ctx),
+                Effect::AnnounceReady => self.announce_ready(ctx),
+                Effect::TellAgentToClose(reason) => self.tell_agent_to_close(reason, ctx),
+                Effect::WriteEnd(reason) => self.write_end(reason, ctx),
+                Effect::Finish(reason) => self.finish(reason, ctx),
+            }
+        }
+    }
+
+    fn write_row(&mut self, ctx: &mut Context<Self>) {
+        let session = NewSession {
+            session_id: self.id,
+            tech_id: self.owner.user_id,
+            agent_id: self.agent.agent_id,
+            at: self.opened_at,
+            max_open: self.settings.max_sessions_per_technician,
+        };
+        let mut row = audit::open(&self.owner, self.agent_name(), self.id);
+        row.id = self.open_audit;
+        let db = self.db.clone();
+        let write = async move { tech_sessions::open(&db, session, row).await };
+        ctx.spawn(write.into_actor(self).map(|outcome, act, ctx| match outcome {
+            Ok(OpenOutcome::Opened) => act.step(Event::RowWritten, ctx),
+            Ok(OpenOutcome::Duplicate) => act.give_up(OpenError::Duplicate, ctx),
+            Ok(OpenOutcome::TooMany { open }) => act.give_up(OpenError::TooMany(open), ctx),
+            Err(DbError::NotFound) => act.give_up(OpenError::Ended("access_revoked"), ctx),
+            Err(error) => {
+                tracing::error!(%error, session.id = %act.id, "a session cannot be written");
+                act.give_up(OpenError::Unavailable, ctx);
+            }
+        }));
+    }
+
+    /// Ends without a trace: there is no row.
+    fn give_up(&mut self, error: OpenError, ctx: &mut Context<Self>) {
+        self.answer_opener(Err(error));
+        self.step(Event::Close(CloseReason::NotOpened), ctx);
+    }
+
+    pub(super) fn answer_opener(&mut self, answer: Result<(), OpenError>) {
+        if let Some(opened) = self.opened.take()
+            && opened.send(answer).is_err()
+        {
+            tracing::debug!(session.id = %self.id, "the one who opened the session has gone");
+        }
+    }
+
+    fn ask_agent(&mut self, ctx: &mut Context<Self>) {
+        let tunnel = ctx.address().recipient();
+        self.agent.connection.do_send(ToConnection::Attach {
+            session_id: self.id,
+            tunnel,
+        });
+        self.send_to_agent(ServerMessage::TunnelOpen(TunnelOpen {
+            session_id: self.id,
+            tech_id: self.owner.user_id,
+        }));
+        let patience = Duration::from_secs(self.settings.open_timeout_seconds.into());
+        self.start_timer(patience, Event::OpenTimedOut, ctx);
+    }
+
+    fn start_timer(&mut self, patience: Duration, event: Event, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.timer = Some(ctx.run_later(patience, move |act, ctx| act.step(event, ctx)));
+    }
+
+    fn announce_ready(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.note_activity();
+        let (db, id, audit_id) = (self.db.clone(), self.id, self.open_audit);
+        let write = async move {
+            audit::finish(&db, audit_id, "ready", None).await;
+            tech_sessions::mark_ready(&db, id, audit::now()).await
+        };
+        ctx.spawn(write.into_actor(self).map(|written, act, ctx| match written {
+            Ok(_) if act.state.phase() == Phase::Ready => {
+                tracing::info!(session.id = %act.id, agent.id = %act.agent.agent_id, "tunnel is ready");
+                act.answer_opener(Ok(()));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, session.id = %act.id, "a session cannot be marked ready");
+                act.answer_opener(Err(OpenError::Unavailable));
+                act.step(Event::Close(CloseReason::Fault), ctx);
+            }
+        }));
+    }
+
+    fn tell_agent_to_close(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
+        self.close_audited = true;
+        let caller = self.closer.clone().unwrap_or_else(|| self.owner.clone());
+        let row = audit::close(&caller, self.agent_name(), self.id, reason.name());
+        let db = self.db.clone();
+        let write = async move { crate::db::tunnel_audit::insert(&db, row).await };
+        ctx.spawn(write.into_actor(self).map(move |written, act, ctx| {
+            if let Err(error) = written {
+                // A close must not be held back by its audit: what runs on the machine would go on.
+                tracing::error!(%error, session.id = %act.id, "a close could not be audited");
+            }
+            act.send_to_agent(ServerMessage::TunnelClose(TunnelClose {
+                session_id: act.id,
+                reason: Some(reason.name().to_owned()),
+            }));
+            let patience = if act.agent.confirms_close {
+                CLOSE_TIMEOUT
+            } else {
+                Duration::ZERO
+            };
+            act.start_timer(patience, Event::CloseTimedOut, ctx);
+        }));
+    }
+
+    pub(super) fn refusal_text(&self) -> String {
+        self.refusal.clone()
+    }
+
+    fn on_agent_data(&mut self, data: TunnelData) {
+        self.note_activity();
+        let channel_id = data.channel_id;
+        match data.data {
+            TunnelPayload::TerminalOutput(output) => {
+                match self.channels.output(&channel_id, output) {
+                    Ok((outgoing, ended)) => {
+                        self.send_out(outgoing);
+                        self.settle(ended.into_iter().collect());
+                    }
+                    Err(OutputError::UnknownChannel) => {
+                        tracing::debug!(session.id = %self.id, channel = %channel_id, "output of no running channel");
+                    }
+                    Err(OutputError::Flow(error)) => self.reset(&channel_id, &error.to_string()),
+                }
+            }
+            TunnelPayload::ProbeReply(probe) => self.deliver_probe(&channel_id, probe),
+            _ => tracing::debug!(session.id = %self.id, "a payload that agents do not send"),
+        }
+    }
+
+    /// A channel whose agent does not keep the protocol ends; the session goes on.
+    fn reset(&mut self, channel_id: &ChannelId, error: &str) {
+        tracing::warn!(session.id = %self.id, channel = %channel_id, error, "channel reset");
+        self.send_to_agent(ServerMessage::TunnelData(TunnelData {
+            channel_id: channel_id.clone(),
+            data: TunnelPayload::Close,
+        }));
+        self.fail_channel(channel_id, error.to_owned());
+    }
+
+    fn fail_channel(&mut self, channel_id: &ChannelId, error: String) {
+        if let Some((outgoing, ended)) = self.channels.fail(channel_id, error) {
+            self.send_out(outgoing);
+            self.settle(vec![ended]);
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.drop_stalled_viewers(now);
+        let quiet = now.saturating_duration_since(self.last_activity);
+        let idle = Duration::from_secs(self.settings.idle_timeout_seconds.into());
+        if self.state.phase() == Phase::Ready
+            && self.channels.running() + self.starting == 0
+            && quiet >= idle
+        {
+            self.step(Event::Close(CloseReason::IdleTimeout), ctx);
+            return;
+        }
+        if self.last_activity > self.touched && now.saturating_duration_since(self.touched) >= TOUCH
+        {
+            self.touched = now;
+            let (db, touch) = (self.db.clone(), vec![(self.id, self.last_activity_at)]);
+            let write = async move { tech_sessions::touch(&db, touch).await };
+            ctx.spawn(write.into_actor(self).map(|written, act, _| {
+                if let Err(error) = written {
+                    tracing::warn!(%error, session.id = %act.id, "the last activity could not be written");
+                }
+            }));
+        }
+    }
+}
+
+impl Actor for TunnelSession {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.write_row(ctx);
+        ctx.run_interval(TICK, |act, ctx| act.tick(ctx));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.clean_up_after_fault();
+    }
+}
+
+impl Handler<FromAgent> for TunnelSession {
+    type Result = ();
+
+    fn handle(&mut self, message: FromAgent, ctx: &mut Self::Context) {
+        match message {
+            FromAgent::Ready => {
+                self.note_activity();
+                self.step(Event::AgentReady, ctx);
+            }
+            FromAgent::Closed { reason } => {
+                self.refusal = reason;
+                self.step(Event::AgentLeft, ctx);
+            }
+            FromAgent::Data(data) => self.on_agent_data(data),
+            // An agent of the first generation has no other word for a refusal.
+            FromAgent::Error(error) if self.state.phase() == Phase::Active => {
+                self.refusal = error.error;
+                self.step(Event::AgentLeft, ctx);
+            }
+            FromAgent::Error(error) => {
+                self.note_activity();
+                self.fail_channel(&error.channel_id, error.error);
+            }
+            FromAgent::Gone => self.step(Event::AgentGone, ctx),
+        }
+    }
+}
+
+impl Handler<CloseSession> for TunnelSession {
+    type Result = ResponseActFuture<Self, Result<(), SessionError>>;
+
+    fn handle(&mut self, message: CloseSession, ctx: &mut Self::Context) -> Self::Result {
+        let by_somebody = message.caller.is_some();
+        let open = matches!(
+            self.state.phase(),
+            Phase::Opening | Phase::Active | Phase::Ready
+        );
+        if by_somebody && !open {
+            return Box::pin(fut::ready(Err(SessionError::Closed)));
+        }
+        let (sender, done) = oneshot::channel();
+        self.closing.push(sender);
+        if open {
+            self.closer = message.caller;
+            self.step(Event::Close(message.reason), ctx);
+        }
+        // The sender lives until the session has ended; then either way it is over.
+        Box::pin(done.into_actor(self).map(|_, _, _| Ok(())))
+    }
+}
+
+impl Handler<GetSession> for TunnelSession {
+    type Result = MessageResult<GetSession>;
+
+    fn handle(&mut self, _: GetSession, _: &mut Self::Context) -> Self::Result {
+        MessageResult(SessionView {
+            status: self.state.status(),
+            last_activity: self.last_activity_at,
+            channels: self.channels.summaries(),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! How a session ends: what runs is settled, the row is closed, everybody is told.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use gururmm_shared::{AuditId, SessionClosed, SessionId, StreamMessage, close_code};
+
+use super::connection_messages::ToConnection;
+use super::registry_messages::OpenError;
+use super::session_messages::{SessionEnded, ToViewer};
+use super::tunnel::TunnelSession;
+use crate::db::tunnel_audit::NewAudit;
+use crate::db::{Db, DbError, tech_sessions, tunnel_audit};
+use crate::domain::channels::Ended;
+use crate::domain::close_reason::CloseReason;
+use crate::domain::session_state::{Event, Phase};
+use crate::services::audit;
+
+/// Pause before the end of a session is written again to a database that did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is written when a session ends.
+struct End {
+    session_id: SessionId,
+    reason: CloseReason,
+    close_row: Option<NewAudit>,
+    open_audit: AuditId,
+    ended: Vec<Ended>,
+}
+
+impl TunnelSession {
+    /// Notes in the audit how commands ended.
+    pub(super) fn settle(&self, ended: Vec<Ended>) {
+        for end in ended {
+            let db = self.db.clone();
+            // On the arbiter, not in the actor: it is to be written even if the actor stops.
+            actix::spawn(async move {
+                audit::finish(&db, end.audit_id, end.outcome, end.exit_code).await;
+            });
+        }
+    }
+
+    pub(super) fn write_end(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
+        let end = self.prepare_end(reason);
+        let db = self.db.clone();
+        let write = async move {
+            while let Err(error) = write(&db, &end).await {
+                tracing::error!(%error, session.id = %end.session_id, "the end of a session cannot be written yet");
+                tokio::time::sleep(RETRY).await;
+            }
+        };
+        ctx.spawn(
+            write
+                .into_actor(self)
+                .map(|(), act, ctx| act.step(Event::RowClosed, ctx)),
+        );
+    }
+
+    fn prepare_end(&mut self, reason: CloseReason) -> End {
+        let (outgoing, ended) = self.channels.end_all(reason.command_outcome());
+        self.send_out(outgoing);
+        let close_row = (!self.close_audited).then(|| {
+            let detail = audit::close(&self.owner, self.agent_name(), self.id, reason.name());
+            NewAudit {
+                detail: self.close_detail(reason),
+                ..detail
+            }
+        });
+        self.close_audited = true;
+        End {
+            session_id: self.id,
+            reason,
+            close_row,
+            open_audit: self.open_audit,
+            ended,
+        }
+    }
+
+    fn close_detail(&self, reason: CloseReason) -> String {
+        match reason {
+            CloseReason::AgentRefused | CloseReason::AgentClosed => {
+                format!("{}: {}", reason.name(), self.refusal_text())
+            }
+            _ => reason.name().to_owned(),
+        }
+    }
+
+    pub(super) fn finish(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
+        tracing::info!(session.id = %self.id, agent.id = %self.agent.agent_id, reason = reason.name(), "tunnel has ended");
+        metrics::counter!("gururmm_tunnels_ended_total", "reason" => reason.name()).increment(1);
+        self.answer_opener(Err(match reason {
+            CloseReason::AgentRefused => OpenError::Refused(self.refusal_text()),
+            CloseReason::OpenTimedOut => OpenError::TimedOut(self.settings.open_timeout_seconds),
+            CloseReason::AgentDisconnected => OpenError::Gone,
+            other => OpenError::Ended(other.name()),
+        }));
+        self.tell_viewers(reason);
+        self.agent.connection.do_send(ToConnection::Detach {
+            session_id: self.id,
+        });
+        self.registry.do_send(SessionEnded {
+            session_id: self.id,
+            agent_id: self.agent.agent_id,
+        });
+        for closer in self.closing.drain(..) {
+            // Who no longer waits need not be told.
+            let _ = closer.send(());
+        }
+        ctx.stop();
+    }
+
+    fn tell_viewers(&mut self, reason: CloseReason) {
+        let closed = StreamMessage::SessionClosed(SessionClosed {
+            status: reason.status().to_owned(),
+            reason: reason.name().to_owned(),
+        });
+        let code = match reason {
+            CloseReason::ServerStopped => close_code::GOING_AWAY,
+            CloseReason::Fault => close_code::INTERNAL_ERROR,
+            _ => close_code::NORMAL,
+        };
+        let text = bytestring::ByteString::from(closed.encode());
+        for (_, viewer) in self.viewers.drain() {
+            viewer.socket.do_send(ToViewer::Text {
+                text: text.clone(),
+                bytes: 0,
+            });
+            viewer.socket.do_send(ToViewer::Close {
+                code,
+                reason: reason.name(),
+            });
+        }
+    }
+
+    /// When the actor stops otherwise than by [`finish`](Self::finish): a panic, or the arbiter's
+    /// end.
+    pub(super) fn clean_up_after_fault(&mut self) {
+        if matches!(self.state.phase(), Phase::Ended(_)) {
+            return;
+        }
+        tracing::error!(session.id = %self.id, "a session's actor stopped by a fault");
+        let end = self.prepare_end(CloseReason::Fault);
+        self.send_to_agent(gururmm_shared::ServerMessage::TunnelClose(
+            gururmm_shared::TunnelClose {
+                session_id: self.id,
+                reason: Some("fault".to_owned()),
+            },
+        ));
+        self.tell_viewers(CloseReason::Fault);
+        self.agent.connection.do_send(ToConnection::Detach {
+            session_id: self.id,
+        });
+        self.registry.do_send(SessionEnded {
+            session_id: self.id,
+            agent_id: self.agent.agent_id,
+        });
+        let db = self.db.clone();
+        actix::spawn(async move {
+            if let Err(error) = write(&db, &end).await {
+                tracing::error!(%error, "the end of a session was not written; the next start will");
+            }
+        });
+    }
+}
+
+async fn write(db: &Db, end: &End) -> Result<(), DbError> {
+    let now = audit::now();
+    let closed = tech_sessions::close(
+        db,
+        end.session_id,
+        end.reason.status(),
+        end.reason.name(),
+        now,
+    )
+    .await?;
+    if closed && let Some(row) = &end.close_row {
+        tunnel_audit::insert(db, row.clone()).await?;
+    }
+    tunnel_audit::finish(db, end.open_audit, end.reason.name().to_owned(), None, now).await?;
+    for ended in &end.ended {
+        tunnel_audit::finish(
+            db,
+            ended.audit_id,
+            ended.outcome.to_owned(),
+            ended.exit_code,
+            now,
+        )
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Who watches a session: attaching, credit, probes, and viewers that take nothing.
+
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use bytestring::ByteString;
+use gururmm_shared::{
+    ChannelId, ErrorReply, Probe, ServerMessage, SessionSnapshot, StreamMessage, TunnelData,
+    TunnelPayload, close_code,
+};
+
+use super::session_messages::{AttachViewer, FromViewer, SessionError, ToViewer};
+use super::tunnel::TunnelSession;
+use crate::domain::channels::{Outgoing, ViewerNumber};
+use crate::domain::session_state::Phase;
+
+/// A viewer and what it is waited for.
+pub(super) struct WatchingViewer {
+    /// Its socket.
+    pub(super) socket: Recipient<ToViewer>,
+    /// When it last took something, or was last owed nothing.
+    progress: Instant,
+    /// Its probe that is on the way, under the name it gave the channel.
+    probe: Option<ChannelId>,
+}
+
+impl TunnelSession {
+    /// Sends what a step of the channels asks for.
+    pub(super) fn send_out(&mut self, outgoing: Outgoing) {
+        for delivery in outgoing.deliveries {
+            if let Some(viewer) = self.viewers.get(&delivery.viewer) {
+                let text = ByteString::from(delivery.message.encode());
+                viewer.socket.do_send(ToViewer::Text {
+                    text,
+                    bytes: delivery.bytes,
+                });
+            }
+        }
+        for grant in outgoing.grants {
+            let window = gururmm_shared::OutputWindow { limit: grant.limit };
+            self.send_to_agent(ServerMessage::TunnelData(TunnelData {
+                channel_id: grant.channel_id,
+                data: TunnelPayload::Window(window),
+            }));
+        }
+    }
+
+    fn send_to_viewer(&self, number: ViewerNumber, message: &StreamMessage) {
+        if let Some(viewer) = self.viewers.get(&number) {
+            let text = ByteString::from(message.encode());
+            viewer.socket.do_send(ToViewer::Text { text, bytes: 0 });
+        }
+    }
+
+    fn snapshot(&self) -> StreamMessage {
+        StreamMessage::Session(SessionSnapshot {
+            session_id: self.id,
+            agent_id: self.agent.agent_id,
+            status: self.state.status().to_owned(),
+            opened_at: self.opened_at,
+            channels: self.channels.summaries(),
+        })
+    }
+
+    /// A viewer's own actor cannot notice that its peer takes nothing: it is frozen with it.
+    pub(super) fn drop_stalled_viewers(&mut self, now: Instant) {
+        let waiting: Vec<ViewerNumber> = self.channels.waiting_viewers().collect();
+        let patience = Duration::from_secs(self.settings.viewer_stall_seconds.into());
+        let mut stalled = Vec::new();
+        for (number, viewer) in &mut self.viewers {
+            if !waiting.contains(number) {
+                viewer.progress = now;
+            } else if now.saturating_duration_since(viewer.progress) >= patience {
+                stalled.push(*number);
+            }
+        }
+        for number in stalled {
+            tracing::warn!(session.id = %self.id, viewer = number, "a viewer took nothing for too long and is closed");
+            if let Some(viewer) = self.viewers.remove(&number) {
+                let reason = "took no data for too long";
+                viewer.socket.do_send(ToViewer::Close {
+                    code: close_code::STALLED,
+                    reason,
+                });
+            }
+            let outgoing = self.channels.detach(number);
+            self.send_out(outgoing);
+        }
+    }
+
+    fn on_viewer_data(&mut self, number: ViewerNumber, data: TunnelData) {
+        if self.state.phase() != Phase::Ready {
+            return;
+        }
+        self.note_activity();
+        match data.data {
+            TunnelPayload::Close if self.channels.is_running(&data.channel_id) => {
+                self.send_to_agent(ServerMessage::TunnelData(data));
+            }
+            TunnelPayload::Close => {
+                self.refuse(number, "unknown_channel", "no command runs in that channel");
+            }
+            TunnelPayload::Probe(probe) => self.send_probe(number, data.channel_id, probe),
+            _ => self.refuse(
+                number,
+                "unknown_payload",
+                "a viewer sends close and probe only",
+            ),
+        }
+    }
+
+    fn refuse(&self, number: ViewerNumber, code: &str, message: &str) {
+        let error = ErrorReply {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
+        self.send_to_viewer(number, &StreamMessage::Error(error));
+    }
+
+    /// One probe of each viewer at a time: that is their bound.
+    fn send_probe(&mut self, number: ViewerNumber, channel_id: ChannelId, probe: Probe) {
+        if probe.data.len() > Probe::MAX_BYTES {
+            return self.refuse(number, "probe_too_long", "a probe has at most 1024 bytes");
+        }
+        let Some(viewer) = self.viewers.get_mut(&number) else {
+            return;
+        };
+        if viewer.probe.is_some() {
+            return self.refuse(
+                number,
+                "probe_pending",
+                "wait for the last probe to come back",
+            );
+        }
+        let Ok(name) = ChannelId::try_from(format!("probe-{number}")) else {
+            return;
+        };
+        viewer.probe = Some(channel_id);
+        self.send_to_agent(ServerMessage::TunnelData(TunnelData {
+            channel_id: name,
+            data: TunnelPayload::Probe(probe),
+        }));
+    }
+
+    /// Takes a probe back to the viewer whose number stands in the channel's name.
+    pub(super) fn deliver_probe(&mut self, channel_id: &ChannelId, probe: Probe) {
+        let number = channel_id
+            .as_str()
+            .strip_prefix("probe-")
+            .and_then(|n| n.parse().ok());
+        let Some(number) = number else { return };
+        let Some(viewer) = self.viewers.get_mut(&number) else {
+            return;
+        };
+        let Some(channel_id) = viewer.probe.take() else {
+            return;
+        };
+        if probe.data.len() <= Probe::MAX_BYTES {
+            let data = TunnelData {
+                channel_id,
+                data: TunnelPayload::ProbeReply(probe),
+            };
+            self.send_to_viewer(number, &StreamMessage::TunnelData(data));
+        }
+    }
+}
+
+impl Handler<AttachViewer> for TunnelSession {
+    type Result = Result<(), SessionError>;
+
+    fn handle(&mut self, message: AttachViewer, _: &mut Self::Context) -> Self::Result {
+        if self.state.phase() != Phase::Ready {
+            return Err(SessionError::Closed);
+        }
+        let most = self.settings.max_viewers as usize;
+        if self.viewers.len() >= most {
+            return Err(SessionError::TooManyViewers(most));
+        }
+        self.note_activity();
+        self.next_viewer += 1;
+        let number = self.next_viewer;
+        message.viewer.do_send(ToViewer::Attached(number));
+        let viewer = WatchingViewer {
+            socket: message.viewer,
+            progress: Instant::now(),
+            probe: None,
+        };
+        self.viewers.insert(number, viewer);
+        self.send_to_viewer(number, &self.snapshot());
+        let outgoing = self.channels.attach(number, message.from);
+        self.send_out(outgoing);
+        Ok(())
+    }
+}
+
+impl Handler<FromViewer> for TunnelSession {
+    type Result = ();
+
+    fn handle(&mut self, message: FromViewer, _: &mut Self::Context) {
+        match message {
+            FromViewer::Consumed(number, bytes) => {
+                if let Some(viewer) = self.viewers.get_mut(&number) {
+                    viewer.progress = Instant::now();
+                }
+                let outgoing = self.channels.consumed(number, bytes);
+                self.send_out(outgoing);
+            }
+            FromViewer::Said(number, data) => self.on_viewer_data(number, data),
+            FromViewer::Gone(number) => {
+                self.viewers.remove(&number);
+                let outgoing = self.channels.detach(number);
+                self.send_out(outgoing);
+            }
+        }
+    }
+}

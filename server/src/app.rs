@@ -1,0 +1,292 @@
+//! Puts the rooms together: `build` makes everything, `run` serves until it is told to stop.
+
+use std::any::Any;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_web::dev::{Extensions, Server};
+use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App as WebApp, HttpServer};
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
+use tracing_actix_web::TracingLogger;
+
+use crate::actors::metrics_messages::Flush;
+use crate::actors::metrics_writer::MetricsWriter;
+use crate::actors::registry::AgentRegistry;
+use crate::actors::registry_messages::Drain;
+use crate::config::Settings;
+use crate::db::{self, DatabaseSettings, Db};
+use crate::domain::close_reason::CloseReason;
+use crate::domain::credentials::generate_token;
+use crate::http::state::AppState;
+use crate::http::{problems, router};
+use crate::services::accounts::Accounts;
+use crate::services::audit;
+use crate::services::login_limits::LoginLimits;
+use crate::services::passwords::Passwords;
+use crate::services::secret_file;
+use crate::services::tickets::Tickets;
+use crate::services::tokens::Tokens;
+use crate::ws::agent_socket::AgentGateway;
+
+/// How long the last writes may take when the server stops.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long requests that run have to end when the server stops, in seconds.
+const SHUTDOWN_SECONDS: u64 = 1;
+/// Unacknowledged data ends a connection after so long: a peer that takes nothing freezes its
+/// actor, and only the kernel can end that socket.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// A server that is ready to listen.
+pub struct App {
+    state: AppState,
+    writer: Addr<MetricsWriter>,
+    arbiters: Vec<Arbiter>,
+}
+
+/// Opens the database that the settings name.
+///
+/// # Errors
+/// It cannot be reached, in one line.
+pub async fn open_database(settings: &Settings) -> anyhow::Result<Db> {
+    let mut url = settings.database.url.expose_secret().to_owned();
+    if url.is_empty() {
+        prepare_data_dir(&settings.data_dir)?;
+        url = format!(
+            "sqlite://{}",
+            settings.data_dir.join("gururmm.db").display()
+        );
+    }
+    let settings = DatabaseSettings {
+        url,
+        max_connections: settings.database.max_connections,
+    };
+    Ok(Db::connect(&settings).await?)
+}
+
+fn prepare_data_dir(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path)
+        .with_context(|| format!("cannot make the data directory {}", path.display()))
+}
+
+impl App {
+    /// Opens the database, brings it up to date, clears up what a crash left, starts the actors.
+    ///
+    /// # Errors
+    /// One line that says what is missing.
+    pub async fn build(settings: Settings, figures: PrometheusHandle) -> anyhow::Result<Self> {
+        prepare_data_dir(&settings.data_dir)?;
+        let db = open_database(&settings).await?;
+        let migrations = db.migrate().await?;
+        if !migrations.is_empty() {
+            tracing::info!(count = migrations.len(), "database migrated");
+        }
+        clear_up(&db).await?;
+        let accounts = Arc::new(accounts(&settings)?);
+        announce_setup(&db, &settings.data_dir).await?;
+        let settings = Arc::new(settings);
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let arbiters: Vec<Arbiter> = (0..cores + 2).map(|_| Arbiter::new()).collect();
+        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let (registry, writer) = start_actors(&db, &settings, &handles);
+        let gateway = AgentGateway {
+            db: db.clone(),
+            registry: registry.clone(),
+            writer: writer.clone(),
+            settings: Arc::new(settings.agents.clone()),
+            message_bytes: settings.limits.agent_message_bytes,
+        };
+        let tickets = Arc::new(Tickets::default());
+        let state = AppState {
+            settings,
+            db,
+            registry,
+            accounts,
+            tickets,
+            gateway,
+            figures,
+        };
+        Ok(Self {
+            state,
+            writer,
+            arbiters,
+        })
+    }
+
+    /// Serves on a listener until the process is told to stop, then stops within 5 s: sessions
+    /// end, sockets are closed with 1001, what waits is written.
+    ///
+    /// # Errors
+    /// The listener cannot be used.
+    pub async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
+        let server = self.serve(listener)?;
+        let handle = server.handle();
+        let serving = actix_web::rt::spawn(server);
+        let stopped_by = stop_signal().await?;
+        tracing::info!(signal = stopped_by, "stopping");
+        self.state.registry.send(Drain).await?;
+        handle.stop(true).await;
+        serving.await??;
+        if tokio::time::timeout(FLUSH_TIMEOUT, self.writer.send(Flush))
+            .await
+            .is_err()
+        {
+            tracing::warn!("the last reports could not be written in time");
+        }
+        if let Err(error) = db::agents::set_all_offline(&self.state.db).await {
+            tracing::warn!(%error, "agents could not be marked offline; the next start will");
+        }
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn serve(&self, listener: TcpListener) -> anyhow::Result<Server> {
+        let state = self.state.clone();
+        let make = move || {
+            let state = state.clone();
+            WebApp::new()
+                .wrap(router::cors(&state.settings))
+                .wrap(from_fn(problems::complete))
+                .wrap(TracingLogger::default())
+                .configure(move |config| router::routes(config, &state))
+        };
+        Ok(HttpServer::new(make)
+            .on_connect(prepare_socket)
+            .h1_allow_half_closed(false)
+            .disable_signals()
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .tcp_nodelay(true)
+            .listen(listener)?
+            .run())
+    }
+}
+
+fn start_actors(
+    db: &Db,
+    settings: &Settings,
+    arbiters: &[ArbiterHandle],
+) -> (Addr<AgentRegistry>, Addr<MetricsWriter>) {
+    // The first two are the registry's and the writer's; sessions are spread over the rest.
+    let current = Arbiter::current();
+    let (own, rest) = arbiters.split_at(2.min(arbiters.len()));
+    let idle = Duration::from_secs(settings.agents.idle_timeout_seconds.into());
+    let registry = AgentRegistry::new(
+        db.clone(),
+        Arc::new(settings.tunnel.clone()),
+        idle,
+        rest.to_vec(),
+    );
+    let registry = Supervisor::start_in_arbiter(own.first().unwrap_or(&current), |_| registry);
+    let writer = MetricsWriter::new(db.clone());
+    let writer = Supervisor::start_in_arbiter(own.last().unwrap_or(&current), |_| writer);
+    (registry, writer)
+}
+
+/// Ends what a crash left open, before anybody can connect.
+async fn clear_up(db: &Db) -> anyhow::Result<()> {
+    let reason = CloseReason::ServerCrashed;
+    let left = db::tech_sessions::close_left_open(db, reason.name(), audit::now()).await?;
+    if !left.is_empty() {
+        tracing::warn!(
+            count = left.len(),
+            "sessions that a crash left open were closed"
+        );
+    }
+    let outcome = reason.command_outcome().to_owned();
+    db::tunnel_audit::finish_left_open(db, outcome, audit::now()).await?;
+    db::agents::set_all_offline(db).await?;
+    Ok(())
+}
+
+fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {
+    let mut key = settings.auth.signing_key.expose_secret().to_owned();
+    if key.is_empty() {
+        let path = settings.data_dir.join("signing-key");
+        key = secret_file::read_or_create(&path, || generate_token(&mut rand::rng()))
+            .with_context(|| format!("cannot use the signing key {}", path.display()))?;
+    }
+    anyhow::ensure!(
+        key.len() >= 32,
+        "the signing key is shorter than 32 bytes; delete its file to have one made"
+    );
+    let life = chrono::Duration::hours(settings.auth.token_hours.into());
+    Ok(Accounts {
+        passwords: Passwords::new()?,
+        tokens: Tokens::new(key.as_bytes(), life),
+        limits: LoginLimits::new(
+            settings.auth.account_attempts_per_minute,
+            settings.auth.address_attempts_per_minute,
+        ),
+        registration: settings.auth.registration,
+        setup_token: settings.data_dir.join("setup-token"),
+    })
+}
+
+/// While there is no user, whoever reads the log or the data directory may make the first.
+async fn announce_setup(db: &Db, data_dir: &Path) -> anyhow::Result<()> {
+    if db::users::count(db).await? > 0 {
+        return Ok(());
+    }
+    let path = data_dir.join("setup-token");
+    secret_file::read_or_create(&path, || generate_token(&mut rand::rng()))
+        .with_context(|| format!("cannot keep the set-up token in {}", path.display()))?;
+    tracing::warn!(
+        file = %path.display(),
+        "there is no user yet: make the first administrator with the one-time token in this file (POST /api/auth/setup), or with gururmm-server admin create"
+    );
+    Ok(())
+}
+
+fn prepare_socket(connection: &dyn Any, _: &mut Extensions) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+        let socket = socket2::SockRef::from(stream);
+        if let Err(error) = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
+            tracing::debug!(%error, "a socket has no user time-out");
+        }
+    }
+}
+
+async fn stop_signal() -> anyhow::Result<&'static str> {
+    #[cfg(unix)]
+    {
+        use actix_web::rt::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        Ok(tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        actix_web::rt::signal::ctrl_c().await?;
+        Ok("Ctrl-C")
+    }
+}
+
+/// Opens the port, and keeps its address where scripts and tests find it.
+///
+/// # Errors
+/// The port is in use or may not be used, in one line.
+pub fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let address = settings.listen;
+    let listener = TcpListener::bind(address).map_err(|error| {
+        anyhow::anyhow!("cannot listen on {address}: {error}; stop what uses the port, or set listen to another one")
+    })?;
+    let bound: SocketAddr = listener.local_addr()?;
+    let file = settings.data_dir.join("listen.addr");
+    std::fs::write(&file, bound.to_string())
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    tracing::info!("listening on http://{bound}");
+    Ok(listener)
+}

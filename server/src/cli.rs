@@ -1,0 +1,198 @@
+//! The command line.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::app::{self, App};
+use crate::config::{Flags, Loaded, load};
+use crate::db::DbError;
+use crate::db::users::{self, NewUser};
+use crate::domain::role::Role;
+use crate::domain::text::{check_name, normalize_email};
+use crate::services::passwords::Passwords;
+use crate::telemetry;
+
+/// GuruRMM's server.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// Configuration file (TOML).
+    #[arg(long, global = true, env = "GURURMM_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port to listen on.
+    #[arg(long, global = true)]
+    listen: Option<String>,
+    /// Where data is kept.
+    #[arg(long, global = true)]
+    data_dir: Option<String>,
+    /// `sqlite://FILE` or `postgres://…`.
+    #[arg(long, global = true)]
+    database_url: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// Bring the database up to date.
+    Migrate,
+    /// Users, without a running server.
+    Admin {
+        #[command(subcommand)]
+        command: Admin,
+    },
+    /// The configuration.
+    Config {
+        #[command(subcommand)]
+        command: Config,
+    },
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Make a user.
+    Create {
+        /// The address to log in with.
+        #[arg(long)]
+        email: String,
+        /// The person's name.
+        #[arg(long)]
+        name: Option<String>,
+        /// administrator, technician or `read_only`.
+        #[arg(long, default_value = "administrator")]
+        role: Role,
+        /// Read the password from standard input.
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Config {
+    /// Print every value with where it comes from.
+    Check,
+}
+
+impl Cli {
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let mut flags = Flags {
+            config: self.config.clone(),
+            values: Vec::new(),
+        };
+        let values = [
+            ("listen", &self.listen),
+            ("data_dir", &self.data_dir),
+            ("database.url", &self.database_url),
+        ];
+        for (key, value) in values {
+            if let Some(value) = value {
+                flags.values.push((key, value.clone()));
+            }
+        }
+        Ok(load(&flags, std::env::vars())?)
+    }
+
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// One line.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let loaded = self.load()?;
+        match self.command {
+            Command::Serve => serve(loaded).await,
+            Command::Migrate => migrate(&loaded).await,
+            Command::Config {
+                command: Config::Check,
+            } => say(&loaded.report()),
+            Command::Admin { command } => {
+                let Admin::Create {
+                    email,
+                    name,
+                    role,
+                    password_stdin: _,
+                } = command;
+                create_user(&loaded, &email, name, role).await
+            }
+        }
+    }
+}
+
+async fn serve(loaded: Loaded) -> anyhow::Result<()> {
+    telemetry::start_logging(&loaded.settings.log)?;
+    let figures = telemetry::start_metrics()?;
+    std::fs::create_dir_all(&loaded.settings.data_dir).with_context(|| {
+        format!(
+            "cannot make the data directory {}",
+            loaded.settings.data_dir.display()
+        )
+    })?;
+    // The port first: a second server must not clear up what the first one has open.
+    let listener = app::listen(&loaded.settings)?;
+    App::build(loaded.settings, figures)
+        .await?
+        .run(listener)
+        .await
+}
+
+async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
+    let db = app::open_database(&loaded.settings).await?;
+    let names = db.migrate().await?;
+    if names.is_empty() {
+        return say("the database is up to date\n");
+    }
+    names
+        .iter()
+        .try_for_each(|name| say(&format!("applied {name}\n")))
+}
+
+async fn create_user(
+    loaded: &Loaded,
+    email: &str,
+    name: Option<String>,
+    role: Role,
+) -> anyhow::Result<()> {
+    let email = normalize_email(email);
+    let (local, host) = email.split_once('@').unwrap_or_default();
+    let plausible = !local.is_empty() && !host.is_empty();
+    anyhow::ensure!(
+        plausible && check_name(&email, 254).is_ok(),
+        "--email: {email:?} is no e-mail address"
+    );
+    let name = name.unwrap_or_else(|| email.clone());
+    check_name(&name, 200).map_err(|why| anyhow::anyhow!("--name {why}"))?;
+    let mut password = String::new();
+    std::io::stdin()
+        .take(1024)
+        .read_to_string(&mut password)
+        .context("cannot read the password")?;
+    let password = password.trim_end_matches(['\r', '\n']).to_owned();
+    let length = password.chars().count();
+    anyhow::ensure!(
+        (10..=256).contains(&length),
+        "the password must have 10 to 256 characters"
+    );
+    let db = app::open_database(&loaded.settings).await?;
+    db.migrate().await?;
+    let password_hash = Passwords::new()?.hash(password).await?;
+    let new = NewUser {
+        email: email.clone(),
+        name,
+        password_hash,
+        role: role.name().to_owned(),
+    };
+    match users::insert(&db, new).await {
+        Ok(user) => say(&format!("created {role} {email} ({})\n", user.id)),
+        Err(DbError::Duplicate { .. }) => anyhow::bail!("a user {email} exists already"),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}

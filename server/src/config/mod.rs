@@ -1,0 +1,11 @@
+//! Settings: read once at start, from file, environment and flags, each value's origin known.
+
+mod load;
+mod report;
+mod settings;
+
+pub use load::{ConfigError, Flags, Loaded, load};
+pub use settings::{
+    AgentSettings, AuthSettings, HttpSettings, LimitSettings, LogFormat, LogSettings, Settings,
+    TunnelSettings,
+};

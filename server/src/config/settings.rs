@@ -1,0 +1,418 @@
+//! What can be set, with its defaults and limits.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+/// All settings of the server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the database, the signing key and the set-up token are kept.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// Log-ins.
+    pub auth: AuthSettings,
+    /// Agents' connections.
+    pub agents: AgentSettings,
+    /// Tunnels.
+    pub tunnel: TunnelSettings,
+    /// Sizes.
+    pub limits: LimitSettings,
+    /// Browsers.
+    pub http: HttpSettings,
+    /// The log.
+    pub log: LogSettings,
+}
+
+/// The database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// `sqlite://FILE` or `postgres://…`; empty means SQLite in the data directory.
+    #[serde(serialize_with = "secret")]
+    pub url: SecretString,
+    /// Connections to PostgreSQL at most.
+    pub max_connections: u32,
+}
+
+/// Log-ins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthSettings {
+    /// Signs the tokens, at least 32 bytes; empty means one made in the data directory.
+    #[serde(serialize_with = "secret")]
+    pub signing_key: SecretString,
+    /// How long a token lives.
+    pub token_hours: u32,
+    /// Whether anybody may register.
+    pub registration: bool,
+    /// Log-in attempts for one account.
+    pub account_attempts_per_minute: u32,
+    /// Log-in attempts from one address.
+    pub address_attempts_per_minute: u32,
+}
+
+/// Agents' connections.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentSettings {
+    /// How long a new connection has to authenticate.
+    pub auth_timeout_seconds: u32,
+    /// How often a silent agent is asked for a sign of life.
+    pub ping_interval_seconds: u32,
+    /// How long without a sign of life until a connection is dead.
+    pub idle_timeout_seconds: u32,
+    /// Messages a second that an agent may send, tunnel data aside.
+    pub messages_per_second: u32,
+    /// Messages at once that it may send.
+    pub message_burst: u32,
+    /// Whether an agent that speaks no protocol may come back with its site code.
+    pub accept_site_codes_of_first_generation: bool,
+}
+
+/// Tunnels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TunnelSettings {
+    /// How long an agent has to answer an open.
+    pub open_timeout_seconds: u32,
+    /// How long a session may lie still.
+    pub idle_timeout_seconds: u32,
+    /// Sessions a technician may have.
+    pub max_sessions_per_technician: u32,
+    /// Commands that may run in a session.
+    pub max_running_commands: u32,
+    /// Commands a minute that a session may start.
+    pub commands_per_minute: u32,
+    /// Viewers a session may have.
+    pub max_viewers: u32,
+    /// How long a command may run where the request does not say.
+    pub command_timeout_seconds: u32,
+    /// How long a request may let a command run.
+    pub max_command_timeout_seconds: u32,
+    /// Output kept of each channel.
+    pub replay_bytes: u64,
+    /// Output of a channel on its way.
+    pub window_bytes: u64,
+    /// How long a viewer may take nothing.
+    pub viewer_stall_seconds: u32,
+    /// How long a ticket opens a stream.
+    pub ticket_seconds: u32,
+}
+
+/// Sizes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// A request's body.
+    pub json_body_bytes: u32,
+    /// A command line.
+    pub command_bytes: u32,
+    /// A message from an agent.
+    pub agent_message_bytes: u32,
+    /// A message from a viewer.
+    pub viewer_message_bytes: u32,
+}
+
+/// Browsers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Origins beside the server's own that may call it, as `https://rmm.example.com`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// As `info` or `info,gururmm_server=debug`.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+// serde asks for a reference.
+fn secret<S: serde::Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("")
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 3001)),
+            data_dir: PathBuf::from("./data"),
+            database: DatabaseSettings::default(),
+            auth: AuthSettings::default(),
+            agents: AgentSettings::default(),
+            tunnel: TunnelSettings::default(),
+            limits: LimitSettings::default(),
+            http: HttpSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: SecretString::default(),
+            max_connections: 10,
+        }
+    }
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            signing_key: SecretString::default(),
+            token_hours: 24,
+            registration: false,
+            account_attempts_per_minute: 10,
+            address_attempts_per_minute: 60,
+        }
+    }
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        Self {
+            auth_timeout_seconds: 10,
+            ping_interval_seconds: 15,
+            idle_timeout_seconds: 45,
+            messages_per_second: 50,
+            message_burst: 200,
+            accept_site_codes_of_first_generation: false,
+        }
+    }
+}
+
+impl Default for TunnelSettings {
+    fn default() -> Self {
+        Self {
+            open_timeout_seconds: 15,
+            idle_timeout_seconds: 900,
+            max_sessions_per_technician: 10,
+            max_running_commands: 16,
+            commands_per_minute: 300,
+            max_viewers: 16,
+            command_timeout_seconds: 300,
+            max_command_timeout_seconds: 86_400,
+            replay_bytes: 1024 * 1024,
+            window_bytes: gururmm_shared::flow::INITIAL_WINDOW_BYTES,
+            viewer_stall_seconds: 30,
+            ticket_seconds: 30,
+        }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            json_body_bytes: 64 * 1024,
+            command_bytes: 32 * 1024,
+            agent_message_bytes: 2 * 1024 * 1024,
+            viewer_message_bytes: 16 * 1024,
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The first key that is outside its limits, with them.
+    pub fn check(&self) -> Result<(), String> {
+        let positive = [
+            (
+                "database.max_connections",
+                self.database.max_connections,
+                1,
+                1000,
+            ),
+            ("auth.token_hours", self.auth.token_hours, 1, 24 * 30),
+            (
+                "auth.account_attempts_per_minute",
+                self.auth.account_attempts_per_minute,
+                1,
+                100_000,
+            ),
+            (
+                "auth.address_attempts_per_minute",
+                self.auth.address_attempts_per_minute,
+                1,
+                100_000,
+            ),
+            (
+                "agents.auth_timeout_seconds",
+                self.agents.auth_timeout_seconds,
+                1,
+                300,
+            ),
+            (
+                "agents.ping_interval_seconds",
+                self.agents.ping_interval_seconds,
+                1,
+                3600,
+            ),
+            (
+                "agents.idle_timeout_seconds",
+                self.agents.idle_timeout_seconds,
+                2,
+                7200,
+            ),
+            (
+                "agents.messages_per_second",
+                self.agents.messages_per_second,
+                1,
+                100_000,
+            ),
+            (
+                "agents.message_burst",
+                self.agents.message_burst,
+                1,
+                1_000_000,
+            ),
+            (
+                "tunnel.open_timeout_seconds",
+                self.tunnel.open_timeout_seconds,
+                1,
+                300,
+            ),
+            (
+                "tunnel.idle_timeout_seconds",
+                self.tunnel.idle_timeout_seconds,
+                1,
+                7 * 86_400,
+            ),
+            (
+                "tunnel.max_sessions_per_technician",
+                self.tunnel.max_sessions_per_technician,
+                1,
+                10_000,
+            ),
+            (
+                "tunnel.max_running_commands",
+                self.tunnel.max_running_commands,
+                1,
+                60,
+            ),
+            (
+                "tunnel.commands_per_minute",
+                self.tunnel.commands_per_minute,
+                1,
+                10_000_000,
+            ),
+            ("tunnel.max_viewers", self.tunnel.max_viewers, 1, 1000),
+            (
+                "tunnel.command_timeout_seconds",
+                self.tunnel.command_timeout_seconds,
+                1,
+                604_800,
+            ),
+            (
+                "tunnel.max_command_timeout_seconds",
+                self.tunnel.max_command_timeout_seconds,
+                1,
+                604_800,
+            ),
+            (
+                "tunnel.viewer_stall_seconds",
+                self.tunnel.viewer_stall_seconds,
+                1,
+                3600,
+            ),
+            ("tunnel.ticket_seconds", self.tunnel.ticket_seconds, 1, 3600),
+            (
+                "limits.json_body_bytes",
+                self.limits.json_body_bytes,
+                1024,
+                64 << 20,
+            ),
+            (
+                "limits.command_bytes",
+                self.limits.command_bytes,
+                64,
+                1 << 20,
+            ),
+            (
+                "limits.agent_message_bytes",
+                self.limits.agent_message_bytes,
+                65_536,
+                64 << 20,
+            ),
+            (
+                "limits.viewer_message_bytes",
+                self.limits.viewer_message_bytes,
+                4096,
+                1 << 20,
+            ),
+        ];
+        for (key, value, min, max) in positive {
+            if !(min..=max).contains(&value) {
+                return Err(format!("{key} = {value} is outside {min} to {max}"));
+            }
+        }
+        self.check_relations()
+    }
+
+    fn check_relations(&self) -> Result<(), String> {
+        if self.agents.idle_timeout_seconds <= self.agents.ping_interval_seconds {
+            return Err(
+                "agents.idle_timeout_seconds must be more than agents.ping_interval_seconds"
+                    .to_owned(),
+            );
+        }
+        for (key, value) in [
+            ("tunnel.replay_bytes", self.tunnel.replay_bytes),
+            ("tunnel.window_bytes", self.tunnel.window_bytes),
+        ] {
+            if !(65_536..=16 << 20).contains(&value) {
+                return Err(format!("{key} = {value} is outside 65536 to 16777216"));
+            }
+        }
+        let key = secrecy::ExposeSecret::expose_secret(&self.auth.signing_key).len();
+        if key > 0 && key < 32 {
+            return Err(
+                "auth.signing_key needs at least 32 bytes; leave it out to have one made"
+                    .to_owned(),
+            );
+        }
+        for origin in &self.http.allowed_origins {
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*'])) {
+                return Err(format!(
+                    "http.allowed_origins: {origin:?} is no origin; write it as https://host[:port]"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

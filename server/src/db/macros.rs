@@ -1,0 +1,188 @@
+//! One body, both databases: each macro writes the query once and compiles it for either connection
+//! type. Every one runs on the database's own runtime and is done whether or not its caller waits.
+//!
+//! - `query!` reads · `exec!` is one writing statement · `transact!` a transaction
+//! - `batch!` a transaction whose SQLite side is one hop to a blocking thread
+//! - `insert_batch!` many rows of a table whose rows belong to agents
+//! - `ops!` steps that compose inside a transaction
+
+/// Runs one reading statement: `query!(db, |conn| table.load(conn).await)`.
+macro_rules! query {
+    ($db:expr, |$conn:ident| $body:expr) => {{
+        let inner = $db.inner();
+        $db.run(async move {
+            match &inner.pools {
+                $crate::db::pools::Pools::Postgres(pool) => {
+                    let mut slot = $crate::db::pools::lease(pool).await?;
+                    let $conn: &mut $crate::db::pools::PgConn = slot.begin();
+                    let result = async { $body }.await;
+                    slot.settle(result.map_err($crate::db::DbError::from))
+                }
+                $crate::db::pools::Pools::Sqlite { read, .. } => {
+                    let mut slot = $crate::db::pools::lease(read).await?;
+                    let $conn: &mut $crate::db::pools::LiteConn = slot.begin();
+                    let result = async { $body }.await;
+                    slot.settle(result.map_err($crate::db::DbError::from))
+                }
+            }
+        })
+        .await
+    }};
+}
+
+/// Runs one writing statement, on SQLite in its turn: `exec!(db, |conn| insert.execute(conn).await)`.
+macro_rules! exec {
+    ($db:expr, |$conn:ident| $body:expr) => {{
+        let inner = $db.inner();
+        $db.run(async move {
+            match &inner.pools {
+                $crate::db::pools::Pools::Postgres(pool) => {
+                    let mut slot = $crate::db::pools::lease(pool).await?;
+                    let $conn: &mut $crate::db::pools::PgConn = slot.begin();
+                    let result = async { $body }.await;
+                    slot.settle(result.map_err($crate::db::DbError::from))
+                }
+                $crate::db::pools::Pools::Sqlite { write, turn, .. } => {
+                    let _turn = $crate::db::pools::take_turn(turn).await?;
+                    let mut slot = $crate::db::pools::lease(write).await?;
+                    let $conn: &mut $crate::db::pools::LiteConn = slot.begin();
+                    let result = async { $body }.await;
+                    slot.settle(result.map_err($crate::db::DbError::from))
+                }
+            }
+        })
+        .await
+    }};
+}
+
+/// Runs a transaction: `transact!(db, |conn| { …?; Ok(value) })`. An error rolls it back.
+macro_rules! transact {
+    ($db:expr, |$conn:ident| $body:expr) => {{
+        let inner = $db.inner();
+        $db.run(async move {
+            match &inner.pools {
+                $crate::db::pools::Pools::Postgres(pool) => {
+                    let mut slot = $crate::db::pools::lease(pool).await?;
+                    let conn: &mut $crate::db::pools::PgConn = slot.begin();
+                    let result = diesel_async::AsyncConnection::transaction(
+                        conn,
+                        async move |$conn: &mut $crate::db::pools::PgConn| -> Result<_, $crate::db::DbError> { $body },
+                    )
+                    .await;
+                    slot.settle(result)
+                }
+                $crate::db::pools::Pools::Sqlite { write, turn, .. } => {
+                    let _turn = $crate::db::pools::take_turn(turn).await?;
+                    let mut slot = $crate::db::pools::lease(write).await?;
+                    let conn: &mut $crate::db::pools::LiteConn = slot.begin();
+                    let result = conn
+                        .immediate_transaction(
+                            async move |$conn: &mut $crate::db::pools::LiteConn| -> Result<_, $crate::db::DbError> { $body },
+                        )
+                        .await;
+                    slot.settle(result)
+                }
+            }
+        })
+        .await
+    }};
+}
+
+/// Runs a transaction over many rows: on PostgreSQL as `transact!`, on SQLite as one closure over
+/// the blocking connection, which costs one change of thread instead of one for each row.
+macro_rules! batch {
+    ($db:expr, postgres |$pg:ident| $pg_body:expr, sqlite |$lite:ident| $lite_body:expr $(,)?) => {{
+        let inner = $db.inner();
+        $db.run(async move {
+            match &inner.pools {
+                $crate::db::pools::Pools::Postgres(pool) => {
+                    let mut slot = $crate::db::pools::lease(pool).await?;
+                    let conn: &mut $crate::db::pools::PgConn = slot.begin();
+                    let result = diesel_async::AsyncConnection::transaction(
+                        conn,
+                        async move |$pg: &mut $crate::db::pools::PgConn| -> Result<_, $crate::db::DbError> { $pg_body },
+                    )
+                    .await;
+                    slot.settle(result)
+                }
+                $crate::db::pools::Pools::Sqlite { write, turn, .. } => {
+                    let _turn = $crate::db::pools::take_turn(turn).await?;
+                    let mut slot = $crate::db::pools::lease(write).await?;
+                    let conn: &mut $crate::db::pools::LiteConn = slot.begin();
+                    let result = conn
+                        .spawn_blocking(move |conn| {
+                            conn.immediate_transaction(
+                                |$lite: &mut diesel::SqliteConnection| -> diesel::QueryResult<_> { $lite_body },
+                            )
+                        })
+                        .await;
+                    slot.settle(result.map_err($crate::db::DbError::from))
+                }
+            }
+        })
+        .await
+    }};
+}
+
+/// Inserts many rows that each have an `agent_id`, leaving out those of agents that are gone:
+/// `insert_batch!(db, table, rows, then more, |values| insert_into(other).values(values)…)`.
+/// PostgreSQL takes 65,535 binds a statement, so rows go in chunks; `then` makes rows of another
+/// table from those that were kept and writes them in the same transaction.
+macro_rules! insert_batch {
+    ($db:expr, $table:expr, $rows:expr $(, then $more:path, |$values:ident| $insert:expr)?) => {{
+        let rows = $rows;
+        let ids = $crate::db::agents::distinct(rows.iter().map(|row| row.agent_id.0));
+        batch!(
+            $db,
+            postgres |conn| {
+                let alive = $crate::db::agents::alive(conn, ids).await?;
+                let rows: Vec<_> =
+                    rows.into_iter().filter(|row| alive.contains(&row.agent_id.0)).collect();
+                for chunk in rows.chunks($crate::db::pools::ROWS_PER_STATEMENT) {
+                    let insert = diesel::insert_into($table).values(chunk);
+                    diesel_async::RunQueryDsl::execute(insert, conn).await?;
+                }
+                $(
+                    for $values in $more(&rows).chunks($crate::db::pools::ROWS_PER_STATEMENT) {
+                        diesel_async::RunQueryDsl::execute($insert, conn).await?;
+                    }
+                )?
+                Ok(rows.len())
+            },
+            sqlite |conn| {
+                let alive = $crate::db::agents::alive_blocking(conn, &ids)?;
+                let rows: Vec<_> =
+                    rows.into_iter().filter(|row| alive.contains(&row.agent_id.0)).collect();
+                for row in &rows {
+                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(row), conn)?;
+                }
+                $(
+                    for $values in &$more(&rows) {
+                        diesel::RunQueryDsl::execute($insert, conn)?;
+                    }
+                )?
+                Ok(rows.len())
+            },
+        )
+    }};
+}
+
+/// Declares steps for use inside `transact!`, one body implemented for both connection types.
+macro_rules! ops {
+    ($(#[$doc:meta])* trait $name:ident {
+        $($(#[$fn_doc:meta])* async fn $fn:ident(&mut $conn:ident $(, $arg:ident: $ty:ty)* $(,)?) -> $out:ty $body:block)+
+    }) => {
+        $(#[$doc])*
+        pub(super) trait $name {
+            $($(#[$fn_doc])* fn $fn(&mut self $(, $arg: $ty)*) -> impl Future<Output = $out> + Send;)+
+        }
+
+        impl $name for $crate::db::pools::PgConn {
+            $(async fn $fn(&mut self $(, $arg: $ty)*) -> $out { let $conn = self; $body })+
+        }
+
+        impl $name for $crate::db::pools::LiteConn {
+            $(async fn $fn(&mut self $(, $arg: $ty)*) -> $out { let $conn = self; $body })+
+        }
+    };
+}

@@ -1,0 +1,250 @@
+//! The tables as diesel knows them, for both databases: what `migrations/` makes. Kept by hand, in
+//! the shape that `diesel print-schema` prints; the portable types of `types` stand for the native.
+
+macro_rules! table {
+    ($($body:tt)*) => {
+        diesel::table! {
+            use crate::db::types::{Jsonb, SessionText, Timestamptz, Uuid};
+            use diesel::sql_types::*;
+
+            $($body)*
+        }
+    };
+}
+
+table! {
+    users (id) {
+        id -> Uuid,
+        email -> Text,
+        name -> Text,
+        password_hash -> Text,
+        role -> Text,
+        disabled -> Bool,
+        token_version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        last_login_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    clients (id) {
+        id -> Uuid,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    sites (id) {
+        id -> Uuid,
+        client_id -> Uuid,
+        name -> Text,
+        site_code -> Text,
+        api_key_hash -> Bytea,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    agents (id) {
+        id -> Uuid,
+        site_id -> Nullable<Uuid>,
+        device_id -> Text,
+        hostname -> Text,
+        os_family -> Text,
+        os_name -> Text,
+        os_version -> Text,
+        os_arch -> Text,
+        agent_version -> Nullable<Text>,
+        previous_version -> Nullable<Text>,
+        protocol -> Int4,
+        capabilities -> Jsonb,
+        key_hash -> Nullable<Bytea>,
+        key_used_at -> Nullable<Timestamptz>,
+        enrollment_nonce_hash -> Nullable<Bytea>,
+        first_generation -> Bool,
+        status -> Text,
+        last_seen_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    agent_state (agent_id) {
+        agent_id -> Uuid,
+        cpu_percent -> Nullable<Float8>,
+        memory_used_bytes -> Nullable<Int8>,
+        memory_total_bytes -> Nullable<Int8>,
+        disk_used_bytes -> Nullable<Int8>,
+        disk_total_bytes -> Nullable<Int8>,
+        network_rx_bytes -> Nullable<Int8>,
+        network_tx_bytes -> Nullable<Int8>,
+        uptime_seconds -> Nullable<Int8>,
+        metrics_at -> Nullable<Timestamptz>,
+        network -> Nullable<Jsonb>,
+        network_hash -> Nullable<Text>,
+        network_at -> Nullable<Timestamptz>,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    metrics (id) {
+        id -> Int8,
+        agent_id -> Uuid,
+        recorded_at -> Timestamptz,
+        reported_at -> Nullable<Timestamptz>,
+        cpu_percent -> Nullable<Float8>,
+        memory_used_bytes -> Nullable<Int8>,
+        memory_total_bytes -> Nullable<Int8>,
+        disk_used_bytes -> Nullable<Int8>,
+        disk_total_bytes -> Nullable<Int8>,
+        network_rx_bytes -> Nullable<Int8>,
+        network_tx_bytes -> Nullable<Int8>,
+        uptime_seconds -> Nullable<Int8>,
+    }
+}
+
+table! {
+    watchdog_events (id) {
+        id -> Int8,
+        agent_id -> Uuid,
+        service -> Text,
+        event -> Text,
+        message -> Nullable<Text>,
+        reported_at -> Nullable<Timestamptz>,
+        recorded_at -> Timestamptz,
+    }
+}
+
+table! {
+    agent_updates (id) {
+        id -> Int8,
+        agent_id -> Uuid,
+        from_version -> Nullable<Text>,
+        to_version -> Text,
+        status -> Text,
+        error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    commands (id) {
+        id -> Uuid,
+        agent_id -> Uuid,
+        created_by -> Nullable<Uuid>,
+        command_type -> Text,
+        command -> Text,
+        parameters -> Nullable<Jsonb>,
+        timeout_seconds -> Int4,
+        elevated -> Bool,
+        status -> Text,
+        reason -> Nullable<Text>,
+        exit_code -> Nullable<Int4>,
+        stdout -> Nullable<Text>,
+        stderr -> Nullable<Text>,
+        duration_ms -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        sent_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    alerts (id) {
+        id -> Uuid,
+        agent_id -> Nullable<Uuid>,
+        site_id -> Nullable<Uuid>,
+        kind -> Text,
+        severity -> Text,
+        status -> Text,
+        message -> Text,
+        opened_at -> Timestamptz,
+        acknowledged_at -> Nullable<Timestamptz>,
+        acknowledged_by -> Nullable<Uuid>,
+        resolved_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    policies (id) {
+        id -> Uuid,
+        name -> Text,
+        client_id -> Nullable<Uuid>,
+        site_id -> Nullable<Uuid>,
+        agent_id -> Nullable<Uuid>,
+        settings -> Jsonb,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    registration_tokens (id) {
+        id -> Uuid,
+        site_id -> Uuid,
+        token_hash -> Bytea,
+        expires_at -> Timestamptz,
+        uses_left -> Nullable<Int4>,
+        created_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
+    tech_sessions (id) {
+        id -> Int4,
+        session_id -> SessionText,
+        tech_id -> Uuid,
+        agent_id -> Uuid,
+        opened_at -> Timestamptz,
+        last_activity -> Timestamptz,
+        closed_at -> Nullable<Timestamptz>,
+        status -> Text,
+        close_reason -> Nullable<Text>,
+    }
+}
+
+table! {
+    tunnel_audit (id) {
+        id -> Uuid,
+        at -> Timestamptz,
+        action -> Text,
+        user_id -> Nullable<Uuid>,
+        user_email -> Text,
+        agent_id -> Nullable<Uuid>,
+        agent_hostname -> Nullable<Text>,
+        session_id -> Nullable<SessionText>,
+        command_id -> Nullable<Uuid>,
+        channel_id -> Nullable<Text>,
+        detail -> Text,
+        remote_addr -> Text,
+        request_id -> Text,
+        outcome -> Nullable<Text>,
+        exit_code -> Nullable<Int4>,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::joinable!(sites -> clients (client_id));
+diesel::joinable!(agents -> sites (site_id));
+diesel::joinable!(agent_state -> agents (agent_id));
+diesel::joinable!(tech_sessions -> agents (agent_id));
+diesel::joinable!(tech_sessions -> users (tech_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    agent_state,
+    agents,
+    clients,
+    sites,
+    tech_sessions,
+    tunnel_audit,
+    users,
+);

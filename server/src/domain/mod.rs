@@ -1,0 +1,14 @@
+//! The rules that need no I/O: roles, enrolment, session and channel state machines.
+//!
+//! Nothing here has a clock, a socket or a database of its own; all of it is tested as functions.
+
+pub mod channels;
+pub mod close_reason;
+pub mod credentials;
+pub mod enrollment;
+pub mod message_budget;
+pub mod replay;
+pub mod role;
+pub mod session_state;
+pub mod site_code;
+pub mod text;

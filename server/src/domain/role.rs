@@ -1,0 +1,115 @@
+//! Who may do what: the roles, the capabilities and the one table that ties them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What a user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the system.
+    Administrator,
+    /// Works on machines.
+    Technician,
+    /// Looks.
+    ReadOnly,
+}
+
+/// What a user may want to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Capability {
+    /// See clients, sites and agents.
+    ReadFleet,
+    /// Create clients and sites.
+    ManagePlaces,
+    /// Delete and move agents.
+    ManageAgents,
+    /// Create, change and disable users.
+    ManageUsers,
+    /// Open tunnels and use one's own.
+    UseTunnels,
+    /// Read everybody's audit.
+    ReadAudit,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Administrator, Self::Technician, Self::ReadOnly];
+
+    /// The table: whether the role may do it.
+    #[must_use]
+    pub fn may(self, capability: Capability) -> bool {
+        use Capability::{
+            ManageAgents, ManagePlaces, ManageUsers, ReadAudit, ReadFleet, UseTunnels,
+        };
+        match self {
+            Self::Administrator => match capability {
+                ReadFleet | ManagePlaces | ManageAgents | ManageUsers | UseTunnels | ReadAudit => {
+                    true
+                }
+            },
+            Self::Technician => matches!(capability, ReadFleet | UseTunnels),
+            Self::ReadOnly => matches!(capability, ReadFleet),
+        }
+    }
+
+    /// The word for it on the wire and in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Technician => "technician",
+            Self::ReadOnly => "read_only",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A word that is no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a role is administrator, technician or read_only")]
+pub struct UnknownRole;
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or(UnknownRole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_user_may_neither_open_tunnels_nor_change_anything() {
+        for capability in [
+            Capability::UseTunnels,
+            Capability::ManagePlaces,
+            Capability::ManageAgents,
+            Capability::ManageUsers,
+            Capability::ReadAudit,
+        ] {
+            assert!(!Role::ReadOnly.may(capability), "{capability:?}");
+        }
+    }
+
+    #[test]
+    fn every_role_reads_back_from_its_name() {
+        for role in Role::ALL {
+            assert_eq!(role.name().parse(), Ok(role));
+        }
+        assert_eq!("root".parse::<Role>(), Err(UnknownRole));
+    }
+}

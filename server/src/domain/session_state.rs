@@ -1,0 +1,246 @@
+//! The life of a tunnel session.
+//!
+//! ```text
+//!   Opening ──row written──▶ Active ──agent ready──▶ Ready
+//!                              │                       │  close, idle, revoked, …
+//!          refused, timed out  │                       ▼
+//!                              ├──────────────────▶ Closing ──agent left, timed out──▶ Ending
+//!                              │  agent gone           │ agent gone                      │
+//!                              └───────────────────────┴──────────────▶ Ending ◀─────────┘
+//!                                                                          │ row closed
+//!                                                                          ▼
+//!                                                                        Ended
+//! ```
+//!
+//! The step is pure: an event gives effects, and the session's actor carries them out in order.
+
+use super::close_reason::CloseReason;
+
+/// Where a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Its row is being written.
+    Opening,
+    /// The agent was asked.
+    Active,
+    /// The agent is in tunnel mode for it.
+    Ready,
+    /// The agent was told to leave.
+    Closing(CloseReason),
+    /// Its row is being closed.
+    Ending(CloseReason),
+    /// It is over.
+    Ended(CloseReason),
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Session and audit are committed.
+    RowWritten,
+    /// The agent says that it is ready.
+    AgentReady,
+    /// The agent says that it refuses or has left.
+    AgentLeft,
+    /// The agent did not answer the open in time.
+    OpenTimedOut,
+    /// It is to end.
+    Close(CloseReason),
+    /// The agent did not confirm the close in time.
+    CloseTimedOut,
+    /// The agent's connection is gone.
+    AgentGone,
+    /// The end is committed.
+    RowClosed,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Send `tunnel_open` and start its time-out.
+    AskAgent,
+    /// Write that it is ready, then answer the one who opened it.
+    AnnounceReady,
+    /// Write the audit of the close, send `tunnel_close` and start its time-out.
+    TellAgentToClose(CloseReason),
+    /// Settle what still runs and close the row.
+    WriteEnd(CloseReason),
+    /// Tell viewers and whoever waits, then stop.
+    Finish(CloseReason),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct SessionState {
+    phase: Phase,
+}
+
+impl Default for SessionState {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Opening,
+        }
+    }
+}
+
+impl SessionState {
+    /// Where it is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The status as the database and the API write it.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self.phase {
+            Phase::Opening | Phase::Active => "active",
+            Phase::Ready | Phase::Closing(_) | Phase::Ending(_) => "ready",
+            Phase::Ended(reason) => reason.status(),
+        }
+    }
+
+    /// Takes one step.
+    pub fn on_event(&mut self, event: Event) -> Vec<Effect> {
+        match (self.phase, event) {
+            (Phase::Opening, Event::RowWritten) => {
+                self.phase = Phase::Active;
+                vec![Effect::AskAgent]
+            }
+            (Phase::Active, Event::AgentReady) => {
+                self.phase = Phase::Ready;
+                vec![Effect::AnnounceReady]
+            }
+            (Phase::Active, Event::AgentLeft) => self.end(CloseReason::AgentRefused),
+            (Phase::Active, Event::OpenTimedOut) => self.close(CloseReason::OpenTimedOut),
+            (Phase::Ready, Event::AgentLeft) => self.end(CloseReason::AgentClosed),
+            (Phase::Opening, Event::Close(reason)) => self.end(reason),
+            (Phase::Active | Phase::Ready, Event::Close(reason)) => self.close(reason),
+            (Phase::Opening | Phase::Active | Phase::Ready, Event::AgentGone) => {
+                self.end(CloseReason::AgentDisconnected)
+            }
+            (
+                Phase::Closing(reason),
+                Event::AgentLeft | Event::CloseTimedOut | Event::AgentGone,
+            ) => self.end(reason),
+            (Phase::Ending(reason), Event::RowClosed) => {
+                self.phase = Phase::Ended(reason);
+                vec![Effect::Finish(reason)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) -> Vec<Effect> {
+        self.phase = Phase::Closing(reason);
+        vec![Effect::TellAgentToClose(reason)]
+    }
+
+    fn end(&mut self, reason: CloseReason) -> Vec<Effect> {
+        self.phase = Phase::Ending(reason);
+        vec![Effect::WriteEnd(reason)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(events: &[Event]) -> (Phase, Vec<Effect>) {
+        let mut state = SessionState::default();
+        let effects = events
+            .iter()
+            .flat_map(|&event| state.on_event(event))
+            .collect();
+        (state.phase(), effects)
+    }
+
+    #[test]
+    fn a_session_opens_and_closes() {
+        let reason = CloseReason::ClosedByTechnician;
+        let (phase, effects) = run(&[
+            Event::RowWritten,
+            Event::AgentReady,
+            Event::Close(reason),
+            Event::AgentLeft,
+            Event::RowClosed,
+        ]);
+        assert_eq!(phase, Phase::Ended(reason));
+        assert_eq!(
+            effects,
+            [
+                Effect::AskAgent,
+                Effect::AnnounceReady,
+                Effect::TellAgentToClose(reason),
+                Effect::WriteEnd(reason),
+                Effect::Finish(reason)
+            ]
+        );
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_ends_the_session_as_error() {
+        let (phase, _) = run(&[
+            Event::RowWritten,
+            Event::OpenTimedOut,
+            Event::AgentReady,
+            Event::CloseTimedOut,
+            Event::RowClosed,
+        ]);
+        assert_eq!(phase, Phase::Ended(CloseReason::OpenTimedOut));
+        assert_eq!(CloseReason::OpenTimedOut.status(), "error");
+    }
+
+    #[test]
+    fn a_refusal_ends_the_session_as_error() {
+        let (phase, _) = run(&[Event::RowWritten, Event::AgentLeft, Event::RowClosed]);
+        assert_eq!(phase, Phase::Ended(CloseReason::AgentRefused));
+        assert_eq!(CloseReason::AgentRefused.status(), "error");
+    }
+
+    #[test]
+    fn an_agent_that_goes_ends_the_session_without_being_asked() {
+        let (phase, effects) = run(&[
+            Event::RowWritten,
+            Event::AgentReady,
+            Event::AgentGone,
+            Event::RowClosed,
+        ]);
+        assert_eq!(phase, Phase::Ended(CloseReason::AgentDisconnected));
+        assert!(
+            !effects
+                .iter()
+                .any(|e| matches!(e, Effect::TellAgentToClose(_)))
+        );
+    }
+
+    #[test]
+    fn any_order_of_events_ends_each_session_at_most_once_and_asks_the_agent_at_most_once() {
+        const EVENTS: [Event; 8] = [
+            Event::RowWritten,
+            Event::AgentReady,
+            Event::AgentLeft,
+            Event::OpenTimedOut,
+            Event::Close(CloseReason::IdleTimeout),
+            Event::CloseTimedOut,
+            Event::AgentGone,
+            Event::RowClosed,
+        ];
+        let sequences = EVENTS.len().pow(6);
+        for mut number in 0..sequences {
+            let mut events = Vec::with_capacity(6);
+            for _ in 0..6 {
+                events.push(EVENTS[number % EVENTS.len()]);
+                number /= EVENTS.len();
+            }
+            let (_, effects) = run(&events);
+            let count = |f: fn(&Effect) -> bool| effects.iter().filter(|e| f(e)).count();
+            assert!(count(|e| matches!(e, Effect::AskAgent)) <= 1, "{events:?}");
+            assert!(
+                count(|e| matches!(e, Effect::WriteEnd(_))) <= 1,
+                "{events:?}"
+            );
+            assert!(count(|e| matches!(e, Effect::Finish(_))) <= 1, "{events:?}");
+        }
+    }
+}

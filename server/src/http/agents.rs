@@ -1,0 +1,269 @@
+//! Enrolled machines.
+
+use std::collections::HashSet;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use gururmm_shared::{AgentId, ClientId, SiteId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::extract::{Authenticated, Valid};
+use super::page::Page;
+use super::state::AppState;
+use crate::actors::registry_messages::{CloseSessions, DropAgent, Online, SessionsOf};
+use crate::db::agent_state::AgentState;
+use crate::db::agents::{self, AgentFilter, AgentOverview};
+use crate::db::{DbError, sites};
+use crate::domain::close_reason::CloseReason;
+use crate::domain::role::Capability;
+use crate::error::AppError;
+
+const PAGE_DEFAULT: i64 = 100;
+const PAGE_MOST: i64 = 1000;
+
+/// An agent as the API shows it.
+#[derive(Serialize)]
+struct AgentView {
+    id: AgentId,
+    hostname: String,
+    device_id: String,
+    status: &'static str,
+    os: Value,
+    agent_version: Option<String>,
+    protocol: i32,
+    last_seen_at: Option<DateTime<Utc>>,
+    site: Option<Value>,
+    client: Option<Value>,
+    metrics: Option<Value>,
+    created_at: DateTime<Utc>,
+}
+
+/// What is connected is online, whatever a row says.
+fn status(id: AgentId, online: &HashSet<AgentId>) -> &'static str {
+    if online.contains(&id) {
+        "online"
+    } else {
+        "offline"
+    }
+}
+
+fn metrics(state: &AgentState) -> Option<Value> {
+    state.metrics_at.map(|at| {
+        json!({
+            "at": at,
+            "cpu_percent": state.cpu_percent,
+            "memory_used_bytes": state.memory_used_bytes,
+            "memory_total_bytes": state.memory_total_bytes,
+            "disk_used_bytes": state.disk_used_bytes,
+            "disk_total_bytes": state.disk_total_bytes,
+            "network_rx_bytes": state.network_rx_bytes,
+            "network_tx_bytes": state.network_tx_bytes,
+            "uptime_seconds": state.uptime_seconds,
+        })
+    })
+}
+
+fn view(overview: AgentOverview, online: &HashSet<AgentId>) -> AgentView {
+    let AgentOverview {
+        agent,
+        site_name,
+        client_id,
+        client_name,
+        state,
+    } = overview;
+    AgentView {
+        id: agent.id,
+        hostname: agent.hostname,
+        device_id: agent.device_id,
+        status: status(agent.id, online),
+        os: json!({
+            "family": agent.os_family,
+            "name": agent.os_name,
+            "version": agent.os_version,
+            "arch": agent.os_arch,
+        }),
+        agent_version: agent.agent_version,
+        protocol: agent.protocol,
+        last_seen_at: agent.last_seen_at,
+        site: agent
+            .site_id
+            .map(|id| json!({ "id": id, "name": site_name })),
+        client: client_id.map(|id| json!({ "id": id, "name": client_name })),
+        metrics: state.as_ref().and_then(metrics),
+        created_at: agent.created_at,
+    }
+}
+
+/// Which agents.
+#[derive(Deserialize)]
+pub struct Filter {
+    site_id: Option<uuid::Uuid>,
+    client_id: Option<uuid::Uuid>,
+    limit: Option<i64>,
+    cursor: Option<uuid::Uuid>,
+}
+
+/// GET /api/agents
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    filter: Query<Filter>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let limit = filter.limit.unwrap_or(PAGE_DEFAULT);
+    if !(1..=PAGE_MOST).contains(&limit) {
+        return Err(AppError::invalid_field(
+            "limit",
+            format!("limit is 1 to {PAGE_MOST}"),
+        ));
+    }
+    let filter = AgentFilter {
+        site_id: filter.site_id.map(SiteId),
+        client_id: filter.client_id.map(ClientId),
+        limit: limit + 1,
+        after: filter.cursor.map(AgentId),
+    };
+    let mut rows = agents::list(&state.db, filter).await?;
+    let page = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > page;
+    rows.truncate(page);
+    let next_cursor = rows
+        .last()
+        .filter(|_| more)
+        .map(|overview| overview.agent.id.to_string());
+    let ids = rows.iter().map(|overview| overview.agent.id).collect();
+    let online = state.registry.send(Online { agents: ids }).await?;
+    let items = rows
+        .into_iter()
+        .map(|overview| view(overview, &online))
+        .collect();
+    Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
+}
+
+async fn find(state: &AppState, id: AgentId) -> Result<AgentOverview, AppError> {
+    let found = agents::overview(&state.db, id).await?;
+    found.ok_or_else(|| AppError::not_found("agent"))
+}
+
+/// GET /api/agents/:id
+pub async fn show(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let id = AgentId(id.into_inner());
+    let overview = find(&state, id).await?;
+    let online = state.registry.send(Online { agents: vec![id] }).await?;
+    Ok(HttpResponse::Ok().json(view(overview, &online)))
+}
+
+/// GET /api/agents/:id/state
+pub async fn state(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let id = AgentId(id.into_inner());
+    let AgentOverview {
+        agent,
+        state: latest,
+        ..
+    } = find(&state, id).await?;
+    let online = state.registry.send(Online { agents: vec![id] }).await?;
+    let network = latest.as_ref().and_then(|latest| {
+        latest.network.as_ref().map(|interfaces| {
+            json!({
+                "at": latest.network_at,
+                "hash": latest.network_hash,
+                "interfaces": interfaces,
+            })
+        })
+    });
+    Ok(HttpResponse::Ok().json(json!({
+        "agent_id": id,
+        "status": status(id, &online),
+        "last_seen_at": agent.last_seen_at,
+        "metrics": latest.as_ref().and_then(metrics),
+        "network": network,
+    })))
+}
+
+/// DELETE /api/agents/:id
+pub async fn remove(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ManageAgents)?;
+    let id = AgentId(id.into_inner());
+    find(&state, id).await?;
+    // First the sessions, while their rows are there to be closed and audited.
+    let of = SessionsOf::Agent(id);
+    state
+        .registry
+        .send(CloseSessions {
+            of,
+            reason: CloseReason::AgentDeleted,
+        })
+        .await?;
+    if !agents::delete(&state.db, id).await? {
+        return Err(AppError::not_found("agent"));
+    }
+    state.registry.send(DropAgent { agent_id: id }).await?;
+    tracing::info!(agent.id = %id, user.id = %who.user.id, "agent deleted");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Body of a move.
+#[derive(Deserialize, Validate)]
+pub struct Move {
+    #[garde(skip)]
+    site_id: uuid::Uuid,
+}
+
+/// POST /api/agents/:id/move
+pub async fn relocate(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    body: Valid<Move>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ManageAgents)?;
+    let id = AgentId(id.into_inner());
+    let site_id = SiteId(body.0.site_id);
+    find(&state, id).await?;
+    if sites::by_id(&state.db, site_id).await?.is_none() {
+        return Err(AppError::not_found("site"));
+    }
+    let moved =
+        agents::move_to_site(&state.db, id, site_id)
+            .await
+            .map_err(|error| match error {
+                DbError::Duplicate { .. } => AppError::conflict(
+                    "device_exists",
+                    "that site has an agent of this device already; delete one of them",
+                ),
+                DbError::ForeignKey => AppError::not_found("site"),
+                other => other.into(),
+            })?;
+    if moved.is_none() {
+        return Err(AppError::not_found("agent"));
+    }
+    // Whoever had a tunnel to it may have no business in its new place.
+    let of = SessionsOf::Agent(id);
+    state
+        .registry
+        .send(CloseSessions {
+            of,
+            reason: CloseReason::AgentMoved,
+        })
+        .await?;
+    let overview = find(&state, id).await?;
+    let online = state.registry.send(Online { agents: vec![id] }).await?;
+    Ok(HttpResponse::Ok().json(view(overview, &online)))
+}

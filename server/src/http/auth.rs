@@ -1,0 +1,165 @@
+//! Log-in, log-out, set-up, registration, password.
+
+use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::extract::{Authenticated, Valid, remote_address};
+use super::state::AppState;
+use super::users::UserView;
+use crate::actors::registry_messages::{CloseSessions, SessionsOf};
+use crate::domain::close_reason::CloseReason;
+use crate::error::AppError;
+use crate::services::accounts::{LoggedIn, NewAccount};
+
+/// Body of a log-in.
+#[derive(Deserialize, Validate)]
+pub struct Login {
+    #[garde(length(chars, max = 254))]
+    email: String,
+    #[garde(length(chars, max = 256))]
+    password: String,
+}
+
+/// Body of a registration.
+#[derive(Deserialize, Validate)]
+pub struct Registration {
+    #[garde(email, length(chars, max = 254))]
+    email: String,
+    #[garde(inner(custom(super::extract::name)))]
+    name: Option<String>,
+    #[garde(length(chars, min = 10, max = 256))]
+    password: String,
+}
+
+/// Body of the first set-up.
+#[derive(Deserialize, Validate)]
+pub struct SetUp {
+    #[garde(length(max = 256))]
+    token: String,
+    #[garde(email, length(chars, max = 254))]
+    email: String,
+    #[garde(inner(custom(super::extract::name)))]
+    name: Option<String>,
+    #[garde(length(chars, min = 10, max = 256))]
+    password: String,
+}
+
+/// Body of a change of password.
+#[derive(Deserialize, Validate)]
+pub struct PasswordChange {
+    #[garde(length(chars, max = 256))]
+    current_password: String,
+    #[garde(length(chars, min = 10, max = 256))]
+    new_password: String,
+}
+
+fn logged_in(answer: &LoggedIn) -> serde_json::Value {
+    json!({
+        "token": answer.token.token,
+        "expires_at": answer.token.expires_at,
+        "user": UserView::from(&answer.user),
+    })
+}
+
+/// POST /api/auth/login
+pub async fn login(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Valid<Login>,
+) -> Result<HttpResponse, AppError> {
+    let Valid(Login { email, password }) = body;
+    let from = remote_address(&request);
+    let answer = state
+        .accounts
+        .log_in(&state.db, &email, password, from)
+        .await?;
+    Ok(HttpResponse::Ok().json(logged_in(&answer)))
+}
+
+/// POST /api/auth/register
+pub async fn register(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Json<serde_json::Value>,
+) -> Result<HttpResponse, AppError> {
+    // Looked at before the body, so that a closed door says so whatever is brought to it.
+    state
+        .accounts
+        .check_registration(remote_address(&request))?;
+    let body: Registration = serde_json::from_value(body.into_inner())
+        .map_err(|error| AppError::malformed(error.to_string()))?;
+    if let Err(report) = body.validate() {
+        return Err(super::extract::first_fault(&report));
+    }
+    let account = NewAccount::reader(body.email, body.name, body.password);
+    let user = state.accounts.create(&state.db, account).await?;
+    Ok(HttpResponse::Created().json(json!({ "user": UserView::from(&user) })))
+}
+
+/// POST /api/auth/setup
+pub async fn set_up(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Valid<SetUp>,
+) -> Result<HttpResponse, AppError> {
+    let Valid(body) = body;
+    let account = NewAccount::administrator(body.email, body.name, body.password);
+    let from = remote_address(&request);
+    let answer = state
+        .accounts
+        .set_up(&state.db, &body.token, account, from)
+        .await?;
+    Ok(HttpResponse::Created().json(logged_in(&answer)))
+}
+
+/// GET /api/auth/me
+pub async fn me(who: Authenticated) -> HttpResponse {
+    HttpResponse::Ok().json(UserView::from(&who.user))
+}
+
+/// POST /api/auth/logout
+pub async fn log_out(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+    state.accounts.revoke(&state.db, who.user.id).await?;
+    end_sessions(&state, who.user.id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// POST /api/auth/password
+pub async fn change_password(
+    who: Authenticated,
+    state: Data<AppState>,
+    body: Valid<PasswordChange>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
+    let Valid(PasswordChange {
+        current_password,
+        new_password,
+    }) = body;
+    let user_id = who.user.id;
+    let from = remote_address(&request);
+    let answer = state
+        .accounts
+        .change_password(&state.db, who.user, current_password, new_password, from)
+        .await?;
+    end_sessions(&state, user_id).await?;
+    Ok(HttpResponse::Ok().json(logged_in(&answer)))
+}
+
+/// Ends the sessions of a user whose tokens were revoked.
+pub async fn end_sessions(
+    state: &AppState,
+    user_id: gururmm_shared::UserId,
+) -> Result<(), AppError> {
+    let of = SessionsOf::User(user_id);
+    state
+        .registry
+        .send(CloseSessions {
+            of,
+            reason: CloseReason::AccessRevoked,
+        })
+        .await?;
+    Ok(())
+}

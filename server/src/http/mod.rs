@@ -1,0 +1,16 @@
+//! The HTTP API: thin files, one a resource: extract, authorise, call, answer.
+
+mod agents;
+mod audit;
+mod auth;
+mod clients;
+mod extract;
+mod health;
+mod page;
+pub mod problems;
+pub mod router;
+mod sites;
+pub mod state;
+mod streams;
+mod tunnels;
+mod users;

@@ -1,0 +1,88 @@
+//! Which path is answered by whom.
+
+use actix_cors::Cors;
+use actix_web::web::{self, ServiceConfig, delete, get, patch, post};
+
+use super::state::AppState;
+use super::{agents, audit, auth, clients, health, problems, sites, streams, tunnels, users};
+use crate::config::Settings;
+
+/// Registers every path.
+pub fn routes(config: &mut ServiceConfig, state: &AppState) {
+    let limit = state.settings.limits.json_body_bytes as usize;
+    config
+        .app_data(web::Data::new(state.clone()))
+        .app_data(
+            web::JsonConfig::default()
+                .limit(limit)
+                .error_handler(problems::bad_json),
+        )
+        .app_data(web::QueryConfig::default().error_handler(problems::bad_query))
+        .app_data(web::PathConfig::default().error_handler(problems::bad_path))
+        .app_data(web::PayloadConfig::new(limit))
+        .route("/healthz", get().to(health::alive))
+        .route("/readyz", get().to(health::ready))
+        .route("/metrics", get().to(health::figures))
+        .route("/ws", get().to(streams::agent))
+        .route("/api/auth/login", post().to(auth::login))
+        .route("/api/auth/register", post().to(auth::register))
+        .route("/api/auth/setup", post().to(auth::set_up))
+        .route("/api/auth/me", get().to(auth::me))
+        .route("/api/auth/logout", post().to(auth::log_out))
+        .route("/api/auth/password", post().to(auth::change_password))
+        .route("/api/users", get().to(users::list))
+        .route("/api/users", post().to(users::create))
+        .route("/api/users/{id}", patch().to(users::change))
+        .route("/api/clients", get().to(clients::list))
+        .route("/api/clients", post().to(clients::create))
+        .route("/api/sites", get().to(sites::list))
+        .route("/api/sites", post().to(sites::create))
+        .route("/api/agents", get().to(agents::list))
+        .route("/api/agents/{id}", get().to(agents::show))
+        .route("/api/agents/{id}", delete().to(agents::remove))
+        .route("/api/agents/{id}/state", get().to(agents::state))
+        .route("/api/agents/{id}/move", post().to(agents::relocate))
+        .route("/api/audit/tunnel", get().to(audit::list))
+        .route("/api/v1/tunnel/open", post().to(tunnels::open))
+        .route("/api/v1/tunnel/close", post().to(tunnels::close))
+        .route(
+            "/api/v1/tunnel/status/{session_id}",
+            get().to(tunnels::status),
+        )
+        .route(
+            "/api/v1/tunnel/{session_id}/command",
+            post().to(tunnels::command),
+        )
+        .route(
+            "/api/v1/tunnel/{session_id}/ticket",
+            post().to(streams::ticket),
+        )
+        .route(
+            "/api/v1/tunnel/{session_id}/stream",
+            get().to(streams::viewer),
+        )
+        .route(
+            "/api/v1/tunnel/{session_id}/audit",
+            get().to(audit::of_session),
+        )
+        .default_service(web::to(problems::unknown_path));
+}
+
+/// Which origins beside its own a browser may call from.
+#[must_use]
+pub fn cors(settings: &Settings) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers(["authorization", "content-type"])
+        .expose_headers(["x-request-id", "retry-after"])
+        .max_age(600);
+    // Requests from elsewhere get no CORS headers, so a browser keeps their answers to itself;
+    // what must be refused by origin (streams) checks it on its own.
+    settings
+        .http
+        .allowed_origins
+        .iter()
+        .fold(cors.block_on_origin_mismatch(false), |cors, origin| {
+            cors.allowed_origin(origin)
+        })
+}

@@ -1,0 +1,296 @@
+//! Tunnels: open, close, status, command.
+
+use actix::Addr;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use garde::Validate;
+use gururmm_shared::{AgentId, CommandType, SessionId};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::extract::{Authenticated, Valid};
+use super::state::AppState;
+use crate::actors::registry_messages::{FindSession, OpenError, OpenTunnel};
+use crate::actors::session_messages::{CloseSession, GetSession, RunCommand, SessionError};
+use crate::actors::tunnel::TunnelSession;
+use crate::db::agents;
+use crate::db::tech_sessions::{self, TechSession};
+use crate::domain::close_reason::CloseReason;
+use crate::domain::role::Capability;
+use crate::error::AppError;
+use crate::services::audit::{self, Refusal};
+
+/// Body of an open.
+#[derive(Deserialize, Validate)]
+pub struct Open {
+    #[garde(skip)]
+    agent_id: uuid::Uuid,
+}
+
+/// Body of a close.
+#[derive(Deserialize, Validate)]
+pub struct Close {
+    #[garde(skip)]
+    session_id: uuid::Uuid,
+}
+
+/// Body of a command.
+#[derive(Deserialize, Validate)]
+pub struct NewCommand {
+    #[garde(skip)]
+    command: String,
+    #[garde(skip)]
+    command_type: Option<CommandType>,
+    #[garde(skip)]
+    timeout_seconds: Option<u64>,
+}
+
+/// Writes a refusal down and hands it on.
+pub async fn refuse(
+    state: &AppState,
+    who: &Authenticated,
+    refusal: Refusal,
+    error: AppError,
+) -> AppError {
+    let refusal = Refusal {
+        code: error.code,
+        ..refusal
+    };
+    audit::refused(&state.db, &who.caller, refusal).await;
+    error
+}
+
+/// Finds a session of the caller's own.
+///
+/// # Errors
+/// 404, or 403 where it is somebody else's.
+pub async fn own_session(
+    state: &AppState,
+    who: &Authenticated,
+    session_id: SessionId,
+    what: &str,
+) -> Result<TechSession, AppError> {
+    let session = tech_sessions::by_session_id(&state.db, session_id).await?;
+    let session = session.ok_or_else(|| AppError::not_found("session"))?;
+    let allowed = who.require(Capability::UseTunnels).and_then(|()| {
+        if session.tech_id == who.user.id {
+            return Ok(());
+        }
+        Err(AppError::forbidden(
+            "not_your_session",
+            "only the one who opened a session may use it",
+        ))
+    });
+    match allowed {
+        Ok(()) => Ok(session),
+        Err(error) => {
+            let refusal = Refusal {
+                what: what.to_owned(),
+                agent: Some((session.agent_id, String::new())),
+                session_id: Some(session_id),
+                ..Refusal::default()
+            };
+            Err(refuse(state, who, refusal, error).await)
+        }
+    }
+}
+
+/// The actor of a session, while it lives.
+pub async fn live_session(
+    state: &AppState,
+    session_id: SessionId,
+) -> Result<Option<Addr<TunnelSession>>, AppError> {
+    Ok(state.registry.send(FindSession { session_id }).await?)
+}
+
+/// 409 for a session that has ended.
+pub fn closed() -> AppError {
+    AppError::conflict("session_closed", "the session is closed; open a new one")
+}
+
+fn open_error(error: &OpenError) -> AppError {
+    let detail = error.to_string();
+    match error {
+        OpenError::Offline | OpenError::Gone => AppError::conflict("agent_offline", detail),
+        OpenError::Refused(_) => AppError::conflict("agent_refused", detail),
+        OpenError::Duplicate => AppError::conflict("session_exists", detail),
+        OpenError::TooMany(_) => AppError::too_many("too_many_sessions", detail, None),
+        OpenError::TimedOut(_) => {
+            AppError::new(StatusCode::GATEWAY_TIMEOUT, "open_timed_out", detail)
+        }
+        OpenError::Ended(_) => AppError::conflict("session_closed", detail),
+        OpenError::Unavailable => AppError::unavailable(detail),
+    }
+}
+
+/// POST /api/v1/tunnel/open
+pub async fn open(
+    who: Authenticated,
+    state: Data<AppState>,
+    body: Valid<Open>,
+) -> Result<HttpResponse, AppError> {
+    let agent_id = AgentId(body.0.agent_id);
+    let refusal = |agent| Refusal {
+        what: "open".to_owned(),
+        agent,
+        ..Refusal::default()
+    };
+    if let Err(error) = who.require(Capability::UseTunnels) {
+        let refusal = refusal(Some((agent_id, String::new())));
+        return Err(refuse(&state, &who, refusal, error).await);
+    }
+    let agent = agents::by_id(&state.db, agent_id).await?;
+    let agent = agent.ok_or_else(|| AppError::not_found("agent"))?;
+    let asked = OpenTunnel {
+        agent_id,
+        caller: who.caller.clone(),
+    };
+    match state.registry.send(asked).await? {
+        Ok(session_id) => Ok(HttpResponse::Created().json(json!({
+            "session_id": session_id,
+            "agent_id": agent_id,
+            "status": "ready",
+        }))),
+        Err(error) => {
+            let refusal = refusal(Some((agent_id, agent.hostname)));
+            Err(refuse(&state, &who, refusal, open_error(&error)).await)
+        }
+    }
+}
+
+/// POST /api/v1/tunnel/close
+pub async fn close(
+    who: Authenticated,
+    state: Data<AppState>,
+    body: Valid<Close>,
+) -> Result<HttpResponse, AppError> {
+    let session_id = SessionId(body.0.session_id);
+    own_session(&state, &who, session_id, "close").await?;
+    let session = live_session(&state, session_id).await?.ok_or_else(closed)?;
+    let reason = CloseReason::ClosedByTechnician;
+    // An actor that has just stopped no longer answers: the session is closed.
+    match session
+        .send(CloseSession {
+            reason,
+            caller: Some(who.caller),
+        })
+        .await
+    {
+        Ok(Ok(())) => {
+            Ok(HttpResponse::Ok()
+                .json(json!({ "session_id": session_id, "status": reason.status() })))
+        }
+        Ok(Err(_)) | Err(_) => Err(closed()),
+    }
+}
+
+/// GET /api/v1/tunnel/status/:session_id
+pub async fn status(
+    who: Authenticated,
+    state: Data<AppState>,
+    session_id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let session_id = SessionId(session_id.into_inner());
+    let mut row = own_session(&state, &who, session_id, "status").await?;
+    let live = match live_session(&state, session_id).await? {
+        Some(session) => session.send(GetSession).await.ok(),
+        None => None,
+    };
+    if live.is_none() {
+        // It may have ended between the two looks.
+        row = own_session(&state, &who, session_id, "status").await?;
+    }
+    let last_activity = live
+        .as_ref()
+        .map_or(row.last_activity, |live| live.last_activity);
+    Ok(HttpResponse::Ok().json(json!({
+        "session_id": session_id,
+        "agent_id": row.agent_id,
+        "tech_id": row.tech_id,
+        "status": row.status,
+        "opened_at": row.opened_at,
+        "last_activity": last_activity,
+        "closed_at": row.closed_at,
+        "close_reason": row.close_reason,
+        "channels": live.map(|live| live.channels).unwrap_or_default(),
+    })))
+}
+
+fn check_command(state: &AppState, body: &NewCommand) -> Result<u64, AppError> {
+    let most = state.settings.limits.command_bytes as usize;
+    let task = matches!(body.command_type, Some(CommandType::ClaudeTask { .. }));
+    if body.command.trim().is_empty() && !task {
+        return Err(AppError::invalid_field(
+            "command",
+            "command must not be empty",
+        ));
+    }
+    if body.command.len() > most {
+        let detail = format!("command must have at most {most} bytes; send a script as a file");
+        return Err(AppError::invalid_field("command", detail));
+    }
+    if body.command.contains('\0') {
+        return Err(AppError::invalid_field(
+            "command",
+            "command must not hold NUL",
+        ));
+    }
+    let settings = &state.settings.tunnel;
+    let timeout = body
+        .timeout_seconds
+        .unwrap_or(settings.command_timeout_seconds.into());
+    let longest = u64::from(settings.max_command_timeout_seconds);
+    if !(1..=longest).contains(&timeout) {
+        let detail = format!("timeout_seconds is 1 to {longest}");
+        return Err(AppError::invalid_field("timeout_seconds", detail));
+    }
+    Ok(timeout)
+}
+
+fn session_error(error: &SessionError) -> AppError {
+    let detail = error.to_string();
+    match error {
+        SessionError::Closed => closed(),
+        SessionError::TooManyCommands(_) => AppError::too_many("too_many_commands", detail, None),
+        SessionError::TooFast(_) => AppError::too_many("too_many_commands", detail, Some(1)),
+        SessionError::TooManyViewers(_) => AppError::too_many("too_many_viewers", detail, None),
+        SessionError::AuditUnavailable => AppError::unavailable(detail),
+    }
+}
+
+/// POST /api/v1/tunnel/:session_id/command
+pub async fn command(
+    who: Authenticated,
+    state: Data<AppState>,
+    session_id: Path<uuid::Uuid>,
+    body: Valid<NewCommand>,
+) -> Result<HttpResponse, AppError> {
+    let session_id = SessionId(session_id.into_inner());
+    let Valid(body) = body;
+    let row = own_session(&state, &who, session_id, &body.command).await?;
+    let timeout_seconds = check_command(&state, &body)?;
+    let refusal = Refusal {
+        what: body.command.clone(),
+        agent: Some((row.agent_id, String::new())),
+        session_id: Some(session_id),
+        ..Refusal::default()
+    };
+    let run = RunCommand {
+        command: body.command,
+        command_type: body.command_type.unwrap_or_default(),
+        timeout_seconds,
+        caller: who.caller.clone(),
+    };
+    let started = match live_session(&state, session_id).await? {
+        Some(session) => session.send(run).await.unwrap_or(Err(SessionError::Closed)),
+        None => Err(SessionError::Closed),
+    };
+    match started {
+        Ok(started) => Ok(HttpResponse::Accepted().json(json!({
+            "command_id": started.command_id,
+            "channel_id": started.channel_id,
+        }))),
+        Err(error) => Err(refuse(&state, &who, refusal, session_error(&error)).await),
+    }
+}

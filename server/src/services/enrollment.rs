@@ -1,0 +1,276 @@
+//! Who an agent is: its own key, or a site's credential with a device id.
+
+use chrono::{DateTime, Utc};
+use gururmm_shared::{Auth, OsInfo, SiteId};
+
+use crate::db::agents::{Agent, AgentConnected, NewAgent};
+use crate::db::sites::Site;
+use crate::db::{Db, DbError, agents, sites};
+use crate::domain::credentials::{self, KEY_PREFIX, digest, generate_key};
+use crate::domain::enrollment::{Decision, KnownDevice, SiteCredential, decide};
+use crate::domain::site_code;
+use crate::domain::text::{check_name, tame};
+use crate::services::audit;
+
+/// An agent that may come in.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What is known of it.
+    pub agent: Agent,
+    /// Its own key, told this once.
+    pub new_key: Option<String>,
+    /// What it says of itself, to be written.
+    pub connected: AgentConnected,
+}
+
+/// Why an agent may not come in.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A `grmm_` key that nobody has.
+    #[error(
+        "no agent and no site has this key; put the site's present code or key into agent.toml and remove the agent's identity file"
+    )]
+    UnknownKey,
+    /// A site code that no site has.
+    #[error("no site has this code; look it up on the site's page")]
+    UnknownSiteCode,
+    /// The device has a key of its own.
+    #[error(
+        "this device is enrolled and has a key of its own; restore its identity file, or delete the agent on the server to enrol it anew"
+    )]
+    AlreadyEnrolled,
+    /// A site's credential without a device.
+    #[error("a site code or site key needs a device_id of 1 to 200 characters")]
+    DeviceIdRequired,
+    /// A first message that makes no sense.
+    #[error("{0}")]
+    BadAuth(&'static str),
+    /// The database does not answer; not the agent's fault.
+    #[error("the server cannot check keys at the moment; come back later")]
+    Unavailable(#[from] DbError),
+}
+
+impl Refused {
+    /// The stable word in the `error` reply.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownKey => "unknown_key",
+            Self::UnknownSiteCode => "unknown_site_code",
+            Self::AlreadyEnrolled => "already_enrolled",
+            Self::DeviceIdRequired => "device_id_required",
+            Self::BadAuth(_) => "bad_auth",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+/// Decides on a first message, and enrols a new device.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn admit(
+    db: &Db,
+    auth: Auth,
+    accept_first_generation_codes: bool,
+) -> Result<Admitted, Refused> {
+    let credential = auth.api_key.trim().to_owned();
+    if credential.is_empty() || credential.len() > credentials::MAX_BYTES {
+        return Err(Refused::BadAuth("api_key must have 1 to 256 characters"));
+    }
+    if credential.starts_with(KEY_PREFIX) {
+        let hash = digest(&credential);
+        if let Some(agent) = agents::by_key_hash(db, &hash).await? {
+            if agent.key_used_at.is_none() {
+                agents::mark_key_used(db, agent.id, audit::now()).await?;
+            }
+            return Ok(admitted(agent, None, &auth));
+        }
+        let site = sites::by_key_hash(db, &hash)
+            .await?
+            .ok_or(Refused::UnknownKey)?;
+        return admit_device(db, auth, &site, SiteCredential::Key, false).await;
+    }
+    let code = site_code::normalize(&credential);
+    let site = sites::by_code(db, &code)
+        .await?
+        .ok_or(Refused::UnknownSiteCode)?;
+    admit_device(
+        db,
+        auth,
+        &site,
+        SiteCredential::Code,
+        accept_first_generation_codes,
+    )
+    .await
+}
+
+async fn admit_device(
+    db: &Db,
+    auth: Auth,
+    site: &Site,
+    credential: SiteCredential,
+    accept_first_generation_codes: bool,
+) -> Result<Admitted, Refused> {
+    let device_id = auth
+        .device_id
+        .as_deref()
+        .map(str::trim)
+        .unwrap_or_default()
+        .to_owned();
+    check_name(&device_id, 200).map_err(|_| Refused::DeviceIdRequired)?;
+    let known = agents::by_site_and_device(db, site.id, &device_id).await?;
+    let nonce = auth.enrollment_nonce.as_deref().map(digest);
+    let device = known.as_ref().map(|agent| KnownDevice {
+        has_key: agent.key_hash.is_some(),
+        key_used: agent.key_used_at.is_some(),
+        first_generation: agent.first_generation,
+        nonce_matches: nonce.is_some()
+            && agent.enrollment_nonce_hash.as_deref() == nonce.as_ref().map(<[u8; 32]>::as_slice),
+    });
+    let first_generation = auth.protocol.is_none();
+    let decision = decide(
+        credential,
+        device,
+        first_generation,
+        accept_first_generation_codes,
+    );
+    let new_key = || generate_key(&mut rand::rng());
+    match (decision, known) {
+        (Decision::Enroll, None) => {
+            let key = new_key();
+            let new = new_agent(&auth, site.id, device_id, &key, nonce);
+            match agents::enroll(db, new).await {
+                Ok(agent) => Ok(admitted(agent, Some(key), &auth)),
+                // Two connections of one device at once: the other one has it.
+                Err(DbError::Duplicate { .. }) => Err(Refused::AlreadyEnrolled),
+                Err(error) => Err(error.into()),
+            }
+        }
+        (Decision::Reissue, Some(agent)) => {
+            let key = new_key();
+            agents::replace_key(db, agent.id, Some(digest(&key)), nonce).await?;
+            Ok(admitted(agent, Some(key), &auth))
+        }
+        (Decision::Known, Some(agent)) => Ok(admitted(agent, None, &auth)),
+        _ => Err(Refused::AlreadyEnrolled),
+    }
+}
+
+fn new_agent(
+    auth: &Auth,
+    site_id: SiteId,
+    device_id: String,
+    key: &str,
+    nonce: Option<[u8; 32]>,
+) -> NewAgent {
+    let os = os_of(auth);
+    NewAgent {
+        site_id: Some(site_id),
+        device_id,
+        hostname: hostname_of(auth),
+        os_family: os.family,
+        os_name: os.name,
+        os_version: os.version,
+        os_arch: os.arch,
+        agent_version: auth.version.as_deref().map(|version| tame(version, 100)),
+        protocol: protocol_of(auth),
+        capabilities: capabilities_of(auth),
+        key_hash: Some(digest(key)),
+        enrollment_nonce_hash: nonce,
+        previous_version: None,
+        first_generation: auth.protocol.is_none(),
+    }
+}
+
+fn admitted(agent: Agent, new_key: Option<String>, auth: &Auth) -> Admitted {
+    let os = os_of(auth);
+    let hostname = hostname_of(auth);
+    let at: DateTime<Utc> = audit::now();
+    let connected = AgentConnected {
+        id: agent.id,
+        hostname: if hostname.is_empty() {
+            agent.hostname.clone()
+        } else {
+            hostname
+        },
+        os_family: os.family,
+        os_name: os.name,
+        os_version: os.version,
+        os_arch: os.arch,
+        agent_version: auth.version.as_deref().map(|version| tame(version, 100)),
+        previous_version: auth
+            .previous_version
+            .as_deref()
+            .map(|version| tame(version, 100)),
+        protocol: protocol_of(auth),
+        capabilities: capabilities_of(auth),
+        at,
+    };
+    Admitted {
+        agent,
+        new_key,
+        connected,
+    }
+}
+
+fn hostname_of(auth: &Auth) -> String {
+    tame(auth.hostname.trim(), 253)
+}
+
+fn protocol_of(auth: &Auth) -> u32 {
+    auth.protocol.unwrap_or(gururmm_shared::FIRST_GENERATION)
+}
+
+fn capabilities_of(auth: &Auth) -> Vec<String> {
+    auth.capabilities
+        .iter()
+        .take(64)
+        .map(|name| tame(name, 64))
+        .collect()
+}
+
+struct Os {
+    family: String,
+    name: String,
+    version: String,
+    arch: String,
+}
+
+fn os_of(auth: &Auth) -> Os {
+    match &auth.os_info {
+        None => Os {
+            family: String::new(),
+            name: String::new(),
+            version: String::new(),
+            arch: String::new(),
+        },
+        Some(OsInfo::Text(text)) => Os {
+            family: family_of(text).to_owned(),
+            name: tame(text, 200),
+            version: String::new(),
+            arch: String::new(),
+        },
+        Some(OsInfo::Parts {
+            family,
+            name,
+            version,
+            arch,
+        }) => Os {
+            family: tame(family, 50).to_lowercase(),
+            name: tame(name, 200),
+            version: tame(version, 100),
+            arch: tame(arch, 50),
+        },
+    }
+}
+
+fn family_of(text: &str) -> &'static str {
+    let text = text.to_lowercase();
+    if text.contains("windows") {
+        "windows"
+    } else if text.contains("mac") || text.contains("darwin") {
+        "macos"
+    } else {
+        "linux"
+    }
+}

@@ -1,0 +1,11 @@
+//! Rules over the database and the domain: who is who, who may what, what is written down.
+
+pub mod access;
+pub mod accounts;
+pub mod audit;
+pub mod enrollment;
+pub mod login_limits;
+pub mod passwords;
+pub mod secret_file;
+pub mod tickets;
+pub mod tokens;

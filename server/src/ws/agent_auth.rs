@@ -1,0 +1,75 @@
+//! The first message of an agent's connection: who it is, and where it is registered.
+
+use actix::prelude::*;
+use chrono::Utc;
+use gururmm_shared::{Auth, AuthAck, CAPABILITY_OUTPUT_WINDOW, PROTOCOL, SessionId};
+
+use super::agent_socket::AgentGateway;
+use crate::actors::connection_messages::{AgentHandle, LastSeen, ToConnection};
+use crate::actors::metrics_messages::Report;
+use crate::actors::registry_messages::{Generation, Register};
+use crate::services::enrollment::{self, Refused};
+
+/// An agent that is let in.
+pub(super) struct Registered {
+    pub agent_id: gururmm_shared::AgentId,
+    pub generation: Generation,
+    pub ack: AuthAck,
+}
+
+/// Why an agent is not let in.
+pub(super) enum Denied {
+    /// It is refused.
+    Refused(Refused),
+    /// The server stops.
+    Stopping,
+}
+
+/// Checks a first message and registers the connection.
+pub(super) async fn authenticate(
+    gateway: AgentGateway,
+    auth: Auth,
+    connection: Recipient<ToConnection>,
+    last_seen: LastSeen,
+) -> Result<Registered, Denied> {
+    let protocol = auth.protocol;
+    let flow_controlled = auth
+        .capabilities
+        .iter()
+        .any(|name| name == CAPABILITY_OUTPUT_WINDOW);
+    let codes = gateway.settings.accept_site_codes_of_first_generation;
+    let admitted = enrollment::admit(&gateway.db, auth, codes)
+        .await
+        .map_err(Denied::Refused)?;
+    let agent_id = admitted.agent.id;
+    let hostname = admitted.connected.hostname.clone();
+    let mut handle = AgentHandle::new(agent_id, hostname, connection, last_seen);
+    handle.flow_controlled = flow_controlled;
+    handle.confirms_close = protocol.is_some_and(|protocol| protocol >= PROTOCOL);
+    let generation = match gateway.registry.send(Register { handle }).await {
+        Ok(Ok(generation)) => generation,
+        Ok(Err(_)) | Err(_) => return Err(Denied::Stopping),
+    };
+    gateway
+        .writer
+        .do_send(Report::Connected(admitted.connected));
+    let ack = AuthAck {
+        protocol: Some(protocol.map_or(gururmm_shared::FIRST_GENERATION, |p| p.min(PROTOCOL))),
+        agent_id: Some(agent_id),
+        server_time: Some(Utc::now()),
+        api_key: admitted.new_key,
+    };
+    Ok(Registered {
+        agent_id,
+        generation,
+        ack,
+    })
+}
+
+/// A session's word to the agent that nobody waits for any more.
+pub(super) fn close_unknown(session_id: SessionId) -> gururmm_shared::ServerMessage {
+    gururmm_shared::ServerMessage::TunnelClose(gururmm_shared::TunnelClose {
+        session_id,
+        reason: Some("the server has no such session".to_owned()),
+    })
+}

@@ -1,0 +1,410 @@
+//! An agent's connection: authentication, liveness, and the routing of what it says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{
+    self, CloseCode, CloseReason, Message, ProtocolError, WsResponseBuilder,
+};
+use chrono::Utc;
+use gururmm_shared::{
+    Ack, AgentId, AgentMessage, ChannelId, DecodeError, ErrorReply, ServerMessage, SessionId,
+    TunnelData, TunnelPayload, close_code,
+};
+
+use super::agent_auth::{Denied, Registered, authenticate, close_unknown};
+use super::frame_guard::{FrameGuard, GuardState, Violation};
+use super::joined_text::{Joined, JoinedText};
+use crate::actors::connection_messages::{LastSeen, ToConnection};
+use crate::actors::metrics_messages::Report;
+use crate::actors::metrics_writer::MetricsWriter;
+use crate::actors::registry::AgentRegistry;
+use crate::actors::registry_messages::{Generation, Unregister};
+use crate::actors::session_messages::FromAgent;
+use crate::config::AgentSettings;
+use crate::db::Db;
+use crate::domain::message_budget::MessageBudget;
+
+/// A first message has at most so many bytes: until then anybody may be at the other end.
+const AUTH_BYTES: u64 = 16 * 1024;
+/// How long a peer may take to answer our close frame.
+const CLOSE_LINGER: Duration = Duration::from_secs(2);
+/// Messages that make no sense: so many at once, and one more in so many seconds.
+const BAD_MESSAGES: u32 = 10;
+const BAD_MESSAGE_SECONDS: f64 = 10.0;
+
+/// What a connection needs of the server.
+#[derive(Clone)]
+pub struct AgentGateway {
+    /// The database.
+    pub db: Db,
+    /// Who is connected.
+    pub registry: Addr<AgentRegistry>,
+    /// Where reports go.
+    pub writer: Addr<MetricsWriter>,
+    /// Time-outs and rates.
+    pub settings: Arc<AgentSettings>,
+    /// A message's limit.
+    pub message_bytes: u32,
+}
+
+enum Phase {
+    Waiting,
+    Live { agent_id: AgentId },
+    Closing,
+}
+
+/// The actor of one agent's WebSocket.
+pub struct AgentConnection {
+    gateway: AgentGateway,
+    phase: Phase,
+    registered: Option<(AgentId, Generation)>,
+    guard: GuardState,
+    joined: JoinedText,
+    budget: MessageBudget,
+    patience: MessageBudget,
+    last_seen: LastSeen,
+    sessions: HashMap<SessionId, Recipient<FromAgent>>,
+    channels: HashMap<ChannelId, SessionId>,
+}
+
+/// Turns a request into an agent's connection.
+///
+/// # Errors
+/// The request is no WebSocket handshake.
+pub fn start(
+    request: &HttpRequest,
+    payload: web::Payload,
+    gateway: AgentGateway,
+) -> Result<HttpResponse, actix_web::Error> {
+    let now = Instant::now();
+    let guard = GuardState::new(AUTH_BYTES);
+    let frame_size = gateway.message_bytes as usize;
+    let connection = AgentConnection {
+        phase: Phase::Waiting,
+        registered: None,
+        guard: guard.clone(),
+        joined: JoinedText::default(),
+        budget: MessageBudget::new(
+            gateway.settings.messages_per_second.into(),
+            gateway.settings.message_burst,
+            now,
+        ),
+        patience: MessageBudget::new(1.0 / BAD_MESSAGE_SECONDS, BAD_MESSAGES, now),
+        last_seen: LastSeen::new(now),
+        sessions: HashMap::new(),
+        channels: HashMap::new(),
+        gateway,
+    };
+    WsResponseBuilder::new(connection, request, FrameGuard::new(payload, guard))
+        .frame_size(frame_size)
+        .start()
+}
+
+type SocketContext = ws::WebsocketContext<AgentConnection>;
+
+impl AgentConnection {
+    fn send(message: &ServerMessage, ctx: &mut SocketContext) {
+        ctx.text(message.encode());
+    }
+
+    fn send_error(code: &str, message: String, ctx: &mut SocketContext) {
+        let reply = ErrorReply {
+            code: code.to_owned(),
+            message,
+        };
+        Self::send(&ServerMessage::Error(reply), ctx);
+    }
+
+    fn close(&mut self, code: u16, reason: &str, ctx: &mut SocketContext) {
+        if matches!(self.phase, Phase::Closing) {
+            return;
+        }
+        self.unregister();
+        self.phase = Phase::Closing;
+        let description = Some(reason.to_owned());
+        ctx.close(Some(CloseReason {
+            code: CloseCode::from(code),
+            description,
+        }));
+        ctx.run_later(CLOSE_LINGER, |_, ctx| ctx.stop());
+    }
+
+    /// Says goodbye to the registry, once; it tells the sessions.
+    fn unregister(&mut self) {
+        if let Some((agent_id, generation)) = self.registered.take() {
+            self.gateway.registry.do_send(Unregister {
+                agent_id,
+                generation,
+            });
+            self.gateway
+                .writer
+                .do_send(Report::Disconnected(agent_id, Utc::now()));
+            tracing::info!(agent.id = %agent_id, "agent disconnected");
+        }
+    }
+
+    fn on_text(&mut self, text: &str, ctx: &mut SocketContext) {
+        match self.phase {
+            Phase::Waiting => self.on_first(text, ctx),
+            Phase::Live { agent_id, .. } => match AgentMessage::decode(text) {
+                Ok(message) => self.on_message(agent_id, message, ctx),
+                Err(error) => self.on_bad_message(&error, ctx),
+            },
+            Phase::Closing => {}
+        }
+    }
+
+    fn on_first(&mut self, text: &str, ctx: &mut SocketContext) {
+        let auth = match AgentMessage::decode(text) {
+            Ok(AgentMessage::Auth(auth)) => auth,
+            Ok(_) | Err(DecodeError::UnknownType(_)) => {
+                let hint = "the first message must be auth".to_owned();
+                Self::send_error("auth_required", hint, ctx);
+                return self.close(close_code::POLICY, "auth required", ctx);
+            }
+            Err(error) => {
+                Self::send_error("bad_auth", error.to_string(), ctx);
+                return self.close(close_code::POLICY, "bad auth", ctx);
+            }
+        };
+        let connection = ctx.address().recipient();
+        let registering = authenticate(
+            self.gateway.clone(),
+            auth,
+            connection,
+            self.last_seen.clone(),
+        );
+        // Nothing else is read until it is known who is there.
+        ctx.wait(
+            registering
+                .into_actor(self)
+                .map(|result, act, ctx| match result {
+                    Ok(registered) => act.go_live(registered, ctx),
+                    Err(Denied::Stopping) => {
+                        act.close(close_code::GOING_AWAY, "the server stops", ctx);
+                    }
+                    Err(Denied::Refused(refused)) => {
+                        metrics::counter!("gururmm_agents_refused_total", "code" => refused.code())
+                            .increment(1);
+                        tracing::warn!(code = refused.code(), "an agent was refused: {refused}");
+                        Self::send_error(refused.code(), refused.to_string(), ctx);
+                        act.close(close_code::POLICY, refused.code(), ctx);
+                    }
+                }),
+        );
+    }
+
+    fn go_live(&mut self, registered: Registered, ctx: &mut SocketContext) {
+        let Registered {
+            agent_id,
+            generation,
+            ack,
+        } = registered;
+        self.registered = Some((agent_id, generation));
+        if matches!(self.phase, Phase::Closing) {
+            return self.unregister();
+        }
+        self.phase = Phase::Live { agent_id };
+        self.guard.set_limit(self.gateway.message_bytes.into());
+        tracing::info!(agent.id = %agent_id, generation, "agent connected");
+        Self::send(&ServerMessage::AuthAck(ack), ctx);
+    }
+
+    fn on_bad_message(&mut self, error: &DecodeError, ctx: &mut SocketContext) {
+        let unknown = matches!(error, DecodeError::UnknownType(_));
+        tracing::debug!(%error, "an agent sent what is not understood");
+        let now = Instant::now();
+        // An unknown type is no fault: it only counts as a message.
+        let tolerated = if unknown {
+            self.budget.take(now)
+        } else {
+            self.patience.take(now)
+        };
+        if !tolerated {
+            return self.close(close_code::POLICY, "too many bad messages", ctx);
+        }
+        Self::send_error(error.code(), error.to_string(), ctx);
+    }
+
+    fn on_message(&mut self, agent_id: AgentId, message: AgentMessage, ctx: &mut SocketContext) {
+        // Tunnel data is bounded by its windows and by the session that reads it.
+        let bulk = matches!(message, AgentMessage::TunnelData(_));
+        if !bulk && !self.budget.take(Instant::now()) {
+            tracing::warn!(agent.id = %agent_id, "an agent sends too fast and is closed");
+            return self.close(close_code::POLICY, "too many messages", ctx);
+        }
+        let at = crate::services::audit::now();
+        let report = match message {
+            AgentMessage::Auth(_) => {
+                let hint = "this connection is authenticated already".to_owned();
+                return Self::send_error("unexpected_auth", hint, ctx);
+            }
+            AgentMessage::Heartbeat => Report::Seen(agent_id, at),
+            AgentMessage::Metrics(metrics) => Report::Sample(agent_id, at, metrics),
+            AgentMessage::NetworkState(network) => Report::Network(agent_id, at, network),
+            AgentMessage::WatchdogEvent(event) => Report::Watchdog(agent_id, at, event),
+            AgentMessage::UpdateResult(result) => Report::Update(agent_id, result),
+            AgentMessage::CommandResult(result) => {
+                // Commands outside tunnels are not given out yet, so there is nothing to keep.
+                tracing::debug!(command.id = %result.id, "the result of no known command");
+                return Self::send(
+                    &ServerMessage::Ack(Ack {
+                        id: Some(result.id),
+                    }),
+                    ctx,
+                );
+            }
+            AgentMessage::TunnelReady(ready) => {
+                return match self.sessions.get(&ready.session_id) {
+                    Some(tunnel) => tunnel.do_send(FromAgent::Ready),
+                    None => Self::send(&close_unknown(ready.session_id), ctx),
+                };
+            }
+            AgentMessage::TunnelClosed(closed) => {
+                if let Some(tunnel) = self.sessions.get(&closed.session_id) {
+                    let reason = crate::domain::text::tame(&closed.reason, 500);
+                    tunnel.do_send(FromAgent::Closed { reason });
+                }
+                return;
+            }
+            AgentMessage::TunnelData(data) => {
+                let tunnel = self.tunnel_of(&data.channel_id).cloned();
+                return self.forward(tunnel, FromAgent::Data(data), ctx);
+            }
+            AgentMessage::TunnelError(mut error) => {
+                error.error = crate::domain::text::tame(&error.error, 2000);
+                let tunnel = self.tunnel_of(&error.channel_id).cloned();
+                return self.forward(tunnel, FromAgent::Error(error), ctx);
+            }
+        };
+        self.gateway.writer.do_send(report);
+    }
+
+    /// The session of a channel. An agent of the first generation may name a channel that nobody
+    /// opened, or its session; with one session there is no doubt.
+    fn tunnel_of(&self, channel_id: &ChannelId) -> Option<&Recipient<FromAgent>> {
+        let named = || channel_id.as_str().parse::<SessionId>().ok();
+        match self.channels.get(channel_id).copied().or_else(named) {
+            Some(session_id) => self.sessions.get(&session_id),
+            None if self.sessions.len() == 1 => self.sessions.values().next(),
+            None => None,
+        }
+    }
+
+    /// Hands over to a session; while that has no room nothing more is read from the agent.
+    fn forward(
+        &mut self,
+        tunnel: Option<Recipient<FromAgent>>,
+        message: FromAgent,
+        ctx: &mut SocketContext,
+    ) {
+        let Some(tunnel) = tunnel else {
+            return Self::send_error("unknown_channel", "no session has this channel".into(), ctx);
+        };
+        if let Err(SendError::Full(message)) = tunnel.try_send(message) {
+            ctx.wait(tunnel.send(message).into_actor(self).map(|_, _, _| ()));
+        }
+    }
+
+    fn check_life(&mut self, ctx: &mut SocketContext) {
+        let idle = Duration::from_secs(self.gateway.settings.idle_timeout_seconds.into());
+        if self.last_seen.age(Instant::now()) >= idle {
+            self.close(close_code::POLICY, "no sign of life", ctx);
+        } else if matches!(self.phase, Phase::Live { .. }) {
+            ctx.ping(b"");
+        }
+    }
+}
+
+impl Actor for AgentConnection {
+    type Context = SocketContext;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let patience = Duration::from_secs(self.gateway.settings.auth_timeout_seconds.into());
+        ctx.run_later(patience, |act, ctx| {
+            if matches!(act.phase, Phase::Waiting) {
+                Self::send_error("auth_required", "no auth in time".to_owned(), ctx);
+                act.close(close_code::POLICY, "auth timeout", ctx);
+            }
+        });
+        let interval = Duration::from_secs(self.gateway.settings.ping_interval_seconds.into());
+        ctx.run_interval(interval, Self::check_life);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.unregister();
+    }
+}
+
+impl Handler<ToConnection> for AgentConnection {
+    type Result = ();
+
+    fn handle(&mut self, message: ToConnection, ctx: &mut Self::Context) {
+        match message {
+            ToConnection::Attach { session_id, tunnel } => {
+                self.sessions.insert(session_id, tunnel);
+            }
+            ToConnection::Detach { session_id } => {
+                self.sessions.remove(&session_id);
+                self.channels.retain(|_, session| *session != session_id);
+            }
+            ToConnection::Send { .. } if !matches!(self.phase, Phase::Live { .. }) => {}
+            ToConnection::Send {
+                session_id,
+                message,
+            } => {
+                if let ServerMessage::TunnelData(TunnelData { channel_id, data }) = &message
+                    && matches!(data, TunnelPayload::Terminal(_) | TunnelPayload::Probe(_))
+                {
+                    self.channels.insert(channel_id.clone(), session_id);
+                }
+                Self::send(&message, ctx);
+            }
+            ToConnection::Close { code, reason } => self.close(code, reason, ctx),
+        }
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for AgentConnection {
+    fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.last_seen.note(Instant::now());
+        match item {
+            Ok(Message::Close(reason)) => {
+                if !matches!(self.phase, Phase::Closing) {
+                    ctx.close(reason);
+                }
+                ctx.stop();
+            }
+            _ if matches!(self.phase, Phase::Closing) => {}
+            Ok(Message::Ping(data)) => ctx.pong(&data),
+            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(frame) => match self.joined.push(frame) {
+                Joined::Text(text) => self.on_text(&text, ctx),
+                Joined::Pending => {}
+                Joined::NoUtf8 => self.close(close_code::INVALID_DATA, "not utf-8", ctx),
+                Joined::Refused(violation) => {
+                    self.close(violation.close_code(), violation.reason(), ctx);
+                }
+            },
+            Err(error) => {
+                let violation = self.guard.violation();
+                tracing::debug!(%error, ?violation, "an agent broke the protocol");
+                match violation {
+                    Some(violation) => self.close(violation.close_code(), violation.reason(), ctx),
+                    None => {
+                        let violation = Violation::Malformed;
+                        self.close(violation.close_code(), violation.reason(), ctx);
+                    }
+                }
+            }
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

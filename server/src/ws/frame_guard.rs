@@ -1,0 +1,280 @@
+//! Reads the headers of WebSocket frames ahead of the codec, which checks a frame's length only
+//! once the whole frame was buffered.
+//!
+//! ```text
+//!   socket ──bytes──▶ FrameGuard ──bytes──▶ codec ──▶ actor
+//!                        │ a header over the limit (RFC 6455 section 5.2)
+//!                        ▼
+//!                     Violation: an error for the actor, then all bytes are dropped
+//! ```
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_web::error::PayloadError;
+use actix_web::web::{Bytes, Payload};
+use futures_util::Stream;
+use gururmm_shared::close_code;
+
+/// What a peer did that ends its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// A frame or a message over the limit.
+    TooLarge,
+    /// A binary frame.
+    Binary,
+    /// No WebSocket frame.
+    Malformed,
+}
+
+impl Violation {
+    /// The close code for it.
+    pub fn close_code(self) -> u16 {
+        match self {
+            Self::TooLarge => close_code::TOO_LARGE,
+            Self::Binary => close_code::UNSUPPORTED,
+            Self::Malformed => close_code::PROTOCOL_ERROR,
+        }
+    }
+
+    /// The reason sent with it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::TooLarge => "message too large",
+            Self::Binary => "binary frames are not spoken here",
+            Self::Malformed => "not a websocket frame",
+        }
+    }
+}
+
+/// The limit in force and what was done against it, shared between guard and actor.
+#[derive(Debug, Clone)]
+pub struct GuardState {
+    limit: Rc<Cell<u64>>,
+    violation: Rc<Cell<Option<Violation>>>,
+}
+
+impl GuardState {
+    /// Messages may have at most `limit` bytes.
+    pub fn new(limit: u64) -> Self {
+        Self {
+            limit: Rc::new(Cell::new(limit)),
+            violation: Rc::default(),
+        }
+    }
+
+    /// Sets another limit, for messages from now on.
+    pub fn set_limit(&self, limit: u64) {
+        self.limit.set(limit);
+    }
+
+    /// What was done against it.
+    pub fn violation(&self) -> Option<Violation> {
+        self.violation.get()
+    }
+}
+
+const OPCODE_CONTINUATION: u8 = 0;
+const OPCODE_TEXT: u8 = 1;
+const OPCODE_BINARY: u8 = 2;
+const LONGEST_HEADER: usize = 14;
+
+/// The reader of headers.
+#[derive(Debug, Default)]
+struct Headers {
+    header: [u8; LONGEST_HEADER],
+    held: usize,
+    /// Bytes of the present frame's body that are still to come.
+    body: u64,
+    /// Bytes of the present message in earlier fragments.
+    message: u64,
+}
+
+impl Headers {
+    /// Looks at the next bytes.
+    fn scan(&mut self, mut bytes: &[u8], limit: u64) -> Result<(), Violation> {
+        while !bytes.is_empty() {
+            if self.body > 0 {
+                let skip = self.body.min(bytes.len() as u64);
+                self.body -= skip;
+                // `skip` is at most the slice's length.
+                bytes = &bytes[usize::try_from(skip).unwrap_or(bytes.len())..];
+                continue;
+            }
+            self.header[self.held] = bytes[0];
+            self.held += 1;
+            bytes = &bytes[1..];
+            if self.held >= 2 && self.held == header_len(self.header[1]) {
+                self.body = self.check(limit)?;
+                self.held = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a whole header; answers the length of the body.
+    fn check(&mut self, limit: u64) -> Result<u64, Violation> {
+        let [first, second, ..] = self.header;
+        let (fin, opcode) = (first & 0x80 != 0, first & 0x0f);
+        let reserved = first & 0x70 != 0;
+        let masked = second & 0x80 != 0;
+        let length = body_len(&self.header);
+        if reserved || !masked {
+            return Err(Violation::Malformed);
+        }
+        match opcode {
+            OPCODE_BINARY => Err(Violation::Binary),
+            OPCODE_TEXT | OPCODE_CONTINUATION => {
+                let message = self.message.saturating_add(length);
+                self.message = if fin { 0 } else { message };
+                if message > limit {
+                    Err(Violation::TooLarge)
+                } else {
+                    Ok(length)
+                }
+            }
+            // Control frames: at most 125 bytes and never in pieces (RFC 6455 section 5.5).
+            8..=10 if fin && length <= 125 => Ok(length),
+            _ => Err(Violation::Malformed),
+        }
+    }
+}
+
+fn header_len(second: u8) -> usize {
+    let extended = match second & 0x7f {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    let mask = if second & 0x80 != 0 { 4 } else { 0 };
+    2 + extended + mask
+}
+
+fn body_len(header: &[u8; LONGEST_HEADER]) -> u64 {
+    let [_, second, a, b, c, d, e, f, g, h, ..] = *header;
+    match second & 0x7f {
+        126 => u64::from(u16::from_be_bytes([a, b])),
+        127 => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        short => u64::from(short),
+    }
+}
+
+/// A request's body with its frames' headers watched.
+pub struct FrameGuard {
+    payload: Payload,
+    headers: Headers,
+    state: GuardState,
+}
+
+impl FrameGuard {
+    /// Watches `payload`.
+    pub fn new(payload: Payload, state: GuardState) -> Self {
+        Self {
+            payload,
+            headers: Headers::default(),
+            state,
+        }
+    }
+}
+
+impl Stream for FrameGuard {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            let polled = Pin::new(&mut this.payload).poll_next(cx);
+            let Poll::Ready(Some(Ok(bytes))) = polled else {
+                return polled;
+            };
+            if this.state.violation().is_some() {
+                // Read and dropped, so that the peer gets our close frame and not a reset.
+                continue;
+            }
+            match this.headers.scan(&bytes, this.state.limit.get()) {
+                Ok(()) => return Poll::Ready(Some(Ok(bytes))),
+                Err(violation) => {
+                    this.state.violation.set(Some(violation));
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(first: u8, length: u64) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match length {
+            0..=125 => bytes.push(0x80 | u8::try_from(length).unwrap()),
+            126..=0xffff => {
+                bytes.push(0x80 | 126);
+                bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
+            }
+            _ => {
+                bytes.push(0x80 | 127);
+                bytes.extend(length.to_be_bytes());
+            }
+        }
+        bytes.extend([1, 2, 3, 4]);
+        bytes
+    }
+
+    fn whole(first: u8, length: usize) -> Vec<u8> {
+        let mut bytes = frame(first, length as u64);
+        bytes.extend(std::iter::repeat_n(b'x', length));
+        bytes
+    }
+
+    #[test]
+    fn a_header_that_claims_8_gib_is_refused_before_its_body_comes() {
+        let header = frame(0x81, 8 << 30);
+        assert_eq!(
+            Headers::default().scan(&header, 1 << 20),
+            Err(Violation::TooLarge)
+        );
+    }
+
+    #[test]
+    fn messages_up_to_the_limit_pass_in_any_split() {
+        let mut bytes = whole(0x81, 1000);
+        bytes.extend(whole(0x89, 125));
+        bytes.extend(whole(0x81, 70_000));
+        for split in [1, 2, 3, 7, 1001, 4096] {
+            let mut headers = Headers::default();
+            for piece in bytes.chunks(split) {
+                assert_eq!(headers.scan(piece, 70_000), Ok(()), "split {split}");
+            }
+        }
+        assert_eq!(
+            Headers::default().scan(&whole(0x81, 1001), 1000),
+            Err(Violation::TooLarge)
+        );
+    }
+
+    #[test]
+    fn fragments_are_counted_together() {
+        let mut headers = Headers::default();
+        assert_eq!(headers.scan(&whole(0x01, 600), 1000), Ok(()));
+        assert_eq!(headers.scan(&whole(0x89, 10), 1000), Ok(()));
+        assert_eq!(
+            headers.scan(&whole(0x00, 600), 1000),
+            Err(Violation::TooLarge)
+        );
+    }
+
+    #[test]
+    fn binary_unmasked_reserved_and_oversized_control_frames_are_refused() {
+        let scan = |bytes: &[u8]| Headers::default().scan(bytes, 1000);
+        assert_eq!(scan(&whole(0x82, 1)), Err(Violation::Binary));
+        assert_eq!(scan(&[0x81, 0x01, b'x']), Err(Violation::Malformed));
+        assert_eq!(scan(&whole(0xc1, 1)), Err(Violation::Malformed));
+        assert_eq!(scan(&whole(0x89, 126)), Err(Violation::Malformed));
+        assert_eq!(scan(&whole(0x83, 1)), Err(Violation::Malformed));
+    }
+}

@@ -1,0 +1,86 @@
+//! Joins the fragments of a text message under a limit.
+
+use actix_http::ws::Item;
+use actix_web_actors::ws::Message;
+
+use super::frame_guard::Violation;
+
+/// What a frame has completed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// A whole text message.
+    Text(String),
+    /// Not yet.
+    Pending,
+    /// Text that is no UTF-8.
+    NoUtf8,
+    /// Against the rules.
+    Refused(Violation),
+}
+
+/// The fragments so far; the frame guard has bounded their sum.
+#[derive(Debug, Default)]
+pub struct JoinedText {
+    fragments: Vec<u8>,
+    within: bool,
+}
+
+impl JoinedText {
+    /// Takes a text or continuation frame.
+    pub fn push(&mut self, message: Message) -> Joined {
+        match message {
+            Message::Text(text) if !self.within => Joined::Text(text.into()),
+            Message::Continuation(Item::FirstText(bytes)) if !self.within => {
+                self.within = true;
+                self.fragments = bytes.to_vec();
+                Joined::Pending
+            }
+            Message::Continuation(Item::Continue(bytes)) if self.within => {
+                self.fragments.extend_from_slice(&bytes);
+                Joined::Pending
+            }
+            Message::Continuation(Item::Last(bytes)) if self.within => {
+                self.within = false;
+                let mut whole = std::mem::take(&mut self.fragments);
+                whole.extend_from_slice(&bytes);
+                String::from_utf8(whole).map_or(Joined::NoUtf8, Joined::Text)
+            }
+            Message::Binary(_) | Message::Continuation(Item::FirstBinary(_)) => {
+                Joined::Refused(Violation::Binary)
+            }
+            _ => Joined::Refused(Violation::Malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::web::Bytes;
+
+    fn item(item: Item) -> Message {
+        Message::Continuation(item)
+    }
+
+    #[test]
+    fn fragments_make_one_text_even_where_a_character_is_cut() {
+        let mut joined = JoinedText::default();
+        let bytes = "é!".as_bytes();
+        let first = Bytes::copy_from_slice(&bytes[..1]);
+        assert_eq!(joined.push(item(Item::FirstText(first))), Joined::Pending);
+        let last = Bytes::copy_from_slice(&bytes[1..]);
+        assert_eq!(
+            joined.push(item(Item::Last(last))),
+            Joined::Text("é!".into())
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_utf8_and_a_stray_continuation_are_told_apart() {
+        let mut joined = JoinedText::default();
+        joined.push(item(Item::FirstText(Bytes::from_static(b"\xff"))));
+        assert_eq!(joined.push(item(Item::Last(Bytes::new()))), Joined::NoUtf8);
+        let stray = joined.push(item(Item::Continue(Bytes::new())));
+        assert_eq!(stray, Joined::Refused(Violation::Malformed));
+    }
+}

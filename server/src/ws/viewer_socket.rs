@@ -1,0 +1,197 @@
+//! A viewer's stream: one browser or tool watching a session.
+
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{
+    self, CloseCode, CloseReason, Message, ProtocolError, WsResponseBuilder,
+};
+use gururmm_shared::{ErrorReply, StreamMessage, ViewerMessage, close_code};
+
+use super::frame_guard::{FrameGuard, GuardState, Violation};
+use super::joined_text::{Joined, JoinedText};
+use crate::actors::session_messages::{AttachViewer, FromViewer, SessionError, ToViewer};
+use crate::actors::tunnel::TunnelSession;
+use crate::domain::channels::ViewerNumber;
+use crate::domain::message_budget::MessageBudget;
+
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a peer may take to answer our close frame.
+const CLOSE_LINGER: Duration = Duration::from_secs(2);
+/// Messages that are answered with an error before the stream ends.
+const TOLERATED_ERRORS: u32 = 10;
+
+/// The actor of one viewer's socket.
+pub struct TunnelViewer {
+    tunnel: Addr<TunnelSession>,
+    from: u64,
+    number: Option<ViewerNumber>,
+    guard: GuardState,
+    joined: JoinedText,
+    budget: MessageBudget,
+    errors: u32,
+    last_seen: Instant,
+    closing: bool,
+}
+
+/// Turns an admitted request into a viewer's stream.
+///
+/// # Errors
+/// The request is no WebSocket handshake.
+pub fn start(
+    request: &HttpRequest,
+    payload: web::Payload,
+    tunnel: Addr<TunnelSession>,
+    from: u64,
+    message_bytes: u32,
+) -> Result<HttpResponse, actix_web::Error> {
+    let guard = GuardState::new(message_bytes.into());
+    let viewer = TunnelViewer {
+        tunnel,
+        from,
+        number: None,
+        guard: guard.clone(),
+        joined: JoinedText::default(),
+        // A probe is sent when the last one has come back, so these are fast but one at a time.
+        budget: MessageBudget::new(20_000.0, 20_000, Instant::now()),
+        errors: 0,
+        last_seen: Instant::now(),
+        closing: false,
+    };
+    WsResponseBuilder::new(viewer, request, FrameGuard::new(payload, guard))
+        .frame_size(message_bytes as usize)
+        .start()
+}
+
+impl TunnelViewer {
+    fn close(&mut self, code: u16, reason: &str, ctx: &mut ws::WebsocketContext<Self>) {
+        if self.closing {
+            return;
+        }
+        self.closing = true;
+        let description = Some(reason.to_owned());
+        ctx.close(Some(CloseReason {
+            code: CloseCode::from(code),
+            description,
+        }));
+        ctx.run_later(CLOSE_LINGER, |_, ctx| ctx.stop());
+    }
+
+    fn attach(&self, ctx: &mut ws::WebsocketContext<Self>) {
+        let attach = AttachViewer {
+            viewer: ctx.address().recipient(),
+            from: self.from,
+        };
+        let attached = self.tunnel.send(attach).into_actor(self);
+        ctx.spawn(attached.map(|answer, act, ctx| match answer {
+            Ok(Ok(())) => {}
+            Ok(Err(SessionError::TooManyViewers(_))) => {
+                act.close(close_code::POLICY, "too many viewers", ctx);
+            }
+            Ok(Err(_)) | Err(_) => act.close(close_code::NORMAL, "the session is closed", ctx),
+        }));
+    }
+
+    fn on_text(&mut self, text: &str, ctx: &mut ws::WebsocketContext<Self>) {
+        if !self.budget.take(Instant::now()) {
+            return self.close(close_code::POLICY, "too many messages", ctx);
+        }
+        match ViewerMessage::decode(text) {
+            Ok(ViewerMessage::Ping) => ctx.text(StreamMessage::Pong.encode()),
+            Ok(ViewerMessage::TunnelData(data)) => {
+                if let Some(number) = self.number {
+                    self.tunnel.do_send(FromViewer::Said(number, data));
+                }
+            }
+            Err(error) => {
+                self.errors += 1;
+                if self.errors > TOLERATED_ERRORS {
+                    return self.close(close_code::POLICY, "too many bad messages", ctx);
+                }
+                let reply = ErrorReply {
+                    code: error.code().to_owned(),
+                    message: error.to_string(),
+                };
+                ctx.text(StreamMessage::Error(reply).encode());
+            }
+        }
+    }
+
+    fn check_life(&mut self, ctx: &mut ws::WebsocketContext<Self>) {
+        if self.last_seen.elapsed() >= IDLE_TIMEOUT {
+            self.close(close_code::POLICY, "no sign of life", ctx);
+        } else {
+            ctx.ping(b"");
+        }
+    }
+}
+
+impl Actor for TunnelViewer {
+    type Context = ws::WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(PING_INTERVAL, Self::check_life);
+        self.attach(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(number) = self.number {
+            self.tunnel.do_send(FromViewer::Gone(number));
+        }
+    }
+}
+
+impl Handler<ToViewer> for TunnelViewer {
+    type Result = ();
+
+    fn handle(&mut self, message: ToViewer, ctx: &mut Self::Context) {
+        match message {
+            _ if self.closing => {}
+            ToViewer::Attached(number) => self.number = Some(number),
+            ToViewer::Text { text, bytes } => {
+                ctx.text(text);
+                // This runs only while the socket takes data, so here the credit goes back.
+                if let Some(number) = self.number.filter(|_| bytes > 0) {
+                    self.tunnel.do_send(FromViewer::Consumed(number, bytes));
+                }
+            }
+            ToViewer::Close { code, reason } => self.close(code, reason, ctx),
+        }
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for TunnelViewer {
+    fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.last_seen = Instant::now();
+        match item {
+            _ if self.closing && !matches!(item, Ok(Message::Close(_))) => {}
+            Ok(Message::Ping(data)) => ctx.pong(&data),
+            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Close(reason)) => {
+                if !self.closing {
+                    ctx.close(reason);
+                }
+                ctx.stop();
+            }
+            Ok(frame) => match self.joined.push(frame) {
+                Joined::Text(text) => self.on_text(&text, ctx),
+                Joined::Pending => {}
+                Joined::NoUtf8 => self.close(close_code::INVALID_DATA, "not utf-8", ctx),
+                Joined::Refused(violation) => {
+                    self.close(violation.close_code(), violation.reason(), ctx);
+                }
+            },
+            Err(error) => {
+                let violation = self.guard.violation().unwrap_or(Violation::Malformed);
+                tracing::debug!(%error, ?violation, "a viewer broke the protocol");
+                self.close(violation.close_code(), violation.reason(), ctx);
+            }
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

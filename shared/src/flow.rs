@@ -1,0 +1,203 @@
+//! Flow control by absolute offsets: credit is granted on consumption, never on receipt.
+//!
+//! ```text
+//!   sender                                   receiver
+//!   SendWindow  ── bytes with offset < limit ──▶ ReceiveWindow
+//!               ◀──────── limit ────────────── (half of the window consumed)
+//! ```
+
+/// Bytes a channel may have on the way at first.
+pub const INITIAL_WINDOW_BYTES: u64 = 256 * 1024;
+
+/// The largest piece of output in bytes, so that no channel holds up another.
+pub const PIECE_BYTES: usize = 32 * 1024;
+
+/// The sender's side of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendWindow {
+    sent: u64,
+    limit: u64,
+}
+
+impl SendWindow {
+    /// A channel that may send `limit` bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self { sent: 0, limit }
+    }
+
+    /// Offset of the next byte.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.sent
+    }
+
+    /// Bytes that may be sent now.
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        self.limit.saturating_sub(self.sent)
+    }
+
+    /// Counts `bytes` as sent.
+    pub fn send(&mut self, bytes: u64) {
+        self.sent += bytes;
+    }
+
+    /// Takes a new limit; an older, lower one changes nothing. Tells whether it grew.
+    pub fn raise(&mut self, limit: u64) -> bool {
+        let grown = limit > self.limit;
+        self.limit = self.limit.max(limit);
+        grown
+    }
+}
+
+/// What a piece is to its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// The next bytes.
+    Next,
+    /// Wholly received before.
+    Repeat,
+}
+
+/// Why a piece cannot be taken; the channel is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FlowError {
+    /// Bytes between are missing, or the piece overlaps what was received.
+    #[error("output at offset {got} where {expected} was expected")]
+    Gap {
+        /// The next offset.
+        expected: u64,
+        /// The piece's.
+        got: u64,
+    },
+    /// More than was granted.
+    #[error("output up to offset {end} where {limit} was granted")]
+    Overrun {
+        /// The piece's end.
+        end: u64,
+        /// What was granted.
+        limit: u64,
+    },
+}
+
+/// The receiver's side of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiveWindow {
+    received: u64,
+    consumed: u64,
+    limit: u64,
+    size: u64,
+}
+
+impl ReceiveWindow {
+    /// A channel with `size` bytes granted.
+    #[must_use]
+    pub fn new(size: u64) -> Self {
+        Self {
+            received: 0,
+            consumed: 0,
+            limit: size,
+            size,
+        }
+    }
+
+    /// The absolute offset granted so far.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Takes a piece of `len` bytes at `offset`.
+    ///
+    /// # Errors
+    /// [`FlowError`]: a gap, or more than was granted.
+    pub fn receive(&mut self, offset: u64, len: u64) -> Result<Received, FlowError> {
+        let end = offset.saturating_add(len);
+        if end <= self.received && offset < self.received {
+            return Ok(Received::Repeat);
+        }
+        if offset != self.received {
+            return Err(FlowError::Gap {
+                expected: self.received,
+                got: offset,
+            });
+        }
+        if end > self.limit {
+            return Err(FlowError::Overrun {
+                end,
+                limit: self.limit,
+            });
+        }
+        self.received = end;
+        Ok(Received::Next)
+    }
+
+    /// Notes that all before `offset` was consumed; answers a new limit to grant once half of the
+    /// window is used up.
+    pub fn consume(&mut self, offset: u64) -> Option<u64> {
+        self.consumed = self.consumed.max(offset.min(self.received));
+        let target = self.consumed + self.size;
+        if target - self.limit.min(target) >= self.size / 2 {
+            self.limit = target;
+            return Some(target);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_piece_is_recognised() {
+        let mut window = ReceiveWindow::new(100);
+        assert_eq!(window.receive(0, 10), Ok(Received::Next));
+        assert_eq!(window.receive(0, 10), Ok(Received::Repeat));
+        assert_eq!(window.receive(10, 10), Ok(Received::Next));
+    }
+
+    #[test]
+    fn a_gap_is_an_error() {
+        let mut window = ReceiveWindow::new(100);
+        assert_eq!(
+            window.receive(5, 1),
+            Err(FlowError::Gap {
+                expected: 0,
+                got: 5
+            })
+        );
+    }
+
+    #[test]
+    fn more_than_the_window_is_an_error_and_exactly_the_window_is_not() {
+        let mut window = ReceiveWindow::new(10);
+        assert_eq!(
+            window.receive(0, 11),
+            Err(FlowError::Overrun { end: 11, limit: 10 })
+        );
+        assert_eq!(window.receive(0, 10), Ok(Received::Next));
+        assert_eq!(window.receive(10, 0), Ok(Received::Next));
+    }
+
+    #[test]
+    fn credit_comes_on_consumption_once_half_is_used() {
+        let mut window = ReceiveWindow::new(10);
+        window.receive(0, 10).unwrap();
+        assert_eq!(window.consume(4), None);
+        assert_eq!(window.consume(5), Some(15));
+        assert_eq!(window.consume(5), None);
+        assert_eq!(window.consume(10), Some(20));
+    }
+
+    #[test]
+    fn a_late_lower_limit_takes_nothing_back() {
+        let mut window = SendWindow::new(10);
+        assert!(window.raise(20));
+        assert!(!window.raise(15));
+        window.send(20);
+        assert_eq!(window.available(), 0);
+        assert_eq!(window.offset(), 20);
+    }
+}

@@ -1,0 +1,39 @@
+//! The wire between GuruRMM's server, its agents and its viewers.
+//!
+//! Owns the shapes of every message, their decoding, and the arithmetic of flow control. Does no
+//! I/O and knows neither tokio, actix nor a database: both ends of a socket use the same code.
+
+mod agent_message;
+mod channel_id;
+pub mod close_code;
+mod command_type;
+mod decode;
+pub mod flow;
+mod ids;
+mod server_message;
+mod tunnel_payload;
+mod utf8_stream;
+mod version;
+mod viewer_message;
+
+pub use agent_message::{
+    AgentMessage, Auth, CommandResult, Metrics, NetworkState, OsInfo, TunnelClosed, TunnelReady,
+    UpdateResult, WatchdogEvent,
+};
+pub use channel_id::{ChannelId, InvalidChannelId};
+pub use command_type::CommandType;
+pub use decode::DecodeError;
+pub use ids::{AgentId, AuditId, ClientId, CommandId, SessionId, SiteId, UserId};
+pub use server_message::{
+    Ack, AuthAck, Command, ErrorReply, ServerMessage, TunnelClose, TunnelOpen, Update,
+};
+pub use tunnel_payload::{
+    EndReason, OutputWindow, Probe, Terminal, TerminalOutput, TunnelData, TunnelError,
+    TunnelPayload,
+};
+pub use utf8_stream::Utf8Stream;
+pub use version::{CAPABILITY_OUTPUT_WINDOW, FIRST_GENERATION, PROTOCOL};
+pub use viewer_message::{
+    ChannelOpened, ChannelState, ChannelSummary, OutputGap, SessionClosed, SessionSnapshot,
+    StreamMessage, ViewerMessage,
+};

@@ -1,0 +1,118 @@
+//! What the server says to an agent.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::decode::messages;
+use crate::{AgentId, CommandId, CommandType, SessionId, TunnelData, UserId};
+
+messages! {
+    /// A message from the server to an agent.
+    pub enum ServerMessage {
+        /// The agent is known and registered.
+        "auth_ack" => AuthAck(AuthAck),
+        /// Run this.
+        "command" => Command(Command),
+        /// New settings.
+        "config_update" => ConfigUpdate(Value),
+        /// Install this version.
+        "update" => Update(Update),
+        /// Understood; nothing more to be sent again.
+        "ack" => Ack(Ack),
+        /// Something the agent sent was refused.
+        "error" => Error(ErrorReply),
+        /// Are you there? Answered by `heartbeat`.
+        "ping" => Ping,
+        /// Go to tunnel mode.
+        "tunnel_open" => TunnelOpen(TunnelOpen),
+        /// Leave tunnel mode.
+        "tunnel_close" => TunnelClose(TunnelClose),
+        /// Data of one channel.
+        "tunnel_data" => TunnelData(TunnelData),
+    }
+}
+
+/// The agent is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthAck {
+    /// The protocol both sides speak from here on.
+    #[serde(default)]
+    pub protocol: Option<u32>,
+    /// Who the agent is.
+    #[serde(default)]
+    pub agent_id: Option<AgentId>,
+    /// The server's clock.
+    #[serde(default)]
+    pub server_time: Option<DateTime<Utc>>,
+    /// The agent's own key, told once: on its first enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
+}
+
+/// Run this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The key of its idempotency: run at most once.
+    pub id: CommandId,
+    /// How.
+    pub command_type: CommandType,
+    /// What.
+    #[serde(default)]
+    pub command: String,
+    /// For how long at most; none means the agent's default.
+    #[serde(default)]
+    pub timeout_seconds: Option<u64>,
+    /// Whether it needs the rights of the administrator.
+    #[serde(default)]
+    pub elevated: bool,
+}
+
+/// Install this version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// Where it is.
+    pub download_url: String,
+    /// SHA-256 in hexadecimal.
+    pub checksum: String,
+    /// Which version it is.
+    pub version: String,
+}
+
+/// Understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ack {
+    /// The command whose result is kept now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<CommandId>,
+}
+
+/// Something was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorReply {
+    /// A stable word, as `unknown_type`.
+    #[serde(default)]
+    pub code: String,
+    /// For a person.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Go to tunnel mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelOpen {
+    /// For this session.
+    pub session_id: SessionId,
+    /// Opened by this technician.
+    pub tech_id: UserId,
+}
+
+/// Leave tunnel mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelClose {
+    /// For this session.
+    pub session_id: SessionId,
+    /// Why, for the agent's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

@@ -1,0 +1,33 @@
+//! The harness: real servers, real agents, real databases, and clients that speak to them.
+//!
+//! Every test owns its server, its data directory and its database; what it starts dies with it.
+//! Waiting is polling a condition with a deadline ([`wait::eventually`]), never a bare sleep.
+
+pub mod agent;
+pub mod api;
+pub mod binaries;
+pub mod cluster;
+pub mod database;
+pub mod deployment;
+pub mod process;
+pub mod processes;
+pub mod proxy;
+pub mod raw_agent;
+pub mod raw_socket;
+pub mod server;
+pub mod token;
+pub mod viewer;
+pub mod wait;
+pub mod world;
+
+pub use agent::{AgentSettings, TestAgent};
+pub use api::{Answer, Api};
+pub use database::Database;
+pub use deployment::{Deployment, Site};
+pub use proxy::Proxy;
+pub use raw_agent::{Heard, RawAgent};
+pub use raw_socket::RawSocket;
+pub use server::TestServer;
+pub use viewer::Viewer;
+pub use wait::{eventually, hold};
+pub use world::World;
