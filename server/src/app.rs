@@ -24,6 +24,7 @@ use crate::config::Settings;
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::close_reason::CloseReason;
 use crate::domain::credentials::generate_token;
+use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{problems, router};
 use crate::services::accounts::Accounts;
@@ -156,7 +157,7 @@ impl App {
             WebApp::new()
                 .wrap(router::cors(&state.settings))
                 .wrap(from_fn(problems::complete))
-                .wrap(TracingLogger::default())
+                .wrap(TracingLogger::<RequestSpan>::new())
                 .configure(move |config| router::routes(config, &state))
         };
         Ok(HttpServer::new(make)

@@ -1,5 +1,7 @@
 //! Logs to standard error and the registry of figures for Prometheus.
 
+use std::io::IsTerminal;
+
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -16,7 +18,9 @@ pub fn start_logging(settings: &LogSettings) -> anyhow::Result<()> {
         anyhow::anyhow!("log.filter: {error}; write it as info or info,gururmm_server=debug")
     })?;
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match settings.format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init()?,
         LogFormat::Json => registry.with(layer.json()).try_init()?,

@@ -364,7 +364,7 @@ impl Handler<FromAgent> for TunnelSession {
 }
 
 impl Handler<CloseSession> for TunnelSession {
-    type Result = ResponseActFuture<Self, Result<(), SessionError>>;
+    type Result = ResponseFuture<Result<(), SessionError>>;
 
     fn handle(&mut self, message: CloseSession, ctx: &mut Self::Context) -> Self::Result {
         let by_somebody = message.caller.is_some();
@@ -373,7 +373,7 @@ impl Handler<CloseSession> for TunnelSession {
             Phase::Opening | Phase::Active | Phase::Ready
         );
         if by_somebody && !open {
-            return Box::pin(fut::ready(Err(SessionError::Closed)));
+            return Box::pin(std::future::ready(Err(SessionError::Closed)));
         }
         let (sender, done) = oneshot::channel();
         self.closing.push(sender);
@@ -381,8 +381,11 @@ impl Handler<CloseSession> for TunnelSession {
             self.closer = message.caller;
             self.step(Event::Close(message.reason), ctx);
         }
-        // The sender lives until the session has ended; then either way it is over.
-        Box::pin(done.into_actor(self).map(|_, _, _| Ok(())))
+        // Not a future of the actor's: it is answered when the actor has stopped.
+        Box::pin(async move {
+            drop(done.await);
+            Ok(())
+        })
     }
 }
 

@@ -100,11 +100,11 @@ fn by_message(message: &str) -> DbError {
     let has = |words: &&str| message.contains(*words);
     if message.contains("FOREIGN KEY constraint failed") {
         DbError::ForeignKey
-    } else if BUSY.iter().any(|words| has(&words)) {
+    } else if BUSY.iter().any(has) {
         DbError::Unavailable(format!(
             "the database is not available, try again: {message}"
         ))
-    } else if REFUSED.iter().any(|words| has(&words)) {
+    } else if REFUSED.iter().any(has) {
         DbError::Constraint(message.to_owned())
     } else {
         DbError::Other(message.to_owned())

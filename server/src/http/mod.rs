@@ -8,6 +8,7 @@ mod extract;
 mod health;
 mod page;
 pub mod problems;
+pub mod request_span;
 pub mod router;
 mod sites;
 pub mod state;

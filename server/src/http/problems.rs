@@ -28,14 +28,7 @@ pub async fn complete(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.request());
-    let bare_request = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => {
-            let problem = problem_of(&error, error.as_response_error().status_code());
-            ServiceResponse::new(bare_request, problem.respond(&id))
-        }
-    };
+    let mut response = next.call(request).await?.map_into_boxed_body();
     if let Some(error) = response.response().error() {
         let problem = problem_of(error, response.status());
         response = ServiceResponse::new(response.request().clone(), problem.respond(&id));

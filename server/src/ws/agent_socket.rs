@@ -143,7 +143,7 @@ impl AgentConnection {
             self.gateway
                 .writer
                 .do_send(Report::Disconnected(agent_id, Utc::now()));
-            tracing::info!(agent.id = %agent_id, "agent disconnected");
+            tracing::info!("agent disconnected");
         }
     }
 
@@ -210,7 +210,8 @@ impl AgentConnection {
         }
         self.phase = Phase::Live { agent_id };
         self.guard.set_limit(self.gateway.message_bytes.into());
-        tracing::info!(agent.id = %agent_id, generation, "agent connected");
+        tracing::Span::current().record("agent.id", tracing::field::display(agent_id));
+        tracing::info!(generation, "agent connected");
         Self::send(&ServerMessage::AuthAck(ack), ctx);
     }
 
@@ -234,7 +235,7 @@ impl AgentConnection {
         // Tunnel data is bounded by its windows and by the session that reads it.
         let bulk = matches!(message, AgentMessage::TunnelData(_));
         if !bulk && !self.budget.take(Instant::now()) {
-            tracing::warn!(agent.id = %agent_id, "an agent sends too fast and is closed");
+            tracing::warn!("an agent sends too fast and is closed");
             return self.close(close_code::POLICY, "too many messages", ctx);
         }
         let at = crate::services::audit::now();
