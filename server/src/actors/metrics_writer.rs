@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use actix::prelude::*;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use gururmm_shared::{AgentId, Metrics, NetworkState, UpdateResult, WatchdogEvent};
 
 use super::metrics_messages::{Flush, Report};
@@ -22,6 +22,8 @@ use crate::domain::text::tame;
 const INTERVAL: Duration = Duration::from_millis(250);
 const BATCH: usize = 1000;
 const MOST_WAITING: usize = 50_000;
+/// Bytes of an agent's network interfaces that are kept.
+const NETWORK_BYTES: usize = 512 * 1024;
 
 /// The newest that is known of an agent's connection.
 enum Presence {
@@ -131,11 +133,17 @@ fn push<T>(queue: &mut VecDeque<T>, item: T) {
     queue.push_back(item);
 }
 
+/// Whether a time from an agent's clock can be kept: one row that a database refuses would take
+/// its whole batch with it.
+fn plausible(at: &DateTime<Utc>) -> bool {
+    (1970..10_000).contains(&at.year())
+}
+
 fn sample_row(agent_id: AgentId, at: DateTime<Utc>, metrics: &Metrics) -> MetricsSample {
     MetricsSample {
         agent_id,
         recorded_at: at,
-        reported_at: metrics.timestamp,
+        reported_at: metrics.timestamp.filter(plausible),
         cpu_percent: metrics.cpu_percent,
         memory_used_bytes: metrics.memory_used_bytes,
         memory_total_bytes: metrics.memory_total_bytes,
@@ -151,9 +159,9 @@ fn watchdog_row(agent_id: AgentId, at: DateTime<Utc>, event: &WatchdogEvent) -> 
     NewWatchdogEvent {
         agent_id,
         service: tame(&event.service, 200),
-        event: tame(&event.event, 100),
+        event: tame(&event.event, 64),
         message: event.message.as_deref().map(|text| tame(text, 2000)),
-        reported_at: event.timestamp,
+        reported_at: event.timestamp.filter(plausible),
         recorded_at: at,
     }
 }
@@ -200,7 +208,7 @@ async fn write(db: &Db, batch: Batch) {
         log_failure("network state", store_network(db, id, at, network).await);
     }
     for (id, result) in batch.updates {
-        let version = tame(&result.version.unwrap_or_default(), 100);
+        let version = tame(&result.version.unwrap_or_default(), 64);
         let error = result.error.map(|error| tame(&error, 2000));
         let stored =
             agent_updates::record_result(db, id, None, version, result.success, error).await;
@@ -215,8 +223,32 @@ async fn store_network(
     network: NetworkState,
 ) -> Result<(), DbError> {
     let hash = network.hash.map(|hash| tame(&hash, 128));
-    let interfaces = serde_json::Value::Array(network.interfaces);
+    let mut interfaces = serde_json::Value::Array(network.interfaces);
+    clean(&mut interfaces);
+    if interfaces.to_string().len() > NETWORK_BYTES {
+        return Err(DbError::Constraint(format!(
+            "a network state has at most {NETWORK_BYTES} bytes"
+        )));
+    }
     agent_state::store_network(db, id, interfaces, hash, at).await
+}
+
+/// Takes NUL out of all texts, which PostgreSQL cannot keep. JSON nests at most 128 deep here:
+/// serde_json refuses more.
+fn clean(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(items) => items.iter_mut().for_each(clean),
+        Value::Object(fields) => {
+            let hostile = fields.keys().any(|key| key.contains('\0'));
+            if hostile {
+                fields.retain(|key, _| !key.contains('\0'));
+            }
+            fields.values_mut().for_each(clean);
+        }
+        _ => {}
+    }
 }
 
 fn log_failure<T>(what: &str, result: Result<T, DbError>) {

@@ -27,7 +27,7 @@ use crate::domain::close_reason::CloseReason;
 /// How often connections are looked at from outside.
 const WATCH: Duration = Duration::from_secs(1);
 /// How long sessions have to end when the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(2500);
 
 struct ConnectedAgent {
     handle: AgentHandle,
@@ -224,6 +224,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             session_id,
             agent: agent.handle.clone(),
             owner: message.caller,
+            token_version: message.token_version,
             db: self.db.clone(),
             settings: self.settings.clone(),
             registry: ctx.address().recipient(),

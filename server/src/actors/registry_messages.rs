@@ -43,6 +43,8 @@ pub struct OpenTunnel {
     pub agent_id: AgentId,
     /// Who asks.
     pub caller: Caller,
+    /// The token version with which they ask.
+    pub token_version: i64,
 }
 
 /// Why a session did not open.

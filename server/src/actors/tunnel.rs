@@ -31,7 +31,7 @@ use crate::domain::session_state::{Effect, Event, Phase, SessionState};
 use crate::services::audit::{self, Caller};
 
 /// How long an agent has to confirm that it left a session.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often idleness and stalled viewers are looked for.
 const TICK: Duration = Duration::from_secs(1);
 /// Messages that wait at most before the agent's connection stops reading.
@@ -53,6 +53,8 @@ pub struct NewTunnel {
     pub settings: Arc<TunnelSettings>,
     /// Who is told when it has ended.
     pub registry: Recipient<SessionEnded>,
+    /// The owner's token version: what was revoked since then opens nothing.
+    pub token_version: i64,
     /// Who waits for it to open.
     pub opened: oneshot::Sender<Result<(), OpenError>>,
 }
@@ -80,6 +82,7 @@ pub struct TunnelSession {
     pub(super) open_audit: AuditId,
     opened: Option<oneshot::Sender<Result<(), OpenError>>>,
     refusal: String,
+    token_version: i64,
     touched: Instant,
     timer: Option<SpawnHandle>,
 }
@@ -112,6 +115,7 @@ impl TunnelSession {
             open_audit: AuditId::generate(),
             opened: Some(new.opened),
             refusal: String::new(),
+            token_version: new.token_version,
             touched: now,
             timer: None,
             settings,
@@ -153,6 +157,7 @@ impl TunnelSession {
             agent_id: self.agent.agent_id,
             at: self.opened_at,
             max_open: self.settings.max_sessions_per_technician,
+            token_version: self.token_version,
         };
         let mut row = audit::open(&self.owner, self.agent_name(), self.id);
         row.id = self.open_audit;
@@ -162,6 +167,7 @@ impl TunnelSession {
             Ok(OpenOutcome::Opened) => act.step(Event::RowWritten, ctx),
             Ok(OpenOutcome::Duplicate) => act.give_up(OpenError::Duplicate, ctx),
             Ok(OpenOutcome::TooMany { open }) => act.give_up(OpenError::TooMany(open), ctx),
+            Err(DbError::ForeignKey) => act.give_up(OpenError::Gone, ctx),
             Err(DbError::NotFound) => act.give_up(OpenError::Ended("access_revoked"), ctx),
             Err(error) => {
                 tracing::error!(%error, session.id = %act.id, "a session cannot be written");
@@ -173,7 +179,7 @@ impl TunnelSession {
     /// Ends without a trace: there is no row.
     fn give_up(&mut self, error: OpenError, ctx: &mut Context<Self>) {
         self.answer_opener(Err(error));
-        self.step(Event::Close(CloseReason::NotOpened), ctx);
+        self.step(Event::RowRefused, ctx);
     }
 
     pub(super) fn answer_opener(&mut self, answer: Result<(), OpenError>) {

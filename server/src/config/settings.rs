@@ -358,7 +358,7 @@ impl Settings {
                 "limits.command_bytes",
                 self.limits.command_bytes,
                 64,
-                1 << 20,
+                64 << 10,
             ),
             (
                 "limits.agent_message_bytes",

@@ -2,14 +2,12 @@
 //!
 //! ```text
 //!   Opening ──row written──▶ Active ──agent ready──▶ Ready
-//!                              │                       │  close, idle, revoked, …
-//!          refused, timed out  │                       ▼
-//!                              ├──────────────────▶ Closing ──agent left, timed out──▶ Ending
-//!                              │  agent gone           │ agent gone                      │
-//!                              └───────────────────────┴──────────────▶ Ending ◀─────────┘
-//!                                                                          │ row closed
-//!                                                                          ▼
-//!                                                                        Ended
+//!    │  │                      │                       │ close, idle, revoked, …
+//!    │  │ close, agent gone    │ close, timed out      ▼
+//!    │  ▼                      ├─────────────────▶ Closing ──agent left, timed out──▶ Ending
+//!    │ Doomed ──row written────┼──────────────────────────────────────────────────────▶ │
+//!    │  │                      └──refused, agent gone─────────────────────────────────▶ │ row closed
+//!    └──┴──row refused──▶ Ended ◀──────────────────────────────────────────────────────┘
 //! ```
 //!
 //! The step is pure: an event gives effects, and the session's actor carries them out in order.
@@ -21,6 +19,8 @@ use super::close_reason::CloseReason;
 pub enum Phase {
     /// Its row is being written.
     Opening,
+    /// It is to end as soon as its row is written: a row must not be closed before it is there.
+    Doomed(CloseReason),
     /// The agent was asked.
     Active,
     /// The agent is in tunnel mode for it.
@@ -38,6 +38,8 @@ pub enum Phase {
 pub enum Event {
     /// Session and audit are committed.
     RowWritten,
+    /// They are not, and will not be.
+    RowRefused,
     /// The agent says that it is ready.
     AgentReady,
     /// The agent says that it refuses or has left.
@@ -94,7 +96,7 @@ impl SessionState {
     #[must_use]
     pub fn status(&self) -> &'static str {
         match self.phase {
-            Phase::Opening | Phase::Active => "active",
+            Phase::Opening | Phase::Doomed(_) | Phase::Active => "active",
             Phase::Ready | Phase::Closing(_) | Phase::Ending(_) => "ready",
             Phase::Ended(reason) => reason.status(),
         }
@@ -107,6 +109,13 @@ impl SessionState {
                 self.phase = Phase::Active;
                 vec![Effect::AskAgent]
             }
+            (Phase::Doomed(reason), Event::RowWritten) => self.end(reason),
+            (Phase::Opening | Phase::Doomed(_), Event::RowRefused) => {
+                self.phase = Phase::Ended(CloseReason::NotOpened);
+                vec![Effect::Finish(CloseReason::NotOpened)]
+            }
+            (Phase::Opening, Event::Close(reason)) => self.doom(reason),
+            (Phase::Opening, Event::AgentGone) => self.doom(CloseReason::AgentDisconnected),
             (Phase::Active, Event::AgentReady) => {
                 self.phase = Phase::Ready;
                 vec![Effect::AnnounceReady]
@@ -114,9 +123,8 @@ impl SessionState {
             (Phase::Active, Event::AgentLeft) => self.end(CloseReason::AgentRefused),
             (Phase::Active, Event::OpenTimedOut) => self.close(CloseReason::OpenTimedOut),
             (Phase::Ready, Event::AgentLeft) => self.end(CloseReason::AgentClosed),
-            (Phase::Opening, Event::Close(reason)) => self.end(reason),
             (Phase::Active | Phase::Ready, Event::Close(reason)) => self.close(reason),
-            (Phase::Opening | Phase::Active | Phase::Ready, Event::AgentGone) => {
+            (Phase::Active | Phase::Ready, Event::AgentGone) => {
                 self.end(CloseReason::AgentDisconnected)
             }
             (
@@ -129,6 +137,11 @@ impl SessionState {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn doom(&mut self, reason: CloseReason) -> Vec<Effect> {
+        self.phase = Phase::Doomed(reason);
+        Vec::new()
     }
 
     fn close(&mut self, reason: CloseReason) -> Vec<Effect> {
@@ -215,9 +228,26 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_never_closed_before_it_is_written() {
+        let (phase, effects) = run(&[Event::AgentGone]);
+        assert_eq!(phase, Phase::Doomed(CloseReason::AgentDisconnected));
+        assert_eq!(effects, []);
+        let (_, effects) = run(&[Event::AgentGone, Event::RowWritten]);
+        assert_eq!(effects, [Effect::WriteEnd(CloseReason::AgentDisconnected)]);
+    }
+
+    #[test]
+    fn a_session_without_a_row_ends_at_once() {
+        let (phase, effects) = run(&[Event::RowRefused, Event::RowWritten]);
+        assert_eq!(phase, Phase::Ended(CloseReason::NotOpened));
+        assert_eq!(effects, [Effect::Finish(CloseReason::NotOpened)]);
+    }
+
+    #[test]
     fn any_order_of_events_ends_each_session_at_most_once_and_asks_the_agent_at_most_once() {
-        const EVENTS: [Event; 8] = [
+        const EVENTS: [Event; 9] = [
             Event::RowWritten,
+            Event::RowRefused,
             Event::AgentReady,
             Event::AgentLeft,
             Event::OpenTimedOut,
@@ -226,10 +256,10 @@ mod tests {
             Event::AgentGone,
             Event::RowClosed,
         ];
-        let sequences = EVENTS.len().pow(6);
+        let sequences = EVENTS.len().pow(5);
         for mut number in 0..sequences {
-            let mut events = Vec::with_capacity(6);
-            for _ in 0..6 {
+            let mut events = Vec::with_capacity(5);
+            for _ in 0..5 {
                 events.push(EVENTS[number % EVENTS.len()]);
                 number /= EVENTS.len();
             }

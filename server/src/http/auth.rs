@@ -1,12 +1,12 @@
 //! Log-in, log-out, set-up, registration, password.
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::extract::{Authenticated, Valid, remote_address};
+use super::extract::{Authenticated, Body, Valid, remote_address};
 use super::state::AppState;
 use super::users::UserView;
 use crate::actors::registry_messages::{CloseSessions, SessionsOf};
@@ -83,14 +83,14 @@ pub async fn login(
 pub async fn register(
     request: HttpRequest,
     state: Data<AppState>,
-    body: Json<serde_json::Value>,
+    body: Body<serde_json::Value>,
 ) -> Result<HttpResponse, AppError> {
     // Looked at before the body, so that a closed door says so whatever is brought to it.
     state
         .accounts
         .check_registration(remote_address(&request))?;
-    let body: Registration = serde_json::from_value(body.into_inner())
-        .map_err(|error| AppError::malformed(error.to_string()))?;
+    let body: Registration =
+        serde_json::from_value(body.0).map_err(|error| AppError::malformed(error.to_string()))?;
     if let Err(report) = body.validate() {
         return Err(super::extract::first_fault(&report));
     }

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Json};
 use actix_web::{FromRequest, HttpRequest};
 use garde::Validate;
@@ -89,6 +90,29 @@ pub fn remote_address(request: &HttpRequest) -> IpAddr {
         .map_or(unknown, |address| address.ip().to_canonical())
 }
 
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A JSON body that came in time.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Json::<T>::from_request(request, payload);
+        Box::pin(async move {
+            let body = actix_web::rt::time::timeout(BODY_TIMEOUT, body).await;
+            let body = body.map_err(|_| {
+                let detail = "the body did not come within 15 s";
+                AppError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
+            })?;
+            Ok(Self(body?.into_inner()))
+        })
+    }
+}
+
 /// A JSON body that fits its rules.
 pub struct Valid<T>(pub T);
 
@@ -100,9 +124,9 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Json::<T>::from_request(request, payload);
+        let body = Body::<T>::from_request(request, payload);
         Box::pin(async move {
-            let body = body.await?.into_inner();
+            let Body(body) = body.await?;
             body.validate().map_err(|report| first_fault(&report))?;
             Ok(Self(body))
         })

@@ -69,7 +69,6 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
 }
 
 /// Which origins beside its own a browser may call from.
-#[must_use]
 pub fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])

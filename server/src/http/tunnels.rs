@@ -145,6 +145,7 @@ pub async fn open(
     let asked = OpenTunnel {
         agent_id,
         caller: who.caller.clone(),
+        token_version: who.user.token_version,
     };
     match state.registry.send(asked).await? {
         Ok(session_id) => Ok(HttpResponse::Created().json(json!({

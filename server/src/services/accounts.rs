@@ -117,9 +117,13 @@ impl Accounts {
     ) -> Result<LoggedIn, AppError> {
         let email = normalize_email(email);
         self.count_attempt(&email, from)?;
-        let user = users::by_email(db, &email)
-            .await?
-            .filter(|user| !user.disabled);
+        // No account has a control character in its address, and PostgreSQL takes no NUL.
+        let user = if email.chars().any(char::is_control) {
+            None
+        } else {
+            users::by_email(db, &email).await?
+        };
+        let user = user.filter(|user| !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let matches = self.passwords.verify(password, hash).await?;
         let Some(mut user) = user.filter(|_| matches) else {

@@ -22,7 +22,7 @@ pub struct Caller {
 }
 
 /// Bytes of a detail that are kept.
-const DETAIL_BYTES: usize = 32 * 1024;
+const DETAIL_BYTES: usize = 64 * 1024;
 
 /// The time as rows keep it: to the microsecond.
 #[must_use]

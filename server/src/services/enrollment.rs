@@ -12,6 +12,9 @@ use crate::domain::site_code;
 use crate::domain::text::{check_name, tame};
 use crate::services::audit;
 
+/// Characters of a version that are kept, as the table has it.
+const VERSION_CHARS: usize = 64;
+
 /// An agent that may come in.
 #[derive(Debug)]
 pub struct Admitted {
@@ -91,6 +94,12 @@ pub async fn admit(
         return admit_device(db, auth, &site, SiteCredential::Key, false).await;
     }
     let code = site_code::normalize(&credential);
+    if !code
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        return Err(Refused::UnknownSiteCode);
+    }
     let site = sites::by_code(db, &code)
         .await?
         .ok_or(Refused::UnknownSiteCode)?;
@@ -172,7 +181,10 @@ fn new_agent(
         os_name: os.name,
         os_version: os.version,
         os_arch: os.arch,
-        agent_version: auth.version.as_deref().map(|version| tame(version, 100)),
+        agent_version: auth
+            .version
+            .as_deref()
+            .map(|version| tame(version, VERSION_CHARS)),
         protocol: protocol_of(auth),
         capabilities: capabilities_of(auth),
         key_hash: Some(digest(key)),
@@ -197,11 +209,14 @@ fn admitted(agent: Agent, new_key: Option<String>, auth: &Auth) -> Admitted {
         os_name: os.name,
         os_version: os.version,
         os_arch: os.arch,
-        agent_version: auth.version.as_deref().map(|version| tame(version, 100)),
+        agent_version: auth
+            .version
+            .as_deref()
+            .map(|version| tame(version, VERSION_CHARS)),
         previous_version: auth
             .previous_version
             .as_deref()
-            .map(|version| tame(version, 100)),
+            .map(|version| tame(version, VERSION_CHARS)),
         protocol: protocol_of(auth),
         capabilities: capabilities_of(auth),
         at,
@@ -258,7 +273,7 @@ fn os_of(auth: &Auth) -> Os {
         }) => Os {
             family: tame(family, 50).to_lowercase(),
             name: tame(name, 200),
-            version: tame(version, 100),
+            version: tame(version, 200),
             arch: tame(arch, 50),
         },
     }

@@ -16,7 +16,7 @@ use gururmm_shared::{
 };
 
 use super::agent_auth::{Denied, Registered, authenticate, close_unknown};
-use super::frame_guard::{FrameGuard, GuardState, Violation};
+use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
 use crate::actors::connection_messages::{LastSeen, ToConnection};
 use crate::actors::metrics_messages::Report;
@@ -394,13 +394,8 @@ impl StreamHandler<Result<Message, ProtocolError>> for AgentConnection {
             Err(error) => {
                 let violation = self.guard.violation();
                 tracing::debug!(%error, ?violation, "an agent broke the protocol");
-                match violation {
-                    Some(violation) => self.close(violation.close_code(), violation.reason(), ctx),
-                    None => {
-                        let violation = Violation::Malformed;
-                        self.close(violation.close_code(), violation.reason(), ctx);
-                    }
-                }
+                let (code, reason) = close_of(violation, &error);
+                self.close(code, reason, ctx);
             }
         }
     }

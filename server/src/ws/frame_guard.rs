@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 
 use actix_web::error::PayloadError;
 use actix_web::web::{Bytes, Payload};
+use actix_web_actors::ws::ProtocolError;
 use futures_util::Stream;
 use gururmm_shared::close_code;
 
@@ -46,6 +47,19 @@ impl Violation {
             Self::Binary => "binary frames are not spoken here",
             Self::Malformed => "not a websocket frame",
         }
+    }
+}
+
+/// The close code and reason for what the codec or the guard found wrong.
+pub fn close_of(violation: Option<Violation>, error: &ProtocolError) -> (u16, &'static str) {
+    match (violation, error) {
+        (Some(violation), _) => (violation.close_code(), violation.reason()),
+        // The one thing that the codec reports so: text that is no UTF-8.
+        (None, ProtocolError::Io(_)) => (close_code::INVALID_DATA, "not utf-8"),
+        (None, _) => (
+            Violation::Malformed.close_code(),
+            Violation::Malformed.reason(),
+        ),
     }
 }
 

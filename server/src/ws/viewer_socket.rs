@@ -9,7 +9,7 @@ use actix_web_actors::ws::{
 };
 use gururmm_shared::{ErrorReply, StreamMessage, ViewerMessage, close_code};
 
-use super::frame_guard::{FrameGuard, GuardState, Violation};
+use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
 use crate::actors::session_messages::{AttachViewer, FromViewer, SessionError, ToViewer};
 use crate::actors::tunnel::TunnelSession;
@@ -184,9 +184,10 @@ impl StreamHandler<Result<Message, ProtocolError>> for TunnelViewer {
                 }
             },
             Err(error) => {
-                let violation = self.guard.violation().unwrap_or(Violation::Malformed);
+                let violation = self.guard.violation();
                 tracing::debug!(%error, ?violation, "a viewer broke the protocol");
-                self.close(violation.close_code(), violation.reason(), ctx);
+                let (code, reason) = close_of(violation, &error);
+                self.close(code, reason, ctx);
             }
         }
     }

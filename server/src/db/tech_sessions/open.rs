@@ -24,6 +24,8 @@ pub struct NewSession {
     pub at: DateTime<Utc>,
     /// The most sessions that a technician may have open.
     pub max_open: u32,
+    /// The technician's token version when this was asked for.
+    pub token_version: i64,
 }
 
 /// How an attempt to open a session ended.
@@ -44,7 +46,8 @@ pub enum OpenOutcome {
 ///
 /// # Errors
 ///
-/// [`DbError::NotFound`] where the technician does not exist or is disabled,
+/// [`DbError::NotFound`] where the technician does not exist, is disabled, or was
+/// revoked since,
 /// [`DbError::ForeignKey`] where the agent does not exist.
 pub async fn open(db: &Db, new: NewSession, audit: NewAudit) -> Result<OpenOutcome, DbError> {
     transact!(db, |conn| {
@@ -52,7 +55,8 @@ pub async fn open(db: &Db, new: NewSession, audit: NewAudit) -> Result<OpenOutco
         let locked = diesel::update(
             users::table
                 .find(Bind(new.tech_id))
-                .filter(users::disabled.eq(false)),
+                .filter(users::disabled.eq(false))
+                .filter(users::token_version.eq(new.token_version)),
         )
         .set(users::token_version.eq(users::token_version))
         .execute(conn)

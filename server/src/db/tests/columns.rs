@@ -92,6 +92,7 @@ fn a_role_or_status_that_does_not_exist_is_refused() {
             agent_id: agent.id,
             at: agent.created_at,
             max_open: 1,
+            token_version: 1,
         };
         let (id, at) = (new.session_id, new.at);
         let audit = new_audit("open", Some(id));

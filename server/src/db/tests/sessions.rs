@@ -16,6 +16,7 @@ pub(super) fn new_session(tech_id: UserId, agent_id: AgentId, max_open: u32) -> 
         agent_id,
         at: now(),
         max_open,
+        token_version: 1,
     }
 }
 
