@@ -14,6 +14,7 @@ use actix_web::{App as WebApp, HttpServer};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
+use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
 
 use crate::actors::metrics_messages::Flush;
@@ -22,15 +23,14 @@ use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
 use crate::config::Settings;
 use crate::db::{self, DatabaseSettings, Db};
-use crate::domain::close_reason::CloseReason;
 use crate::domain::credentials::generate_token;
 use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{problems, router};
 use crate::services::accounts::Accounts;
-use crate::services::audit;
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
+use crate::services::recovery;
 use crate::services::secret_file;
 use crate::services::tickets::Tickets;
 use crate::services::tokens::Tokens;
@@ -88,7 +88,7 @@ impl App {
         if !migrations.is_empty() {
             tracing::info!(count = migrations.len(), "database migrated");
         }
-        clear_up(&db).await?;
+        recovery::clear_up(&db).await?;
         let accounts = Arc::new(accounts(&settings)?);
         announce_setup(&db, &settings.data_dir).await?;
         let settings = Arc::new(settings);
@@ -192,22 +192,6 @@ fn start_actors(
     (registry, writer)
 }
 
-/// Ends what a crash left open, before anybody can connect.
-async fn clear_up(db: &Db) -> anyhow::Result<()> {
-    let reason = CloseReason::ServerCrashed;
-    let left = db::tech_sessions::close_left_open(db, reason.name(), audit::now()).await?;
-    if !left.is_empty() {
-        tracing::warn!(
-            count = left.len(),
-            "sessions that a crash left open were closed"
-        );
-    }
-    let outcome = reason.command_outcome().to_owned();
-    db::tunnel_audit::finish_left_open(db, outcome, audit::now()).await?;
-    db::agents::set_all_offline(db).await?;
-    Ok(())
-}
-
 fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {
     let mut key = settings.auth.signing_key.expose_secret().to_owned();
     if key.is_empty() {
@@ -275,13 +259,26 @@ async fn stop_signal() -> anyhow::Result<&'static str> {
     }
 }
 
+/// Connections that wait to be accepted: after a restart all agents come back at once.
+const BACKLOG: i32 = 4096;
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restarted server takes its port back at once.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 /// Opens the port, and keeps its address where scripts and tests find it.
 ///
 /// # Errors
 /// The port is in use or may not be used, in one line.
 pub fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let address = settings.listen;
-    let listener = TcpListener::bind(address).map_err(|error| {
+    let listener = bind(address).map_err(|error| {
         anyhow::anyhow!("cannot listen on {address}: {error}; stop what uses the port, or set listen to another one")
     })?;
     let bound: SocketAddr = listener.local_addr()?;

@@ -13,7 +13,7 @@ use crate::db::users::{self, NewUser};
 use crate::domain::role::Role;
 use crate::domain::text::{check_name, normalize_email};
 use crate::services::passwords::Passwords;
-use crate::telemetry;
+use crate::{open_files, telemetry};
 
 /// GuruRMM's server.
 #[derive(Parser)]
@@ -124,6 +124,7 @@ impl Cli {
 
 async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     telemetry::start_logging(&loaded.settings.log)?;
+    open_files::raise_limit();
     let figures = telemetry::start_metrics()?;
     std::fs::create_dir_all(&loaded.settings.data_dir).with_context(|| {
         format!(

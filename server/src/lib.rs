@@ -11,6 +11,7 @@ pub mod db;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod open_files;
 pub mod services;
 pub mod telemetry;
 pub mod ws;

@@ -155,7 +155,8 @@ impl TestServer {
     }
 }
 
-/// Runs the server's program to its end, for its other subcommands.
+/// Runs the server's program to its end, for its other subcommands; one that does not end is
+/// killed.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -178,7 +179,17 @@ pub fn run_server(
     let mut child = command.spawn().unwrap();
     // A program that fails early closes its input; that is no fault of the test.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    let id = crate::process::pid(child.id());
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if ended.recv_timeout(SOON) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = nix::sys::signal::kill(id, Signal::SIGKILL);
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    guard.join().unwrap();
+    output
 }
 
 /// The variable of a setting: `tunnel.max_viewers` becomes `GURURMM_TUNNEL__MAX_VIEWERS`.

@@ -304,8 +304,9 @@ impl Handler<Online> for AgentRegistry {
     type Result = MessageResult<Online>;
 
     fn handle(&mut self, message: Online, _: &mut Self::Context) -> Self::Result {
-        let online = |id: &AgentId| self.agents.contains_key(id);
-        MessageResult(message.agents.into_iter().filter(online).collect())
+        let now = Instant::now();
+        let age = |id: AgentId| Some((id, self.agents.get(&id)?.handle.last_seen.age(now)));
+        MessageResult(message.agents.into_iter().filter_map(age).collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is said to the registry.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::time::Duration;
 
 use actix::{Addr, Message};
 use gururmm_shared::{AgentId, SessionId, UserId};
@@ -111,9 +112,9 @@ pub struct DropAgent {
     pub agent_id: AgentId,
 }
 
-/// Which of these agents are connected?
+/// Which of these agents are connected, and how long ago did each give a sign of life?
 #[derive(Debug, Message)]
-#[rtype(result = "HashSet<AgentId>")]
+#[rtype(result = "HashMap<AgentId, Duration>")]
 pub struct Online {
     /// These.
     pub agents: Vec<AgentId>,

@@ -1,6 +1,7 @@
 //! Enrolled machines.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
@@ -15,11 +16,12 @@ use super::page::Page;
 use super::state::AppState;
 use crate::actors::registry_messages::{CloseSessions, DropAgent, Online, SessionsOf};
 use crate::db::agent_state::AgentState;
-use crate::db::agents::{self, AgentFilter, AgentOverview};
+use crate::db::agents::{self, Agent, AgentFilter, AgentOverview};
 use crate::db::{DbError, sites};
 use crate::domain::close_reason::CloseReason;
 use crate::domain::role::Capability;
 use crate::error::AppError;
+use crate::services::audit;
 
 const PAGE_DEFAULT: i64 = 100;
 const PAGE_MOST: i64 = 1000;
@@ -41,13 +43,22 @@ struct AgentView {
     created_at: DateTime<Utc>,
 }
 
+/// The connected ones among some agents, each with the age of its last sign of life.
+type OnlineAgents = HashMap<AgentId, Duration>;
+
 /// What is connected is online, whatever a row says.
-fn status(id: AgentId, online: &HashSet<AgentId>) -> &'static str {
-    if online.contains(&id) {
+fn status(id: AgentId, online: &OnlineAgents) -> &'static str {
+    if online.contains_key(&id) {
         "online"
     } else {
         "offline"
     }
+}
+
+/// The row's time lags behind by a batch; of what is connected the registry knows better.
+fn last_seen(agent: &Agent, online: &OnlineAgents) -> Option<DateTime<Utc>> {
+    let live = online.get(&agent.id).map(|age| audit::now() - *age);
+    agent.last_seen_at.max(live)
 }
 
 fn metrics(state: &AgentState) -> Option<Value> {
@@ -66,7 +77,7 @@ fn metrics(state: &AgentState) -> Option<Value> {
     })
 }
 
-fn view(overview: AgentOverview, online: &HashSet<AgentId>) -> AgentView {
+fn view(overview: AgentOverview, online: &OnlineAgents) -> AgentView {
     let AgentOverview {
         agent,
         site_name,
@@ -74,6 +85,7 @@ fn view(overview: AgentOverview, online: &HashSet<AgentId>) -> AgentView {
         client_name,
         state,
     } = overview;
+    let seen = last_seen(&agent, online);
     AgentView {
         id: agent.id,
         hostname: agent.hostname,
@@ -87,7 +99,7 @@ fn view(overview: AgentOverview, online: &HashSet<AgentId>) -> AgentView {
         }),
         agent_version: agent.agent_version,
         protocol: agent.protocol,
-        last_seen_at: agent.last_seen_at,
+        last_seen_at: seen,
         site: agent
             .site_id
             .map(|id| json!({ "id": id, "name": site_name })),
@@ -187,7 +199,7 @@ pub async fn state(
     Ok(HttpResponse::Ok().json(json!({
         "agent_id": id,
         "status": status(id, &online),
-        "last_seen_at": agent.last_seen_at,
+        "last_seen_at": last_seen(&agent, &online),
         "metrics": latest.as_ref().and_then(metrics),
         "network": network,
     })))

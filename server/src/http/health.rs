@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::state::AppState;
 use crate::actors::registry_messages::Count;
+use crate::db::DatabaseKind;
 use crate::error::AppError;
 
 /// The process answers.
@@ -26,7 +27,10 @@ pub async fn ready(state: Data<AppState>) -> Result<HttpResponse, AppError> {
     let census = state.registry.send(Count).await?;
     Ok(HttpResponse::Ok().json(json!({
         "status": "ready",
-        "database": state.db.kind().to_string().to_lowercase(),
+        "database": match state.db.kind() {
+            DatabaseKind::Sqlite => "sqlite",
+            DatabaseKind::Postgres => "postgres",
+        },
         "agents_online": census.agents,
         "tunnels_open": census.sessions,
     })))

@@ -14,6 +14,8 @@ use crate::services::audit;
 
 /// Characters of a version that are kept, as the table has it.
 const VERSION_CHARS: usize = 64;
+/// Characters of a host name (RFC 1035 section 2.3.4).
+const HOSTNAME_CHARS: usize = 253;
 
 /// An agent that may come in.
 #[derive(Debug)]
@@ -79,6 +81,11 @@ pub async fn admit(
     let credential = auth.api_key.trim().to_owned();
     if credential.is_empty() || credential.len() > credentials::MAX_BYTES {
         return Err(Refused::BadAuth("api_key must have 1 to 256 characters"));
+    }
+    if auth.hostname.chars().count() > HOSTNAME_CHARS {
+        return Err(Refused::BadAuth(
+            "hostname must have at most 253 characters",
+        ));
     }
     if credential.starts_with(KEY_PREFIX) {
         let hash = digest(&credential);
@@ -229,7 +236,7 @@ fn admitted(agent: Agent, new_key: Option<String>, auth: &Auth) -> Admitted {
 }
 
 fn hostname_of(auth: &Auth) -> String {
-    tame(auth.hostname.trim(), 253)
+    tame(auth.hostname.trim(), HOSTNAME_CHARS)
 }
 
 fn protocol_of(auth: &Auth) -> u32 {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod enrollment;
 pub mod login_limits;
 pub mod passwords;
+pub mod recovery;
 pub mod secret_file;
 pub mod tickets;
 pub mod tokens;

@@ -67,6 +67,7 @@ pub struct AgentConnection {
     budget: MessageBudget,
     patience: MessageBudget,
     last_seen: LastSeen,
+    last_message: Instant,
     sessions: HashMap<SessionId, Recipient<FromAgent>>,
     channels: HashMap<ChannelId, SessionId>,
 }
@@ -95,6 +96,7 @@ pub fn start(
         ),
         patience: MessageBudget::new(1.0 / BAD_MESSAGE_SECONDS, BAD_MESSAGES, now),
         last_seen: LastSeen::new(now),
+        last_message: now,
         sessions: HashMap::new(),
         channels: HashMap::new(),
         gateway,
@@ -148,6 +150,7 @@ impl AgentConnection {
     }
 
     fn on_text(&mut self, text: &str, ctx: &mut SocketContext) {
+        self.last_message = Instant::now();
         match self.phase {
             Phase::Waiting => self.on_first(text, ctx),
             Phase::Live { agent_id, .. } => match AgentMessage::decode(text) {
@@ -313,10 +316,16 @@ impl AgentConnection {
 
     fn check_life(&mut self, ctx: &mut SocketContext) {
         let idle = Duration::from_secs(self.gateway.settings.idle_timeout_seconds.into());
+        let interval = Duration::from_secs(self.gateway.settings.ping_interval_seconds.into());
+        let quiet = self.last_message.elapsed();
         if self.last_seen.age(Instant::now()) >= idle {
             self.close(close_code::POLICY, "no sign of life", ctx);
         } else if matches!(self.phase, Phase::Live { .. }) {
             ctx.ping(b"");
+            if quiet >= interval {
+                // Its library answers the frame; this asks the agent itself.
+                Self::send(&ServerMessage::Ping, ctx);
+            }
         }
     }
 }
@@ -381,7 +390,13 @@ impl StreamHandler<Result<Message, ProtocolError>> for AgentConnection {
                 ctx.stop();
             }
             _ if matches!(self.phase, Phase::Closing) => {}
-            Ok(Message::Ping(data)) => ctx.pong(&data),
+            Ok(Message::Ping(data)) => {
+                if self.budget.take(Instant::now()) {
+                    ctx.pong(&data);
+                } else {
+                    self.close(close_code::POLICY, "too many pings", ctx);
+                }
+            }
             Ok(Message::Pong(_) | Message::Nop) => {}
             Ok(frame) => match self.joined.push(frame) {
                 Joined::Text(text) => self.on_text(&text, ctx),

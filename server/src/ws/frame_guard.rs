@@ -139,12 +139,13 @@ impl Headers {
             return Err(Violation::Malformed);
         }
         match opcode {
-            OPCODE_BINARY => Err(Violation::Binary),
-            OPCODE_TEXT | OPCODE_CONTINUATION => {
+            OPCODE_TEXT | OPCODE_BINARY | OPCODE_CONTINUATION => {
                 let message = self.message.saturating_add(length);
                 self.message = if fin { 0 } else { message };
                 if message > limit {
                     Err(Violation::TooLarge)
+                } else if opcode == OPCODE_BINARY {
+                    Err(Violation::Binary)
                 } else {
                     Ok(length)
                 }

@@ -167,7 +167,13 @@ impl StreamHandler<Result<Message, ProtocolError>> for TunnelViewer {
         self.last_seen = Instant::now();
         match item {
             _ if self.closing && !matches!(item, Ok(Message::Close(_))) => {}
-            Ok(Message::Ping(data)) => ctx.pong(&data),
+            Ok(Message::Ping(data)) => {
+                if self.budget.take(Instant::now()) {
+                    ctx.pong(&data);
+                } else {
+                    self.close(close_code::POLICY, "too many pings", ctx);
+                }
+            }
             Ok(Message::Pong(_) | Message::Nop) => {}
             Ok(Message::Close(reason)) => {
                 if !self.closing {

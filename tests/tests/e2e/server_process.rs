@@ -185,7 +185,7 @@ on_both_databases! {
         let file = world.file("gururmm.toml");
         for (text, word) in [
             ("[tunnel]\nno_such_key = 1\n", "no_such_key"),
-            ("listen = 7\n", "listen"),
+            ("[tunnel]\nmax_viewers = \"many\"\n", "max_viewers"),
             ("[tunnel\n", "gururmm.toml"),
             ("[tunnel]\nidle_timeout_seconds = -1\n", "idle_timeout_seconds"),
             ("[auth]\nsigning_key = \"short\"\n", "signing_key"),

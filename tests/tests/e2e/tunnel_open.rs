@@ -141,7 +141,7 @@ on_both_databases! {
             session
         });
         answer.problem(409, "agent_offline");
-        rmm.wait_session(session, "error", "agent_disconnected", Duration::from_secs(5)).await;
+        rmm.wait_session(session, "closed", "agent_disconnected", Duration::from_secs(5)).await;
     }
 
     async fn a_malformed_body_is_a_400_and_an_unknown_agent_a_404(world: World) {
@@ -235,6 +235,15 @@ on_both_databases! {
         rmm.wait_session(session, "closed", "idle_timeout", Duration::from_secs(15)).await;
         assert_eq!(agent.tunnel_close().await, session);
         rmm.open_raw(&mut agent, id).await;
+    }
+
+    async fn a_session_with_a_command_does_not_lie_still_even_if_it_prints_nothing(world: World) {
+        let rmm = world.deploy(&[("tunnel.idle_timeout_seconds", "1")]).await;
+        let (_agent, id) = rmm.agent().await;
+        let session = rmm.open(id).await;
+        let output = rmm.run(session, "sleep 4; echo done").await;
+        assert_eq!((output.stdout.as_str(), output.exit_code), ("done\n", Some(0)));
+        rmm.wait_session(session, "closed", "idle_timeout", Duration::from_secs(15)).await;
     }
 
     async fn a_session_whose_command_prints_does_not_lie_still(world: World) {
