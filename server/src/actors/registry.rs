@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use futures_util::future::join_all;
-use gururmm_shared::{AgentId, SessionId, UserId, close_code};
+use gururmm_shared::{AgentId, SessionId, close_code};
 use tokio::sync::oneshot;
 
 use super::connection_messages::{AgentHandle, ToConnection};
 use super::registry_messages::{
-    Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, Online, OpenError,
-    OpenTunnel, Register, SessionsOf, Stopping, Unregister,
+    Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, LiveSession, Online,
+    OpenError, OpenTunnel, Register, SessionsOf, Stopping, Unregister,
 };
 use super::session_messages::{CloseSession, FromAgent, SessionEnded};
 use super::tunnel::{NewTunnel, TunnelSession};
@@ -35,10 +35,8 @@ struct ConnectedAgent {
 }
 
 struct OpenSession {
-    tunnel: Addr<TunnelSession>,
-    agent_id: AgentId,
+    live: LiveSession,
     generation: Generation,
-    user_id: UserId,
 }
 
 /// The supervisor of agents and sessions.
@@ -89,8 +87,8 @@ impl AgentRegistry {
 
     fn tell_sessions_gone(&self, agent_id: AgentId, generation: Generation) {
         for session in self.sessions.values() {
-            if session.agent_id == agent_id && session.generation == generation {
-                session.tunnel.do_send(FromAgent::Gone);
+            if session.live.agent_id == agent_id && session.generation == generation {
+                session.live.tunnel.do_send(FromAgent::Gone);
             }
         }
     }
@@ -140,7 +138,7 @@ impl AgentRegistry {
             .values()
             .filter(|session| which(session))
             .map(|session| {
-                session.tunnel.send(CloseSession {
+                session.live.tunnel.send(CloseSession {
                     reason,
                     caller: None,
                 })
@@ -236,10 +234,12 @@ impl Handler<OpenTunnel> for AgentRegistry {
         self.sessions.insert(
             session_id,
             OpenSession {
-                tunnel,
-                agent_id,
+                live: LiveSession {
+                    tunnel,
+                    user_id,
+                    agent_id,
+                },
                 generation,
-                user_id,
             },
         );
         self.report();
@@ -254,12 +254,11 @@ impl Handler<OpenTunnel> for AgentRegistry {
 }
 
 impl Handler<FindSession> for AgentRegistry {
-    type Result = Option<Addr<TunnelSession>>;
+    type Result = Option<LiveSession>;
 
     fn handle(&mut self, message: FindSession, _: &mut Self::Context) -> Self::Result {
-        self.sessions
-            .get(&message.session_id)
-            .map(|session| session.tunnel.clone())
+        let session = self.sessions.get(&message.session_id)?;
+        Some(session.live.clone())
     }
 }
 
@@ -277,8 +276,12 @@ impl Handler<CloseSessions> for AgentRegistry {
 
     fn handle(&mut self, message: CloseSessions, _: &mut Self::Context) -> Self::Result {
         let closing = match message.of {
-            SessionsOf::User(id) => self.close(message.reason, |session| session.user_id == id),
-            SessionsOf::Agent(id) => self.close(message.reason, |session| session.agent_id == id),
+            SessionsOf::User(id) => {
+                self.close(message.reason, |session| session.live.user_id == id)
+            }
+            SessionsOf::Agent(id) => {
+                self.close(message.reason, |session| session.live.agent_id == id)
+            }
         };
         Box::pin(async move { drop(join_all(closing).await) })
     }

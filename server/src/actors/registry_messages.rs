@@ -79,10 +79,21 @@ pub enum OpenError {
 
 /// Where is this session?
 #[derive(Debug, Message)]
-#[rtype(result = "Option<Addr<TunnelSession>>")]
+#[rtype(result = "Option<LiveSession>")]
 pub struct FindSession {
     /// Which.
     pub session_id: SessionId,
+}
+
+/// A session that is open or opening.
+#[derive(Debug, Clone)]
+pub struct LiveSession {
+    /// Its actor.
+    pub tunnel: Addr<TunnelSession>,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// To which agent.
+    pub agent_id: AgentId,
 }
 
 /// Which sessions are meant.

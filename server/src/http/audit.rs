@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::Authenticated;
 use super::page::Page;
+use super::sessions::own_session;
 use super::state::AppState;
-use super::tunnels::own_session;
 use crate::db::tunnel_audit::{self, Audit, AuditFilter};
 use crate::domain::role::Capability;
 use crate::error::AppError;

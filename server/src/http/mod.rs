@@ -10,6 +10,7 @@ mod page;
 pub mod problems;
 pub mod request_span;
 pub mod router;
+mod sessions;
 mod sites;
 pub mod state;
 mod streams;

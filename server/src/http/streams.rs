@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::extract::Authenticated;
+use super::sessions::{closed, live_session, own_session};
 use super::state::AppState;
-use super::tunnels::{closed, live_session, own_session};
 use crate::error::AppError;
 use crate::services::tickets::Admission;
 use crate::ws::{agent_socket, viewer_socket};
@@ -33,8 +33,9 @@ pub async fn ticket(
     session_id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     let session_id = SessionId(session_id.into_inner());
-    own_session(&state, &who, session_id, "ticket").await?;
-    live_session(&state, session_id).await?.ok_or_else(closed)?;
+    own_session(&state, &who, session_id, "ticket")
+        .await?
+        .live()?;
     let seconds = state.settings.tunnel.ticket_seconds;
     let admission = Admission {
         session_id,

@@ -1,6 +1,5 @@
 //! Tunnels: open, close, status, command.
 
-use actix::Addr;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
@@ -10,16 +9,16 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::extract::{Authenticated, Valid};
+use super::sessions::{closed, live_session, own_session, refuse};
 use super::state::AppState;
-use crate::actors::registry_messages::{FindSession, OpenError, OpenTunnel};
+use crate::actors::registry_messages::{OpenError, OpenTunnel};
 use crate::actors::session_messages::{CloseSession, GetSession, RunCommand, SessionError};
-use crate::actors::tunnel::TunnelSession;
 use crate::db::agents;
-use crate::db::tech_sessions::{self, TechSession};
+use crate::db::tech_sessions;
 use crate::domain::close_reason::CloseReason;
 use crate::domain::role::Capability;
 use crate::error::AppError;
-use crate::services::audit::{self, Refusal};
+use crate::services::audit::Refusal;
 
 /// Body of an open.
 #[derive(Deserialize, Validate)]
@@ -44,69 +43,6 @@ pub struct NewCommand {
     command_type: Option<CommandType>,
     #[garde(skip)]
     timeout_seconds: Option<u64>,
-}
-
-/// Writes a refusal down and hands it on.
-pub async fn refuse(
-    state: &AppState,
-    who: &Authenticated,
-    refusal: Refusal,
-    error: AppError,
-) -> AppError {
-    let refusal = Refusal {
-        code: error.code,
-        ..refusal
-    };
-    audit::refused(&state.db, &who.caller, refusal).await;
-    error
-}
-
-/// Finds a session of the caller's own.
-///
-/// # Errors
-/// 404, or 403 where it is somebody else's.
-pub async fn own_session(
-    state: &AppState,
-    who: &Authenticated,
-    session_id: SessionId,
-    what: &str,
-) -> Result<TechSession, AppError> {
-    let session = tech_sessions::by_session_id(&state.db, session_id).await?;
-    let session = session.ok_or_else(|| AppError::not_found("session"))?;
-    let allowed = who.require(Capability::UseTunnels).and_then(|()| {
-        if session.tech_id == who.user.id {
-            return Ok(());
-        }
-        Err(AppError::forbidden(
-            "not_your_session",
-            "only the one who opened a session may use it",
-        ))
-    });
-    match allowed {
-        Ok(()) => Ok(session),
-        Err(error) => {
-            let refusal = Refusal {
-                what: what.to_owned(),
-                agent: Some((session.agent_id, String::new())),
-                session_id: Some(session_id),
-                ..Refusal::default()
-            };
-            Err(refuse(state, who, refusal, error).await)
-        }
-    }
-}
-
-/// The actor of a session, while it lives.
-pub async fn live_session(
-    state: &AppState,
-    session_id: SessionId,
-) -> Result<Option<Addr<TunnelSession>>, AppError> {
-    Ok(state.registry.send(FindSession { session_id }).await?)
-}
-
-/// 409 for a session that has ended.
-pub fn closed() -> AppError {
-    AppError::conflict("session_closed", "the session is closed; open a new one")
 }
 
 fn open_error(error: &OpenError) -> AppError {
@@ -167,8 +103,9 @@ pub async fn close(
     body: Valid<Close>,
 ) -> Result<HttpResponse, AppError> {
     let session_id = SessionId(body.0.session_id);
-    own_session(&state, &who, session_id, "close").await?;
-    let session = live_session(&state, session_id).await?.ok_or_else(closed)?;
+    let session = own_session(&state, &who, session_id, "close")
+        .await?
+        .live()?;
     let reason = CloseReason::ClosedByTechnician;
     // An actor that has just stopped no longer answers: the session is closed.
     match session
@@ -193,15 +130,14 @@ pub async fn status(
     session_id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     let session_id = SessionId(session_id.into_inner());
-    let mut row = own_session(&state, &who, session_id, "status").await?;
+    own_session(&state, &who, session_id, "status").await?;
     let live = match live_session(&state, session_id).await? {
         Some(session) => session.send(GetSession).await.ok(),
         None => None,
     };
-    if live.is_none() {
-        // It may have ended between the two looks.
-        row = own_session(&state, &who, session_id, "status").await?;
-    }
+    // After the live look: if it has just ended, the row says how.
+    let row = tech_sessions::by_session_id(&state.db, session_id).await?;
+    let row = row.ok_or_else(|| AppError::not_found("session"))?;
     let last_activity = live
         .as_ref()
         .map_or(row.last_activity, |live| live.last_activity);
@@ -269,11 +205,11 @@ pub async fn command(
 ) -> Result<HttpResponse, AppError> {
     let session_id = SessionId(session_id.into_inner());
     let Valid(body) = body;
-    let row = own_session(&state, &who, session_id, &body.command).await?;
+    let session = own_session(&state, &who, session_id, &body.command).await?;
     let timeout_seconds = check_command(&state, &body)?;
     let refusal = Refusal {
         what: body.command.clone(),
-        agent: Some((row.agent_id, String::new())),
+        agent: Some((session.agent_id, String::new())),
         session_id: Some(session_id),
         ..Refusal::default()
     };
@@ -283,9 +219,9 @@ pub async fn command(
         timeout_seconds,
         caller: who.caller.clone(),
     };
-    let started = match live_session(&state, session_id).await? {
-        Some(session) => session.send(run).await.unwrap_or(Err(SessionError::Closed)),
-        None => Err(SessionError::Closed),
+    let started = match session.live() {
+        Ok(tunnel) => tunnel.send(run).await.unwrap_or(Err(SessionError::Closed)),
+        Err(_) => Err(SessionError::Closed),
     };
     match started {
         Ok(started) => Ok(HttpResponse::Accepted().json(json!({

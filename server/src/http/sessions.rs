@@ -1,0 +1,126 @@
+//! Whose session it is: found in memory while it lives, in the database after.
+
+use actix::Addr;
+use gururmm_shared::{AgentId, SessionId, UserId};
+
+use super::extract::Authenticated;
+use super::state::AppState;
+use crate::actors::registry_messages::FindSession;
+use crate::actors::tunnel::TunnelSession;
+use crate::db::{agents, tech_sessions};
+use crate::domain::role::Capability;
+use crate::error::AppError;
+use crate::services::audit::{self, Refusal};
+
+/// A session of the caller's own.
+pub struct OwnSession {
+    /// To which agent.
+    pub agent_id: AgentId,
+    /// Its actor, while it lives.
+    tunnel: Option<Addr<TunnelSession>>,
+}
+
+impl OwnSession {
+    /// Its actor.
+    ///
+    /// # Errors
+    /// 409: it has ended.
+    pub fn live(self) -> Result<Addr<TunnelSession>, AppError> {
+        self.tunnel.ok_or_else(closed)
+    }
+}
+
+/// 409 for a session that has ended.
+pub fn closed() -> AppError {
+    AppError::conflict("session_closed", "the session is closed; open a new one")
+}
+
+/// Writes a refusal down, with the agent's name where there is one, and hands it on.
+pub async fn refuse(
+    state: &AppState,
+    who: &Authenticated,
+    refusal: Refusal,
+    error: AppError,
+) -> AppError {
+    let agent = match refusal.agent {
+        Some((id, name)) if name.is_empty() => {
+            // The refusal is written without the name rather than not at all.
+            let found = agents::by_id(&state.db, id).await.ok().flatten();
+            Some((id, found.map(|agent| agent.hostname).unwrap_or_default()))
+        }
+        known => known,
+    };
+    let code = error.code;
+    audit::refused(
+        &state.db,
+        &who.caller,
+        Refusal {
+            code,
+            agent,
+            ..refusal
+        },
+    )
+    .await;
+    error
+}
+
+/// Finds the actor of a session, while it lives.
+///
+/// # Errors
+/// 503: the server stops.
+pub async fn live_session(
+    state: &AppState,
+    session_id: SessionId,
+) -> Result<Option<Addr<TunnelSession>>, AppError> {
+    let live = state.registry.send(FindSession { session_id }).await?;
+    Ok(live.map(|live| live.tunnel))
+}
+
+async fn find(state: &AppState, session_id: SessionId) -> Result<(UserId, OwnSession), AppError> {
+    if let Some(live) = state.registry.send(FindSession { session_id }).await? {
+        let session = OwnSession {
+            agent_id: live.agent_id,
+            tunnel: Some(live.tunnel),
+        };
+        return Ok((live.user_id, session));
+    }
+    let row = tech_sessions::by_session_id(&state.db, session_id).await?;
+    let row = row.ok_or_else(|| AppError::not_found("session"))?;
+    let session = OwnSession {
+        agent_id: row.agent_id,
+        tunnel: None,
+    };
+    Ok((row.tech_id, session))
+}
+
+/// Finds a session of the caller's own; `what` is what they want of it, for the audit.
+///
+/// # Errors
+/// 404, or 403 where it is somebody else's.
+pub async fn own_session(
+    state: &AppState,
+    who: &Authenticated,
+    session_id: SessionId,
+    what: &str,
+) -> Result<OwnSession, AppError> {
+    let (owner, session) = find(state, session_id).await?;
+    let allowed = who.require(Capability::UseTunnels).and_then(|()| {
+        if owner == who.user.id {
+            return Ok(());
+        }
+        Err(AppError::forbidden(
+            "not_your_session",
+            "only the one who opened a session may use it",
+        ))
+    });
+    let Err(error) = allowed else {
+        return Ok(session);
+    };
+    let refusal = Refusal {
+        what: what.to_owned(),
+        agent: Some((session.agent_id, String::new())),
+        session_id: Some(session_id),
+        ..Refusal::default()
+    };
+    Err(refuse(state, who, refusal, error).await)
+}
