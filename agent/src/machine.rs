@@ -40,6 +40,7 @@ struct Open {
     orders: HashMap<ChannelId, watch::Sender<Orders>>,
     channels: JoinSet<()>,
     names: HashMap<task::Id, ChannelId>,
+    used: bool,
 }
 
 /// The machine: the state and what its effects work on.
@@ -142,6 +143,7 @@ impl Machine {
             orders: HashMap::new(),
             channels: JoinSet::new(),
             names: HashMap::new(),
+            used: false,
         });
         Ok(())
     }
@@ -154,6 +156,12 @@ impl Machine {
         open.channels.shutdown().await;
         if let Some(outbox) = &self.outbox {
             outbox.close_lane().await;
+        }
+        if !open.used {
+            // Nothing was ever started, so there is nothing to look for.
+            open.guard.dismiss().await;
+            tracing::info!(session.id = %id, "the tunnel is closed, unused");
+            return;
         }
         let mark = Arc::clone(&open.session.mark);
         let swept = task::spawn_blocking(move || platform::sweep(&mark, PATIENCE)).await;
@@ -171,6 +179,7 @@ impl Machine {
 
     fn start(&mut self, channel: ChannelId, terminal: Terminal) {
         let Some(open) = &mut self.open else { return };
+        open.used = true;
         tracing::debug!(session.id = %open.session.id, %channel, command.id = terminal.command_id.map(tracing::field::display), "a command starts");
         let (orders, ordered) = watch::channel(Orders::first(&terminal));
         let settings = Arc::clone(&self.settings);

@@ -101,6 +101,7 @@ impl App {
             registry: registry.clone(),
             writer: writer.clone(),
             settings: Arc::new(settings.agents.clone()),
+            guesses: Arc::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
         let tickets = Arc::new(Tickets::default());
@@ -134,14 +135,15 @@ impl App {
         self.state.registry.send(Drain).await?;
         handle.stop(true).await;
         serving.await??;
-        if tokio::time::timeout(FLUSH_TIMEOUT, self.writer.send(Flush))
-            .await
-            .is_err()
-        {
-            tracing::warn!("the last reports could not be written in time");
-        }
-        if let Err(error) = db::agents::set_all_offline(&self.state.db).await {
-            tracing::warn!(%error, "agents could not be marked offline; the next start will");
+        let last_writes = async {
+            self.writer.send(Flush).await?;
+            db::agents::set_all_offline(&self.state.db).await?;
+            anyhow::Ok(())
+        };
+        match tokio::time::timeout(FLUSH_TIMEOUT, last_writes).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the last reports could not be written"),
+            Err(_) => tracing::warn!("the last reports could not be written in time"),
         }
         for arbiter in &self.arbiters {
             arbiter.stop();
@@ -180,15 +182,16 @@ fn start_actors(
     let current = Arbiter::current();
     let (own, rest) = arbiters.split_at(2.min(arbiters.len()));
     let idle = Duration::from_secs(settings.agents.idle_timeout_seconds.into());
+    let writer = MetricsWriter::new(db.clone());
+    let writer = Supervisor::start_in_arbiter(own.last().unwrap_or(&current), |_| writer);
     let registry = AgentRegistry::new(
         db.clone(),
         Arc::new(settings.tunnel.clone()),
         idle,
         rest.to_vec(),
+        writer.clone().recipient(),
     );
     let registry = Supervisor::start_in_arbiter(own.first().unwrap_or(&current), |_| registry);
-    let writer = MetricsWriter::new(db.clone());
-    let writer = Supervisor::start_in_arbiter(own.last().unwrap_or(&current), |_| writer);
     (registry, writer)
 }
 

@@ -3,6 +3,8 @@
 //! `golden/protocol-N/<side>/<type>[.variant].json` is one message. What it decodes to must encode
 //! to `<type>[.variant].canonical.json` where that exists (old spellings), else to itself.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

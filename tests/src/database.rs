@@ -75,7 +75,7 @@ impl Database {
     pub fn engine_name(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",
-            Self::Postgres { .. } => "postgresql",
+            Self::Postgres { .. } => "postgres",
         }
     }
 

@@ -45,11 +45,15 @@ struct Batch {
 
 impl Batch {
     fn rows(&self) -> usize {
-        self.samples.len() + self.watchdog.len() + self.connected.len() + self.networks.len()
+        self.samples.len()
+            + self.watchdog.len()
+            + self.connected.len()
+            + self.networks.len()
+            + self.updates.len()
     }
 
     fn is_empty(&self) -> bool {
-        self.rows() + self.presence.len() + self.seen.len() + self.updates.len() == 0
+        self.rows() + self.presence.len() + self.seen.len() == 0
     }
 }
 
@@ -97,7 +101,14 @@ impl MetricsWriter {
             Report::Watchdog(id, at, event) => {
                 push(&mut self.waiting.watchdog, watchdog_row(id, at, &event));
             }
-            Report::Update(id, result) => push(&mut self.waiting.updates, (id, result)),
+            Report::Update(id, result) => {
+                let result = UpdateResult {
+                    version: Some(tame(&result.version.unwrap_or_default(), 64)),
+                    error: result.error.map(|error| tame(&error, 2000)),
+                    success: result.success,
+                };
+                push(&mut self.waiting.updates, (id, result));
+            }
         }
     }
 
@@ -208,10 +219,9 @@ async fn write(db: &Db, batch: Batch) {
         log_failure("network state", store_network(db, id, at, network).await);
     }
     for (id, result) in batch.updates {
-        let version = tame(&result.version.unwrap_or_default(), 64);
-        let error = result.error.map(|error| tame(&error, 2000));
+        let version = result.version.unwrap_or_default();
         let stored =
-            agent_updates::record_result(db, id, None, version, result.success, error).await;
+            agent_updates::record_result(db, id, None, version, result.success, result.error).await;
         log_failure("an update's result", stored);
     }
 }

@@ -4,7 +4,7 @@
 //! socket. Its handlers cannot panic, for a supervisor restarts an actor that stopped, not one
 //! that panicked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,20 +14,27 @@ use gururmm_shared::{AgentId, SessionId, close_code};
 use tokio::sync::oneshot;
 
 use super::connection_messages::{AgentHandle, ToConnection};
+use super::metrics_messages::Report;
 use super::registry_messages::{
-    Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, LiveSession, Online,
-    OpenError, OpenTunnel, Register, SessionsOf, Stopping, Unregister,
+    Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
+    LiveSession, Online, OpenError, OpenTunnel, Register, SessionsOf, Stopping, Unregister,
 };
 use super::session_messages::{CloseSession, FromAgent, SessionEnded};
 use super::tunnel::{NewTunnel, TunnelSession};
 use crate::config::TunnelSettings;
 use crate::db::Db;
 use crate::domain::close_reason::CloseReason;
+use crate::services::audit;
 
 /// How often connections are looked at from outside.
 const WATCH: Duration = Duration::from_secs(1);
 /// How long sessions have to end when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// How long ends of sessions are waited for, for those who asked.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+/// Deleted agents that are remembered.
+const DELETED_REMEMBERED: usize = 1000;
 
 struct ConnectedAgent {
     handle: AgentHandle,
@@ -50,6 +57,8 @@ pub struct AgentRegistry {
     db: Db,
     settings: Arc<TunnelSettings>,
     idle_timeout: Duration,
+    reports: Recipient<Report>,
+    deleted: VecDeque<AgentId>,
 }
 
 impl AgentRegistry {
@@ -60,6 +69,7 @@ impl AgentRegistry {
         settings: Arc<TunnelSettings>,
         idle_timeout: Duration,
         arbiters: Vec<ArbiterHandle>,
+        reports: Recipient<Report>,
     ) -> Self {
         Self {
             agents: HashMap::new(),
@@ -71,6 +81,8 @@ impl AgentRegistry {
             db,
             settings,
             idle_timeout,
+            reports,
+            deleted: VecDeque::new(),
         }
     }
 
@@ -99,6 +111,8 @@ impl AgentRegistry {
         }
         let agent = self.agents.remove(&agent_id);
         self.tell_sessions_gone(agent_id, generation);
+        self.reports
+            .do_send(Report::Disconnected(agent_id, audit::now()));
         self.report();
         agent
     }
@@ -171,7 +185,7 @@ impl Handler<Register> for AgentRegistry {
     type Result = Result<Generation, Stopping>;
 
     fn handle(&mut self, message: Register, _: &mut Self::Context) -> Self::Result {
-        if self.stopping {
+        if self.stopping || self.deleted.contains(&message.handle.agent_id) {
             return Err(Stopping);
         }
         self.generations += 1;
@@ -207,10 +221,10 @@ impl Handler<OpenTunnel> for AgentRegistry {
     type Result = ResponseFuture<Result<SessionId, OpenError>>;
 
     fn handle(&mut self, message: OpenTunnel, ctx: &mut Self::Context) -> Self::Result {
-        let agent = self
-            .agents
-            .get(&message.agent_id)
-            .filter(|_| !self.stopping);
+        if self.stopping {
+            return Box::pin(std::future::ready(Err(OpenError::Stopping)));
+        }
+        let agent = self.agents.get(&message.agent_id);
         let Some(agent) = agent else {
             return Box::pin(std::future::ready(Err(OpenError::Offline)));
         };
@@ -262,6 +276,21 @@ impl Handler<FindSession> for AgentRegistry {
     }
 }
 
+impl Handler<ListSessions> for AgentRegistry {
+    type Result = MessageResult<ListSessions>;
+
+    fn handle(&mut self, message: ListSessions, _: &mut Self::Context) -> Self::Result {
+        let mut own: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.live.user_id == message.user_id)
+            .map(|(id, session)| (*id, session.live.agent_id))
+            .collect();
+        own.sort_unstable();
+        MessageResult(own)
+    }
+}
+
 impl Handler<SessionEnded> for AgentRegistry {
     type Result = ();
 
@@ -283,7 +312,14 @@ impl Handler<CloseSessions> for AgentRegistry {
                 self.close(message.reason, |session| session.live.agent_id == id)
             }
         };
-        Box::pin(async move { drop(join_all(closing).await) })
+        Box::pin(async move {
+            if tokio::time::timeout(END_TIMEOUT, join_all(closing))
+                .await
+                .is_err()
+            {
+                tracing::warn!("sessions end, but that cannot be written yet");
+            }
+        })
     }
 }
 
@@ -291,6 +327,11 @@ impl Handler<DropAgent> for AgentRegistry {
     type Result = ();
 
     fn handle(&mut self, message: DropAgent, _: &mut Self::Context) {
+        // One that is being admitted at this moment must not come in after its end.
+        self.deleted.push_back(message.agent_id);
+        if self.deleted.len() > DELETED_REMEMBERED {
+            self.deleted.pop_front();
+        }
         let Some(agent) = self.agents.get(&message.agent_id) else {
             return;
         };

@@ -22,7 +22,7 @@ pub struct Register {
     pub handle: AgentHandle,
 }
 
-/// The server stops and takes no more agents.
+/// The server stops, or the agent was deleted: it is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopping;
 
@@ -55,11 +55,19 @@ pub enum OpenError {
     #[error("the agent is offline; open the tunnel when it is back")]
     Offline,
     /// The technician has a session there.
-    #[error("you have a session to this agent already; use or close that one")]
+    #[error(
+        "you have a session to this agent already; GET /api/v1/tunnel lists it: use or close that one"
+    )]
     Duplicate,
     /// The technician has as many sessions as may be.
     #[error("you have {0} open sessions; close one first")]
     TooMany(u32),
+    /// The server stops.
+    #[error("the server is stopping; try again in a moment")]
+    Stopping,
+    /// The technician's log-in was ended meanwhile.
+    #[error("log in again: this log-in was ended")]
+    Revoked,
     /// The agent said no.
     #[error("the agent refused: {0}")]
     Refused(String),
@@ -96,6 +104,14 @@ pub struct LiveSession {
     pub agent_id: AgentId,
 }
 
+/// Which sessions does a technician have?
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<(SessionId, AgentId)>")]
+pub struct ListSessions {
+    /// Whose.
+    pub user_id: UserId,
+}
+
 /// Which sessions are meant.
 #[derive(Debug, Clone, Copy)]
 pub enum SessionsOf {
@@ -106,7 +122,7 @@ pub enum SessionsOf {
 }
 
 /// End sessions.
-#[derive(Debug, Message)]
+#[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct CloseSessions {
     /// Which.

@@ -3,7 +3,7 @@
 //! Owns the session's row, its channels, viewers, time-outs and audit. Data goes from socket to
 //! socket through here; the registry is asked only to find the way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::session_messages::{
 use super::tunnel_viewers::WatchingViewer;
 use crate::config::TunnelSettings;
 use crate::db::tech_sessions::{NewSession, OpenOutcome};
+use crate::db::tunnel_audit::NewAudit;
 use crate::db::{Db, DbError, tech_sessions};
 use crate::domain::channels::{Channels, OutputError, ViewerNumber};
 use crate::domain::close_reason::CloseReason;
@@ -77,6 +78,8 @@ pub struct TunnelSession {
     pub(super) last_activity: Instant,
     pub(super) last_activity_at: DateTime<Utc>,
     pub(super) close_audited: bool,
+    pub(super) close_row: Option<NewAudit>,
+    pub(super) cancelled: HashSet<ChannelId>,
     pub(super) closer: Option<Caller>,
     pub(super) closing: Vec<oneshot::Sender<()>>,
     pub(super) open_audit: AuditId,
@@ -110,6 +113,8 @@ impl TunnelSession {
             last_activity: now,
             last_activity_at: audit::now(),
             close_audited: false,
+            close_row: None,
+            cancelled: HashSet::new(),
             closer: None,
             closing: Vec::new(),
             open_audit: AuditId::generate(),
@@ -168,10 +173,13 @@ impl TunnelSession {
             Ok(OpenOutcome::Duplicate) => act.give_up(OpenError::Duplicate, ctx),
             Ok(OpenOutcome::TooMany { open }) => act.give_up(OpenError::TooMany(open), ctx),
             Err(DbError::ForeignKey) => act.give_up(OpenError::Gone, ctx),
-            Err(DbError::NotFound) => act.give_up(OpenError::Ended("access_revoked"), ctx),
+            Err(DbError::NotFound) => act.give_up(OpenError::Revoked, ctx),
             Err(error) => {
                 tracing::error!(%error, session.id = %act.id, "a session cannot be written");
-                act.give_up(OpenError::Unavailable, ctx);
+                act.answer_opener(Err(OpenError::Unavailable));
+                // Whether the row was committed is not known: end it as if it was.
+                act.step(Event::Close(CloseReason::Fault), ctx);
+                act.step(Event::RowWritten, ctx);
             }
         }));
     }
@@ -236,15 +244,19 @@ impl TunnelSession {
     }
 
     fn tell_agent_to_close(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        self.close_audited = true;
-        let caller = self.closer.clone().unwrap_or_else(|| self.owner.clone());
-        let row = audit::close(&caller, self.agent_name(), self.id, reason.name());
+        let caller = self.closer.as_ref().unwrap_or(&self.owner);
+        let row = audit::close(caller, self.agent_name(), self.id, reason.name());
+        self.close_row = Some(row.clone());
         let db = self.db.clone();
         let write = async move { crate::db::tunnel_audit::insert(&db, row).await };
         ctx.spawn(write.into_actor(self).map(move |written, act, ctx| {
-            if let Err(error) = written {
+            match written {
+                Ok(()) => act.close_audited = true,
                 // A close must not be held back by its audit: what runs on the machine would go on.
-                tracing::error!(%error, session.id = %act.id, "a close could not be audited");
+                // The row is written again with the session's end.
+                Err(error) => {
+                    tracing::error!(%error, session.id = %act.id, "a close could not be audited yet");
+                }
             }
             act.send_to_agent(ServerMessage::TunnelClose(TunnelClose {
                 session_id: act.id,

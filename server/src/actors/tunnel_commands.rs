@@ -49,6 +49,15 @@ impl TunnelSession {
     }
 }
 
+/// The command as the audit writes it: the line, and the interpreter where it is not the shell.
+fn describe(command_type: &CommandType, command: &str) -> String {
+    match command_type {
+        CommandType::Shell => command.to_owned(),
+        CommandType::ClaudeTask { task, .. } => format!("[claude_task] {task}"),
+        other => format!("[{}] {command}", other.name()),
+    }
+}
+
 impl Handler<RunCommand> for TunnelSession {
     type Result = ResponseActFuture<Self, Result<CommandStarted, SessionError>>;
 
@@ -61,7 +70,8 @@ impl Handler<RunCommand> for TunnelSession {
         let command_id = CommandId::generate();
         let channel_id: ChannelId = self.agent.next_channel();
         let audit_id = AuditId::generate();
-        let line = (command_id, &channel_id, message.command.as_str());
+        let described = describe(&message.command_type, &message.command);
+        let line = (command_id, &channel_id, described.as_str());
         let mut row = audit::command(&message.caller, self.agent_name(), self.id, line);
         row.id = audit_id;
         let db = self.db.clone();

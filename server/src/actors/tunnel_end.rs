@@ -18,6 +18,8 @@ use crate::services::audit;
 
 /// Pause before the end of a session is written again to a database that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often the outcome of a command is tried to be written.
+const SETTLE_TRIES: u32 = 60;
 
 /// What is written when a session ends.
 struct End {
@@ -35,13 +37,22 @@ impl TunnelSession {
             let db = self.db.clone();
             // On the arbiter, not in the actor: it is to be written even if the actor stops.
             actix::spawn(async move {
-                audit::finish(&db, end.audit_id, end.outcome, end.exit_code).await;
+                for _ in 0..SETTLE_TRIES {
+                    let written =
+                        audit::finish(&db, end.audit_id, end.outcome, end.exit_code).await;
+                    if written {
+                        return;
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
             });
         }
     }
 
     pub(super) fn write_end(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
         let end = self.prepare_end(reason);
+        // Before the write: viewers must not wait for a database that is away.
+        self.tell_viewers(reason);
         let db = self.db.clone();
         let write = async move {
             while let Err(error) = write(&db, &end).await {
@@ -60,11 +71,13 @@ impl TunnelSession {
         let (outgoing, ended) = self.channels.end_all(reason.command_outcome());
         self.send_out(outgoing);
         let close_row = (!self.close_audited).then(|| {
-            let detail = audit::close(&self.owner, self.agent_name(), self.id, reason.name());
-            NewAudit {
-                detail: self.close_detail(reason),
-                ..detail
-            }
+            self.close_row.take().unwrap_or_else(|| {
+                let row = audit::close(&self.owner, self.agent_name(), self.id, reason.name());
+                NewAudit {
+                    detail: self.close_detail(reason),
+                    ..row
+                }
+            })
         });
         self.close_audited = true;
         End {
@@ -94,7 +107,6 @@ impl TunnelSession {
             CloseReason::AgentDisconnected => OpenError::Gone,
             other => OpenError::Ended(other.name()),
         }));
-        self.tell_viewers(reason);
         self.agent.connection.do_send(ToConnection::Detach {
             session_id: self.id,
         });
@@ -163,29 +175,22 @@ impl TunnelSession {
     }
 }
 
+/// Writes the end; may be repeated. The close's own row comes first, so that no end is without one.
 async fn write(db: &Db, end: &End) -> Result<(), DbError> {
     let now = audit::now();
-    let closed = tech_sessions::close(
-        db,
-        end.session_id,
-        end.reason.status(),
-        end.reason.name(),
-        now,
-    )
-    .await?;
-    if closed && let Some(row) = &end.close_row {
-        tunnel_audit::insert(db, row.clone()).await?;
+    if let Some(row) = &end.close_row {
+        match tunnel_audit::insert(db, row.clone()).await {
+            // An earlier try has written it.
+            Ok(()) | Err(DbError::Duplicate { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
-    tunnel_audit::finish(db, end.open_audit, end.reason.name().to_owned(), None, now).await?;
+    let reason = end.reason.name();
+    tech_sessions::close(db, end.session_id, end.reason.status(), reason, now).await?;
+    tunnel_audit::finish(db, end.open_audit, reason.to_owned(), None, now).await?;
     for ended in &end.ended {
-        tunnel_audit::finish(
-            db,
-            ended.audit_id,
-            ended.outcome.to_owned(),
-            ended.exit_code,
-            now,
-        )
-        .await?;
+        let outcome = ended.outcome.to_owned();
+        tunnel_audit::finish(db, ended.audit_id, outcome, ended.exit_code, now).await?;
     }
     Ok(())
 }

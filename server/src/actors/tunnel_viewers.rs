@@ -68,7 +68,10 @@ impl TunnelSession {
         let patience = Duration::from_secs(self.settings.viewer_stall_seconds.into());
         let mut stalled = Vec::new();
         for (number, viewer) in &mut self.viewers {
-            if !waiting.contains(number) {
+            if !viewer.socket.connected() {
+                // It left before it had its number, so it could not say goodbye.
+                stalled.push(*number);
+            } else if !waiting.contains(number) {
                 viewer.progress = now;
             } else if now.saturating_duration_since(viewer.progress) >= patience {
                 stalled.push(*number);
@@ -95,7 +98,10 @@ impl TunnelSession {
         self.note_activity();
         match data.data {
             TunnelPayload::Close if self.channels.is_running(&data.channel_id) => {
-                self.send_to_agent(ServerMessage::TunnelData(data));
+                // Once: the agent needs no reminder, and its connection has no bound for them.
+                if self.cancelled.insert(data.channel_id.clone()) {
+                    self.send_to_agent(ServerMessage::TunnelData(data));
+                }
             }
             TunnelPayload::Close => {
                 self.refuse(number, "unknown_channel", "no command runs in that channel");
@@ -186,8 +192,13 @@ impl Handler<AttachViewer> for TunnelSession {
             probe: None,
         };
         self.viewers.insert(number, viewer);
-        self.send_to_viewer(number, &self.snapshot());
-        let outgoing = self.channels.attach(number, message.from);
+        let snapshot = self.snapshot().encode();
+        let bytes = snapshot.len() as u64;
+        let outgoing = self.channels.attach(number, message.from, bytes);
+        if let Some(viewer) = self.viewers.get(&number) {
+            let text = ByteString::from(snapshot);
+            viewer.socket.do_send(ToViewer::Text { text, bytes });
+        }
         self.send_out(outgoing);
         Ok(())
     }

@@ -188,6 +188,7 @@ impl Channels {
     /// Adds the channel of a command that is about to be sent.
     pub fn start(&mut self, new: NewChannel) -> Outgoing {
         self.made += 1;
+        let opened_bytes = new.command.len() as u64;
         let opened = StreamMessage::ChannelOpened(ChannelOpened {
             channel_id: new.channel_id.clone(),
             command_id: new.command_id,
@@ -214,10 +215,11 @@ impl Channels {
             viewer
                 .cursors
                 .insert(new.channel_id.clone(), Cursor::default());
+            viewer.in_flight += opened_bytes;
             outgoing.deliveries.push(Delivery {
                 viewer: number,
                 message: opened.clone(),
-                bytes: 0,
+                bytes: opened_bytes,
             });
         }
         outgoing
@@ -293,8 +295,9 @@ impl Channels {
         (outgoing, ended)
     }
 
-    /// Lets a viewer watch from `from` on (in every channel); what is kept follows at once.
-    pub fn attach(&mut self, viewer: ViewerNumber, from: u64) -> Outgoing {
+    /// Lets a viewer watch from `from` on (in every channel); what is kept follows at once. `owed`
+    /// bytes are on the way to it already.
+    pub fn attach(&mut self, viewer: ViewerNumber, from: u64, owed: u64) -> Outgoing {
         let cursors = self.channels.keys().map(|id| {
             (
                 id.clone(),
@@ -308,7 +311,7 @@ impl Channels {
         self.viewers.insert(
             viewer,
             Viewer {
-                in_flight: 0,
+                in_flight: owed,
                 from,
                 cursors,
             },

@@ -62,15 +62,15 @@ fn a_late_viewer_gets_what_is_kept_and_the_end() {
         ended.map(|e| (e.outcome, e.exit_code)),
         Some(("failed", Some(3)))
     );
-    assert_eq!(seen(&channels.attach(1, 0), 1), (300, true));
-    assert_eq!(seen(&channels.attach(2, 250), 2), (50, true));
+    assert_eq!(seen(&channels.attach(1, 0, 0), 1), (300, true));
+    assert_eq!(seen(&channels.attach(2, 250, 0), 2), (50, true));
 }
 
 #[test]
 fn two_viewers_see_the_same() {
     let (mut channels, id) = channels(true);
-    channels.attach(1, 0);
-    channels.attach(2, 0);
+    channels.attach(1, 0, 0);
+    channels.attach(2, 0, 0);
     let (outgoing, _) = channels.output(&id, text(10)).unwrap();
     assert_eq!(seen(&outgoing, 1), (10, false));
     assert_eq!(seen(&outgoing, 2), (10, false));
@@ -101,7 +101,7 @@ fn a_viewer_that_takes_nothing_holds_the_agent_back_and_loses_nothing() {
     let mut channels = Channels::new(REPLAY, VIEWER_CREDIT_BYTES * 2);
     let id = ChannelId::terminal(1);
     start(&mut channels, &id, true);
-    channels.attach(1, 0);
+    channels.attach(1, 0, 0);
     let mut granted = VIEWER_CREDIT_BYTES * 2;
     let mut sent = 0;
     let mut taken = 0;
@@ -140,7 +140,7 @@ fn a_viewer_that_leaves_frees_the_agent() {
     let mut channels = Channels::new(REPLAY, VIEWER_CREDIT_BYTES);
     let id = ChannelId::terminal(1);
     start(&mut channels, &id, true);
-    channels.attach(1, 0);
+    channels.attach(1, 0, 0);
     channels
         .output(&id, text(usize::try_from(VIEWER_CREDIT_BYTES).unwrap()))
         .unwrap();
@@ -153,7 +153,7 @@ fn a_viewer_that_leaves_frees_the_agent() {
 #[test]
 fn an_agent_without_windows_costs_a_slow_viewer_a_gap_and_the_server_no_memory() {
     let (mut channels, id) = channels(false);
-    channels.attach(1, 0);
+    channels.attach(1, 0, 0);
     let mut seen_bytes = 0;
     for _ in 0..2000 {
         let (outgoing, _) = channels.output(&id, text(500)).unwrap();
@@ -188,7 +188,7 @@ fn an_error_ends_its_channel_only_and_its_viewers_are_told() {
     let (mut channels, id) = channels(true);
     let other = ChannelId::terminal(2);
     start(&mut channels, &other, true);
-    channels.attach(1, 0);
+    channels.attach(1, 0, 0);
     let (outgoing, ended) = channels.fail(&id, "permission denied".into()).unwrap();
     assert_eq!(ended.outcome, "failed");
     assert!(
@@ -223,7 +223,7 @@ fn ended_channels_are_forgotten_oldest_first() {
 #[test]
 fn the_end_of_the_session_settles_what_runs() {
     let (mut channels, id) = channels(true);
-    channels.attach(1, 0);
+    channels.attach(1, 0, 0);
     let (outgoing, ended) = channels.end_all("lost");
     assert_eq!(
         ended.iter().map(|e| e.outcome).collect::<Vec<_>>(),

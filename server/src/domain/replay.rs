@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use gururmm_shared::TerminalOutput;
+use gururmm_shared::flow::PIECE_BYTES;
 
 /// A piece of output at its offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,17 +83,28 @@ impl Replay {
         self.next - self.first
     }
 
-    /// Appends a piece.
+    /// Appends output, to the last piece as long as that is small: a piece has a cost of its own,
+    /// and output may come byte by byte.
     pub fn push(&mut self, stdout: String, stderr: String) {
-        let piece = Piece {
-            offset: self.next,
+        let bytes = stdout.len() + stderr.len();
+        if bytes == 0 {
+            return;
+        }
+        let offset = self.next;
+        self.next += bytes as u64;
+        if let Some(last) = self.pieces.back_mut()
+            && last.stdout.len() + last.stderr.len() + bytes <= PIECE_BYTES
+            && (stdout.is_empty() || last.stderr.is_empty())
+        {
+            last.stdout.push_str(&stdout);
+            last.stderr.push_str(&stderr);
+            return;
+        }
+        self.pieces.push_back(Piece {
+            offset,
             stdout,
             stderr,
-        };
-        self.next = piece.end();
-        if self.next > piece.offset {
-            self.pieces.push_back(piece);
-        }
+        });
     }
 
     /// Drops the oldest pieces that are wholly before `offset`.
@@ -124,30 +136,52 @@ impl Replay {
 mod tests {
     use super::*;
 
-    fn replay_of(texts: &[&str]) -> Replay {
+    /// Pieces too large to be joined, each of one letter.
+    fn replay_of(letters: &[&str]) -> Replay {
         let mut replay = Replay::default();
-        for text in texts {
-            replay.push((*text).to_owned(), String::new());
+        for letter in letters {
+            replay.push(letter.repeat(PIECE_BYTES), String::new());
         }
         replay
     }
 
+    const PIECE: u64 = PIECE_BYTES as u64;
+
     #[test]
     fn a_late_reader_finds_the_piece_for_its_offset() {
-        let replay = replay_of(&["abc", "", "def", "g"]);
-        assert_eq!(replay.at(0).unwrap().stdout, "abc");
-        assert_eq!(replay.at(3).unwrap().stdout, "def");
-        assert_eq!(replay.at(4).unwrap().since(4).stdout, "ef");
-        assert_eq!(replay.at(7), None);
+        let replay = replay_of(&["a", "b", "c"]);
+        assert!(replay.at(0).unwrap().stdout.starts_with('a'));
+        assert!(replay.at(PIECE).unwrap().stdout.starts_with('b'));
+        assert_eq!(
+            replay.at(PIECE + 1).unwrap().since(2 * PIECE - 2).stdout,
+            "bb"
+        );
+        assert_eq!(replay.at(3 * PIECE), None);
     }
 
     #[test]
     fn only_whole_pieces_before_an_offset_are_forgotten() {
-        let mut replay = replay_of(&["abc", "def", "g"]);
-        replay.forget_before(4);
-        assert_eq!((replay.first(), replay.next(), replay.kept()), (3, 7, 4));
-        replay.forget_before(7);
-        assert_eq!((replay.first(), replay.kept()), (7, 0));
+        let mut replay = replay_of(&["a", "b", "c"]);
+        replay.forget_before(PIECE + 1);
+        assert_eq!((replay.first(), replay.kept()), (PIECE, 2 * PIECE));
+        replay.forget_before(3 * PIECE);
+        assert_eq!((replay.first(), replay.kept()), (3 * PIECE, 0));
+    }
+
+    #[test]
+    fn output_that_comes_byte_by_byte_is_kept_in_few_pieces_and_in_order() {
+        let mut replay = Replay::default();
+        replay.push("a".into(), String::new());
+        replay.push("b".into(), String::new());
+        replay.push(String::new(), "x".into());
+        assert_eq!(replay.pieces.len(), 1);
+        // After standard error, standard output begins a piece: their order is kept.
+        replay.push("c".into(), String::new());
+        assert_eq!(replay.pieces.len(), 2);
+        assert_eq!(replay.at(1).unwrap().since(1).stdout, "b");
+        assert_eq!(replay.at(2).unwrap().since(2).stderr, "x");
+        assert_eq!(replay.at(3).unwrap().stdout, "c");
+        assert_eq!(replay.next(), 4);
     }
 
     #[test]

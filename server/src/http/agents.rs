@@ -11,7 +11,8 @@ use gururmm_shared::{AgentId, ClientId, SiteId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::extract::{Authenticated, Valid};
+use super::auth::whole;
+use super::extract::{Authenticated, Signed};
 use super::page::Page;
 use super::state::AppState;
 use crate::actors::registry_messages::{CloseSessions, DropAgent, Online, SessionsOf};
@@ -214,21 +215,24 @@ pub async fn remove(
     who.require(Capability::ManageAgents)?;
     let id = AgentId(id.into_inner());
     find(&state, id).await?;
-    // First the sessions, while their rows are there to be closed and audited.
-    let of = SessionsOf::Agent(id);
-    state
-        .registry
-        .send(CloseSessions {
-            of,
+    whole(async move {
+        let end = CloseSessions {
+            of: SessionsOf::Agent(id),
             reason: CloseReason::AgentDeleted,
-        })
-        .await?;
-    if !agents::delete(&state.db, id).await? {
-        return Err(AppError::not_found("agent"));
-    }
-    state.registry.send(DropAgent { agent_id: id }).await?;
-    tracing::info!(agent.id = %id, user.id = %who.user.id, "agent deleted");
-    Ok(HttpResponse::NoContent().finish())
+        };
+        // First the sessions, while their rows are there to be closed; and again what was opened
+        // meanwhile.
+        state.registry.send(end).await?;
+        let deleted = agents::delete(&state.db, id).await?;
+        state.registry.send(end).await?;
+        state.registry.send(DropAgent { agent_id: id }).await?;
+        if !deleted {
+            return Err(AppError::not_found("agent"));
+        }
+        tracing::info!(agent.id = %id, user.id = %who.user.id, "agent deleted");
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
 }
 
 /// Body of a move.
@@ -240,42 +244,45 @@ pub struct Move {
 
 /// POST /api/agents/:id/move
 pub async fn relocate(
-    who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
-    body: Valid<Move>,
+    signed: Signed<Move>,
 ) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
     who.require(Capability::ManageAgents)?;
     let id = AgentId(id.into_inner());
-    let site_id = SiteId(body.0.site_id);
+    let site_id = SiteId(body.site_id);
     find(&state, id).await?;
     if sites::by_id(&state.db, site_id).await?.is_none() {
         return Err(AppError::not_found("site"));
     }
-    let moved =
-        agents::move_to_site(&state.db, id, site_id)
-            .await
-            .map_err(|error| match error {
-                DbError::Duplicate { .. } => AppError::conflict(
-                    "device_exists",
-                    "that site has an agent of this device already; delete one of them",
-                ),
-                DbError::ForeignKey => AppError::not_found("site"),
-                other => other.into(),
-            })?;
-    if moved.is_none() {
-        return Err(AppError::not_found("agent"));
-    }
-    // Whoever had a tunnel to it may have no business in its new place.
-    let of = SessionsOf::Agent(id);
-    state
-        .registry
-        .send(CloseSessions {
-            of,
-            reason: CloseReason::AgentMoved,
-        })
-        .await?;
-    let overview = find(&state, id).await?;
-    let online = state.registry.send(Online { agents: vec![id] }).await?;
-    Ok(HttpResponse::Ok().json(view(overview, &online)))
+    whole(async move {
+        let moved =
+            agents::move_to_site(&state.db, id, site_id)
+                .await
+                .map_err(|error| match error {
+                    DbError::Duplicate { .. } => AppError::conflict(
+                        "device_exists",
+                        "that site has an agent of this device already; delete one of them",
+                    ),
+                    DbError::ForeignKey => AppError::not_found("site"),
+                    other => other.into(),
+                })?;
+        if moved.is_none() {
+            return Err(AppError::not_found("agent"));
+        }
+        // Whoever had a tunnel to it may have no business in its new place.
+        let of = SessionsOf::Agent(id);
+        state
+            .registry
+            .send(CloseSessions {
+                of,
+                reason: CloseReason::AgentMoved,
+            })
+            .await?;
+        let overview = find(&state, id).await?;
+        let online = state.registry.send(Online { agents: vec![id] }).await?;
+        Ok(HttpResponse::Ok().json(view(overview, &online)))
+    })
+    .await
 }

@@ -6,7 +6,7 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::extract::{Authenticated, Body, Valid, remote_address};
+use super::extract::{Authenticated, Body, Signed, Valid, remote_address};
 use super::state::AppState;
 use super::users::UserView;
 use crate::actors::registry_messages::{CloseSessions, SessionsOf};
@@ -122,30 +122,44 @@ pub async fn me(who: Authenticated) -> HttpResponse {
 
 /// POST /api/auth/logout
 pub async fn log_out(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
-    state.accounts.revoke(&state.db, who.user.id).await?;
-    end_sessions(&state, who.user.id).await?;
-    Ok(HttpResponse::NoContent().finish())
+    whole(async move {
+        state.accounts.revoke(&state.db, who.user.id).await?;
+        end_sessions(&state, who.user.id).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
 }
 
 /// POST /api/auth/password
 pub async fn change_password(
-    who: Authenticated,
     state: Data<AppState>,
-    body: Valid<PasswordChange>,
+    signed: Signed<PasswordChange>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
-    let Valid(PasswordChange {
-        current_password,
-        new_password,
-    }) = body;
-    let user_id = who.user.id;
+    let Signed(who, body) = signed;
     let from = remote_address(&request);
-    let answer = state
-        .accounts
-        .change_password(&state.db, who.user, current_password, new_password, from)
-        .await?;
-    end_sessions(&state, user_id).await?;
-    Ok(HttpResponse::Ok().json(logged_in(&answer)))
+    whole(async move {
+        let user_id = who.user.id;
+        let (current, new) = (body.current_password, body.new_password);
+        let answer = state
+            .accounts
+            .change_password(&state.db, who.user, current, new, from)
+            .await?;
+        end_sessions(&state, user_id).await?;
+        Ok(HttpResponse::Ok().json(logged_in(&answer)))
+    })
+    .await
+}
+
+/// Carries something out to its end even if the one who asked hangs up: a revocation that is
+/// committed must also end what is open, and a second try would find nothing to do.
+pub async fn whole<T: 'static>(
+    work: impl Future<Output = Result<T, AppError>> + 'static,
+) -> Result<T, AppError> {
+    match actix_web::rt::spawn(work).await {
+        Ok(result) => result,
+        Err(error) => Err(AppError::internal(&error)),
+    }
 }
 
 /// Ends the sessions of a user whose tokens were revoked.

@@ -7,7 +7,7 @@ use garde::Validate;
 use gururmm_shared::ClientId;
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Authenticated, Valid};
+use super::extract::{Authenticated, Signed};
 use super::page::Page;
 use super::state::AppState;
 use crate::db::DbError;
@@ -59,12 +59,12 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
 
 /// POST /api/clients
 pub async fn create(
-    who: Authenticated,
     state: Data<AppState>,
-    body: Valid<NewClient>,
+    signed: Signed<NewClient>,
 ) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
     who.require(Capability::ManagePlaces)?;
-    let name = body.0.name.trim().to_owned();
+    let name = body.name.trim().to_owned();
     let client = clients::insert(&state.db, name)
         .await
         .map_err(|error| match error {

@@ -133,6 +133,30 @@ where
     }
 }
 
+/// Who calls, with a body that fits its rules.
+///
+/// The body is read first: were the token looked at first, a request held open by a slow body could
+/// act after its user was revoked.
+pub struct Signed<T>(pub Authenticated, pub T);
+
+impl<T> FromRequest for Signed<T>
+where
+    T: DeserializeOwned + Validate<Context = ()> + 'static,
+{
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Valid::<T>::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let body = body.await;
+            let who = Authenticated::from_request(&request, &mut Payload::None).await?;
+            Ok(Self(who, body?.0))
+        })
+    }
+}
+
 /// The first rule that a body breaks.
 pub fn first_fault(report: &garde::Report) -> AppError {
     match report.iter().next() {

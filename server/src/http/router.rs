@@ -43,6 +43,7 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
         .route("/api/agents/{id}/state", get().to(agents::state))
         .route("/api/agents/{id}/move", post().to(agents::relocate))
         .route("/api/audit/tunnel", get().to(audit::list))
+        .route("/api/v1/tunnel", get().to(tunnels::list))
         .route("/api/v1/tunnel/open", post().to(tunnels::open))
         .route("/api/v1/tunnel/close", post().to(tunnels::close))
         .route(

@@ -7,7 +7,7 @@ use garde::Validate;
 use gururmm_shared::{ClientId, SiteId};
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Authenticated, Valid};
+use super::extract::{Authenticated, Signed};
 use super::page::Page;
 use super::state::AppState;
 use crate::db::DbError;
@@ -79,12 +79,12 @@ pub async fn list(
 
 /// POST /api/sites
 pub async fn create(
-    who: Authenticated,
     state: Data<AppState>,
-    body: Valid<NewSiteBody>,
+    signed: Signed<NewSiteBody>,
 ) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
     who.require(Capability::ManagePlaces)?;
-    let Valid(NewSiteBody { client_id, name }) = body;
+    let NewSiteBody { client_id, name } = body;
     let api_key = generate_key(&mut rand::rng());
     for _ in 0..CODE_TRIES {
         let new = NewSite {

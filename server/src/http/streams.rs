@@ -10,7 +10,7 @@ use gururmm_shared::SessionId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::extract::Authenticated;
+use super::extract::{Authenticated, remote_address};
 use super::sessions::{closed, live_session, own_session};
 use super::state::AppState;
 use crate::error::AppError;
@@ -23,7 +23,8 @@ pub async fn agent(
     payload: Payload,
     state: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
-    agent_socket::start(&request, payload, state.gateway.clone())
+    let from = remote_address(&request);
+    agent_socket::start(&request, payload, state.gateway.clone(), from)
 }
 
 /// POST /api/v1/tunnel/:session_id/ticket

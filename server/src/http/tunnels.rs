@@ -1,17 +1,20 @@
 //! Tunnels: open, close, status, command.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use garde::Validate;
 use gururmm_shared::{AgentId, CommandType, SessionId};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::extract::{Authenticated, Valid};
+use super::extract::{Authenticated, Signed};
+use super::page::Page;
 use super::sessions::{closed, live_session, own_session, refuse};
 use super::state::AppState;
-use crate::actors::registry_messages::{OpenError, OpenTunnel};
+use crate::actors::registry_messages::{ListSessions, OpenError, OpenTunnel};
 use crate::actors::session_messages::{CloseSession, GetSession, RunCommand, SessionError};
 use crate::db::agents;
 use crate::db::tech_sessions;
@@ -19,6 +22,9 @@ use crate::domain::close_reason::CloseReason;
 use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services::audit::Refusal;
+
+/// How long a close may take: the agent's word and the database's.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Body of an open.
 #[derive(Deserialize, Validate)]
@@ -55,18 +61,20 @@ fn open_error(error: &OpenError) -> AppError {
         OpenError::TimedOut(_) => {
             AppError::new(StatusCode::GATEWAY_TIMEOUT, "open_timed_out", detail)
         }
+        OpenError::Ended("fault") => {
+            AppError::internal(&"a session ended by a fault while it opened")
+        }
         OpenError::Ended(_) => AppError::conflict("session_closed", detail),
+        OpenError::Revoked => AppError::unauthorized("token_revoked", detail),
+        OpenError::Stopping => AppError::unavailable(detail),
         OpenError::Unavailable => AppError::unavailable(detail),
     }
 }
 
 /// POST /api/v1/tunnel/open
-pub async fn open(
-    who: Authenticated,
-    state: Data<AppState>,
-    body: Valid<Open>,
-) -> Result<HttpResponse, AppError> {
-    let agent_id = AgentId(body.0.agent_id);
+pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    let agent_id = AgentId(body.agent_id);
     let refusal = |agent| Refusal {
         what: "open".to_owned(),
         agent,
@@ -96,30 +104,41 @@ pub async fn open(
     }
 }
 
+/// GET /api/v1/tunnel: the caller's own open sessions, also one whose open was answered into a
+/// broken line.
+pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+    who.require(Capability::UseTunnels)?;
+    let user_id = who.user.id;
+    let own = state.registry.send(ListSessions { user_id }).await?;
+    let items = own
+        .into_iter()
+        .map(|(session_id, agent_id)| json!({ "session_id": session_id, "agent_id": agent_id }))
+        .collect();
+    Ok(HttpResponse::Ok().json(Page::<Value>::whole(items)))
+}
+
 /// POST /api/v1/tunnel/close
-pub async fn close(
-    who: Authenticated,
-    state: Data<AppState>,
-    body: Valid<Close>,
-) -> Result<HttpResponse, AppError> {
-    let session_id = SessionId(body.0.session_id);
+pub async fn close(state: Data<AppState>, signed: Signed<Close>) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    let session_id = SessionId(body.session_id);
     let session = own_session(&state, &who, session_id, "close")
         .await?
         .live()?;
     let reason = CloseReason::ClosedByTechnician;
-    // An actor that has just stopped no longer answers: the session is closed.
-    match session
-        .send(CloseSession {
-            reason,
-            caller: Some(who.caller),
-        })
-        .await
-    {
-        Ok(Ok(())) => {
-            Ok(HttpResponse::Ok()
-                .json(json!({ "session_id": session_id, "status": reason.status() })))
-        }
-        Ok(Err(_)) | Err(_) => Err(closed()),
+    let asked = session.send(CloseSession {
+        reason,
+        caller: Some(who.caller),
+    });
+    match tokio::time::timeout(CLOSE_PATIENCE, asked).await {
+        Ok(Ok(Ok(()))) => Ok(HttpResponse::Ok().json(json!({
+            "session_id": session_id,
+            "status": reason.status(),
+        }))),
+        // An actor that has just stopped no longer answers: the session is closed.
+        Ok(Ok(Err(_)) | Err(_)) => Err(closed()),
+        Err(_) => Err(AppError::unavailable(
+            "the session is closed on the machine, but that cannot be written yet",
+        )),
     }
 }
 
@@ -198,13 +217,12 @@ fn session_error(error: &SessionError) -> AppError {
 
 /// POST /api/v1/tunnel/:session_id/command
 pub async fn command(
-    who: Authenticated,
     state: Data<AppState>,
     session_id: Path<uuid::Uuid>,
-    body: Valid<NewCommand>,
+    signed: Signed<NewCommand>,
 ) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
     let session_id = SessionId(session_id.into_inner());
-    let Valid(body) = body;
     let session = own_session(&state, &who, session_id, &body.command).await?;
     let timeout_seconds = check_command(&state, &body)?;
     let refusal = Refusal {

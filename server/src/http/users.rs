@@ -7,8 +7,8 @@ use garde::Validate;
 use gururmm_shared::UserId;
 use serde::{Deserialize, Serialize};
 
-use super::auth::end_sessions;
-use super::extract::{Authenticated, Valid};
+use super::auth::{end_sessions, whole};
+use super::extract::{Authenticated, Signed};
 use super::page::Page;
 use super::state::AppState;
 use crate::db::users::{self, User, UserChange};
@@ -75,12 +75,11 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
 
 /// POST /api/users
 pub async fn create(
-    who: Authenticated,
     state: Data<AppState>,
-    body: Valid<NewUser>,
+    signed: Signed<NewUser>,
 ) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
     who.require(Capability::ManageUsers)?;
-    let Valid(body) = body;
     let account = NewAccount {
         email: body.email,
         name: body.name,
@@ -93,29 +92,35 @@ pub async fn create(
 
 /// PATCH /api/users/:id
 pub async fn change(
-    who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
-    body: Valid<Change>,
+    signed: Signed<Change>,
 ) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
     who.require(Capability::ManageUsers)?;
-    let Valid(Change {
+    let id = UserId(id.into_inner());
+    let Change {
         role,
         disabled,
         name,
-    }) = body;
-    let id = UserId(id.into_inner());
-    let before = users::by_id(&state.db, id)
-        .await?
-        .ok_or_else(|| AppError::not_found("user"))?;
+    } = body;
+    let revokes = role.is_some() || disabled.is_some();
+    let role = role.map(|role| role.name().to_owned());
     let change = UserChange {
-        role: role.map(|role| role.name().to_owned()),
+        role,
         disabled,
         name,
     };
-    let user = state.accounts.change(&state.db, id, change).await?;
-    if user.token_version != before.token_version {
-        end_sessions(&state, id).await?;
-    }
-    Ok(HttpResponse::Ok().json(UserView::from(&user)))
+    whole(async move {
+        let before = users::by_id(&state.db, id).await?;
+        let user = state.accounts.change(&state.db, id, change).await?;
+        // A change that changes nothing ends nothing, unless the user is disabled: then this may
+        // be the second try after one that did not get to its end.
+        let revoked = before.is_none_or(|before| before.token_version != user.token_version);
+        if revokes && (revoked || user.disabled) {
+            end_sessions(&state, id).await?;
+        }
+        Ok(HttpResponse::Ok().json(UserView::from(&user)))
+    })
+    .await
 }

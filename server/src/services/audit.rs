@@ -23,6 +23,8 @@ pub struct Caller {
 
 /// Bytes of a detail that are kept.
 const DETAIL_BYTES: usize = 64 * 1024;
+/// Bytes of what was refused that are kept: refusals cost the one who asks nothing.
+const REFUSED_BYTES: usize = 1024;
 
 /// The time as rows keep it: to the microsecond.
 #[must_use]
@@ -75,7 +77,7 @@ pub fn command(
         session_id: Some(session_id),
         command_id: Some(command_id),
         channel_id: Some(channel_id.to_string()),
-        detail: cut(line),
+        detail: cut(line, DETAIL_BYTES),
         ..row("command", caller, Some(agent))
     }
 }
@@ -120,7 +122,7 @@ pub async fn refused(db: &Db, caller: &Caller, refusal: Refusal) {
     let row = row("refused", caller, agent);
     let row = NewAudit {
         session_id: refusal.session_id,
-        detail: cut(&refusal.what),
+        detail: cut(&refusal.what, REFUSED_BYTES),
         outcome: Some(refusal.code.to_owned()),
         ended_at: Some(row.at),
         ..row
@@ -130,19 +132,21 @@ pub async fn refused(db: &Db, caller: &Caller, refusal: Refusal) {
     }
 }
 
-/// Notes how what a row speaks of ended.
-pub async fn finish(db: &Db, id: AuditId, outcome: &str, exit_code: Option<i32>) {
-    if let Err(error) = tunnel_audit::finish(db, id, outcome.to_owned(), exit_code, now()).await {
-        log_failure("an outcome", &error);
+/// Notes how what a row speaks of ended; false if that could not be written.
+pub async fn finish(db: &Db, id: AuditId, outcome: &str, exit_code: Option<i32>) -> bool {
+    let written = tunnel_audit::finish(db, id, outcome.to_owned(), exit_code, now()).await;
+    if let Err(error) = &written {
+        log_failure("an outcome", error);
     }
+    written.is_ok()
 }
 
 fn log_failure(what: &str, error: &dyn Display) {
     tracing::error!(%error, "{what} could not be written to the audit");
 }
 
-fn cut(text: &str) -> String {
-    let mut end = text.len().min(DETAIL_BYTES);
+fn cut(text: &str, most: usize) -> String {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -1,5 +1,8 @@
 //! Who an agent is: its own key, or a site's credential with a device id.
 
+use std::net::IpAddr;
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 use gururmm_shared::{Auth, OsInfo, SiteId};
 
@@ -11,6 +14,7 @@ use crate::domain::enrollment::{Decision, KnownDevice, SiteCredential, decide};
 use crate::domain::site_code;
 use crate::domain::text::{check_name, tame};
 use crate::services::audit;
+use crate::services::code_guesses::CodeGuesses;
 
 /// Characters of a version that are kept, as the table has it.
 const VERSION_CHARS: usize = 64;
@@ -44,6 +48,9 @@ pub enum Refused {
         "this device is enrolled and has a key of its own; restore its identity file, or delete the agent on the server to enrol it anew"
     )]
     AlreadyEnrolled,
+    /// Too many wrong codes from this address.
+    #[error("too many wrong site codes came from this address; wait a minute")]
+    RateLimited,
     /// A site's credential without a device.
     #[error("a site code or site key needs a device_id of 1 to 200 characters")]
     DeviceIdRequired,
@@ -62,6 +69,7 @@ impl Refused {
             Self::UnknownKey => "unknown_key",
             Self::UnknownSiteCode => "unknown_site_code",
             Self::AlreadyEnrolled => "already_enrolled",
+            Self::RateLimited => "rate_limited",
             Self::DeviceIdRequired => "device_id_required",
             Self::BadAuth(_) => "bad_auth",
             Self::Unavailable(_) => "unavailable",
@@ -77,6 +85,8 @@ pub async fn admit(
     db: &Db,
     auth: Auth,
     accept_first_generation_codes: bool,
+    guesses: &CodeGuesses,
+    from: IpAddr,
 ) -> Result<Admitted, Refused> {
     let credential = auth.api_key.trim().to_owned();
     if credential.is_empty() || credential.len() > credentials::MAX_BYTES {
@@ -100,24 +110,24 @@ pub async fn admit(
             .ok_or(Refused::UnknownKey)?;
         return admit_device(db, auth, &site, SiteCredential::Key, false).await;
     }
-    let code = site_code::normalize(&credential);
-    if !code
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    {
-        return Err(Refused::UnknownSiteCode);
+    if !guesses.may_try(from, Instant::now()) {
+        return Err(Refused::RateLimited);
     }
-    let site = sites::by_code(db, &code)
-        .await?
-        .ok_or(Refused::UnknownSiteCode)?;
-    admit_device(
-        db,
-        auth,
-        &site,
-        SiteCredential::Code,
-        accept_first_generation_codes,
-    )
-    .await
+    let code = site_code::normalize(&credential);
+    let plausible = code
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let site = if plausible {
+        sites::by_code(db, &code).await?
+    } else {
+        None
+    };
+    let Some(site) = site else {
+        guesses.note_wrong(from, Instant::now());
+        return Err(Refused::UnknownSiteCode);
+    };
+    let accept = accept_first_generation_codes;
+    admit_device(db, auth, &site, SiteCredential::Code, accept).await
 }
 
 async fn admit_device(

@@ -1,5 +1,7 @@
 //! The first message of an agent's connection: who it is, and where it is registered.
 
+use std::net::IpAddr;
+
 use actix::prelude::*;
 use chrono::Utc;
 use gururmm_shared::{Auth, AuthAck, CAPABILITY_OUTPUT_WINDOW, PROTOCOL, SessionId};
@@ -29,6 +31,7 @@ pub(super) enum Denied {
 pub(super) async fn authenticate(
     gateway: AgentGateway,
     auth: Auth,
+    from: IpAddr,
     connection: Recipient<ToConnection>,
     last_seen: LastSeen,
 ) -> Result<Registered, Denied> {
@@ -38,7 +41,7 @@ pub(super) async fn authenticate(
         .iter()
         .any(|name| name == CAPABILITY_OUTPUT_WINDOW);
     let codes = gateway.settings.accept_site_codes_of_first_generation;
-    let admitted = enrollment::admit(&gateway.db, auth, codes)
+    let admitted = enrollment::admit(&gateway.db, auth, codes, &gateway.guesses, from)
         .await
         .map_err(Denied::Refused)?;
     let agent_id = admitted.agent.id;

@@ -1,6 +1,7 @@
 //! An agent's connection: authentication, liveness, and the routing of what it says.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WsResponseBuilder,
 };
-use chrono::Utc;
 use gururmm_shared::{
     Ack, AgentId, AgentMessage, ChannelId, DecodeError, ErrorReply, ServerMessage, SessionId,
     TunnelData, TunnelPayload, close_code,
@@ -27,6 +27,7 @@ use crate::actors::session_messages::FromAgent;
 use crate::config::AgentSettings;
 use crate::db::Db;
 use crate::domain::message_budget::MessageBudget;
+use crate::services::code_guesses::CodeGuesses;
 
 /// A first message has at most so many bytes: until then anybody may be at the other end.
 const AUTH_BYTES: u64 = 16 * 1024;
@@ -35,6 +36,12 @@ const CLOSE_LINGER: Duration = Duration::from_secs(2);
 /// Messages that make no sense: so many at once, and one more in so many seconds.
 const BAD_MESSAGES: u32 = 10;
 const BAD_MESSAGE_SECONDS: f64 = 10.0;
+
+/// Reports that each become a row for good: so many at once, and so many a second.
+const REPORTS: u32 = 60;
+const REPORTS_PER_SECOND: f64 = 2.0;
+/// Bytes of a message with network interfaces.
+const NETWORK_BYTES: usize = 512 * 1024;
 
 /// What a connection needs of the server.
 #[derive(Clone)]
@@ -47,6 +54,8 @@ pub struct AgentGateway {
     pub writer: Addr<MetricsWriter>,
     /// Time-outs and rates.
     pub settings: Arc<AgentSettings>,
+    /// Wrong site codes by address.
+    pub guesses: Arc<CodeGuesses>,
     /// A message's limit.
     pub message_bytes: u32,
 }
@@ -60,12 +69,14 @@ enum Phase {
 /// The actor of one agent's WebSocket.
 pub struct AgentConnection {
     gateway: AgentGateway,
+    from: IpAddr,
     phase: Phase,
     registered: Option<(AgentId, Generation)>,
     guard: GuardState,
     joined: JoinedText,
     budget: MessageBudget,
     patience: MessageBudget,
+    reports: MessageBudget,
     last_seen: LastSeen,
     last_message: Instant,
     sessions: HashMap<SessionId, Recipient<FromAgent>>,
@@ -80,11 +91,13 @@ pub fn start(
     request: &HttpRequest,
     payload: web::Payload,
     gateway: AgentGateway,
+    from: IpAddr,
 ) -> Result<HttpResponse, actix_web::Error> {
     let now = Instant::now();
     let guard = GuardState::new(AUTH_BYTES);
     let frame_size = gateway.message_bytes as usize;
     let connection = AgentConnection {
+        from,
         phase: Phase::Waiting,
         registered: None,
         guard: guard.clone(),
@@ -95,6 +108,7 @@ pub fn start(
             now,
         ),
         patience: MessageBudget::new(1.0 / BAD_MESSAGE_SECONDS, BAD_MESSAGES, now),
+        reports: MessageBudget::new(REPORTS_PER_SECOND, REPORTS, now),
         last_seen: LastSeen::new(now),
         last_message: now,
         sessions: HashMap::new(),
@@ -142,9 +156,6 @@ impl AgentConnection {
                 agent_id,
                 generation,
             });
-            self.gateway
-                .writer
-                .do_send(Report::Disconnected(agent_id, Utc::now()));
             tracing::info!("agent disconnected");
         }
     }
@@ -154,6 +165,10 @@ impl AgentConnection {
         match self.phase {
             Phase::Waiting => self.on_first(text, ctx),
             Phase::Live { agent_id, .. } => match AgentMessage::decode(text) {
+                Ok(AgentMessage::NetworkState(_)) if text.len() > NETWORK_BYTES => {
+                    let hint = format!("a network_state has at most {NETWORK_BYTES} bytes");
+                    Self::send_error("too_large", hint, ctx);
+                }
                 Ok(message) => self.on_message(agent_id, message, ctx),
                 Err(error) => self.on_bad_message(&error, ctx),
             },
@@ -178,6 +193,7 @@ impl AgentConnection {
         let registering = authenticate(
             self.gateway.clone(),
             auth,
+            self.from,
             connection,
             self.last_seen.clone(),
         );
@@ -285,6 +301,11 @@ impl AgentConnection {
                 return self.forward(tunnel, FromAgent::Error(error), ctx);
             }
         };
+        let stored = !matches!(report, Report::Seen(..) | Report::Sample(..));
+        if stored && !self.reports.take(Instant::now()) {
+            let hint = "reports come too fast; this one was dropped".to_owned();
+            return Self::send_error("too_many_reports", hint, ctx);
+        }
         self.gateway.writer.do_send(report);
     }
 
@@ -307,7 +328,11 @@ impl AgentConnection {
         ctx: &mut SocketContext,
     ) {
         let Some(tunnel) = tunnel else {
-            return Self::send_error("unknown_channel", "no session has this channel".into(), ctx);
+            if !self.budget.take(Instant::now()) {
+                return self.close(close_code::POLICY, "too many messages", ctx);
+            }
+            let hint = "no session has this channel".to_owned();
+            return Self::send_error("unknown_channel", hint, ctx);
         };
         if let Err(SendError::Full(message)) = tunnel.try_send(message) {
             ctx.wait(tunnel.send(message).into_actor(self).map(|_, _, _| ()));
@@ -381,6 +406,7 @@ impl Handler<ToConnection> for AgentConnection {
 
 impl StreamHandler<Result<Message, ProtocolError>> for AgentConnection {
     fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.guard.frame_done();
         self.last_seen.note(Instant::now());
         match item {
             Ok(Message::Close(reason)) => {
@@ -397,7 +423,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for AgentConnection {
                     self.close(close_code::POLICY, "too many pings", ctx);
                 }
             }
-            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Pong(_) | Message::Nop) => {
+                if !self.budget.take(Instant::now()) {
+                    self.close(close_code::POLICY, "too many pongs", ctx);
+                }
+            }
             Ok(frame) => match self.joined.push(frame) {
                 Joined::Text(text) => self.on_text(&text, ctx),
                 Joined::Pending => {}

@@ -68,6 +68,7 @@ pub fn close_of(violation: Option<Violation>, error: &ProtocolError) -> (u16, &'
 pub struct GuardState {
     limit: Rc<Cell<u64>>,
     violation: Rc<Cell<Option<Violation>>>,
+    outstanding: Rc<Cell<u32>>,
 }
 
 impl GuardState {
@@ -76,7 +77,14 @@ impl GuardState {
         Self {
             limit: Rc::new(Cell::new(limit)),
             violation: Rc::default(),
+            outstanding: Rc::default(),
         }
+    }
+
+    /// Notes that the actor has handled a frame.
+    pub fn frame_done(&self) {
+        self.outstanding
+            .set(self.outstanding.get().saturating_sub(1));
     }
 
     /// Sets another limit, for messages from now on.
@@ -104,6 +112,8 @@ struct Headers {
     body: u64,
     /// Bytes of the present message in earlier fragments.
     message: u64,
+    /// Frames whose last byte was seen.
+    complete: u32,
 }
 
 impl Headers {
@@ -113,6 +123,9 @@ impl Headers {
             if self.body > 0 {
                 let skip = self.body.min(bytes.len() as u64);
                 self.body -= skip;
+                if self.body == 0 {
+                    self.complete += 1;
+                }
                 // `skip` is at most the slice's length.
                 bytes = &bytes[usize::try_from(skip).unwrap_or(bytes.len())..];
                 continue;
@@ -123,6 +136,9 @@ impl Headers {
             if self.held >= 2 && self.held == header_len(self.header[1]) {
                 self.body = self.check(limit)?;
                 self.held = 0;
+                if self.body == 0 {
+                    self.complete += 1;
+                }
             }
         }
         Ok(())
@@ -199,6 +215,13 @@ impl Stream for FrameGuard {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        let discarding = this.state.violation().is_some();
+        if !discarding && this.state.outstanding.get() > 0 {
+            // The codec's stream reads all there is before it decodes the first frame, and the
+            // actor takes only some frames at a time: without this, a flood of small frames would
+            // pile up. No waker is needed: there is a frame to be decoded, so it is polled again.
+            return Poll::Pending;
+        }
         loop {
             let polled = Pin::new(&mut this.payload).poll_next(cx);
             let Poll::Ready(Some(Ok(bytes))) = polled else {
@@ -209,7 +232,13 @@ impl Stream for FrameGuard {
                 continue;
             }
             match this.headers.scan(&bytes, this.state.limit.get()) {
-                Ok(()) => return Poll::Ready(Some(Ok(bytes))),
+                Ok(()) => {
+                    let complete = std::mem::take(&mut this.headers.complete);
+                    this.state
+                        .outstanding
+                        .set(this.state.outstanding.get() + complete);
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
                 Err(violation) => {
                     this.state.violation.set(Some(violation));
                     return Poll::Ready(Some(Err(PayloadError::Overflow)));
@@ -270,6 +299,17 @@ mod tests {
             Headers::default().scan(&whole(0x81, 1001), 1000),
             Err(Violation::TooLarge)
         );
+    }
+
+    #[test]
+    fn frames_are_counted_when_their_last_byte_has_come() {
+        let mut bytes = whole(0x8a, 0);
+        bytes.extend(whole(0x81, 300));
+        let mut headers = Headers::default();
+        headers.scan(&bytes[..bytes.len() - 1], 1000).unwrap();
+        assert_eq!(headers.complete, 1);
+        headers.scan(&bytes[bytes.len() - 1..], 1000).unwrap();
+        assert_eq!(headers.complete, 2);
     }
 
     #[test]

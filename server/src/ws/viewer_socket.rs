@@ -148,8 +148,9 @@ impl Handler<ToViewer> for TunnelViewer {
 
     fn handle(&mut self, message: ToViewer, ctx: &mut Self::Context) {
         match message {
-            _ if self.closing => {}
+            // Also while closing: its number is what the goodbye needs.
             ToViewer::Attached(number) => self.number = Some(number),
+            _ if self.closing => {}
             ToViewer::Text { text, bytes } => {
                 ctx.text(text);
                 // This runs only while the socket takes data, so here the credit goes back.
@@ -164,6 +165,7 @@ impl Handler<ToViewer> for TunnelViewer {
 
 impl StreamHandler<Result<Message, ProtocolError>> for TunnelViewer {
     fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.guard.frame_done();
         self.last_seen = Instant::now();
         match item {
             _ if self.closing && !matches!(item, Ok(Message::Close(_))) => {}

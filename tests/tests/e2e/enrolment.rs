@@ -126,7 +126,7 @@ on_both_databases! {
         assert!(items(&rmm.admin.get("/api/agents").await.expect(200)).is_empty());
     }
 
-    async fn a_device_id_that_is_no_name_does_not_enrol(world: World) {
+    async fn a_device_id_or_a_host_name_over_its_limits_does_not_enrol(world: World) {
         let rmm = world.deploy(&[]).await;
         for device in ["d".repeat(5000), "d\u{0}d".to_owned(), String::new()] {
             let mut agent = RawAgent::connect(&rmm.server.agents_url()).await;
@@ -135,12 +135,15 @@ on_both_databases! {
             let code = agent.refused(auth, 1008).await;
             assert!(["bad_auth", "device_id_required"].contains(&code.as_str()), "{code}");
         }
+        let mut agent = RawAgent::connect(&rmm.server.agents_url()).await;
+        let auth = Auth { hostname: "h".repeat(5000), ..agent.auth(&rmm.site.code) };
+        assert_eq!(agent.refused(auth, 1008).await, "bad_auth");
         assert!(items(&rmm.admin.get("/api/agents").await.expect(200)).is_empty());
     }
 
     async fn a_name_that_cannot_be_stored_as_it_is_is_no_reason_to_lose_a_machine(world: World) {
         let rmm = world.deploy(&[]).await;
-        for name in ["h".repeat(5000), "h\u{0}h".to_owned(), "h\u{1b}[31m\n".to_owned(), String::new()] {
+        for name in ["h".repeat(250), "h\u{0}h".to_owned(), "h\u{1b}[31m\n".to_owned(), String::new()] {
             let mut agent = RawAgent::connect(&rmm.server.agents_url()).await;
             let mut auth = agent.auth(&rmm.site.code);
             auth.hostname.clone_from(&name);
@@ -149,7 +152,7 @@ on_both_databases! {
             let id = agent.authenticate(auth).await.agent_id.unwrap();
             let body = rmm.admin.get(&format!("/api/agents/{id}")).await.expect(200);
             let told = gururmm_tests::api::text(&body, "hostname");
-            assert!(told.len() <= 255 && !told.contains(['\0', '\u{1b}', '\n']), "{told:?}");
+            assert!(told.chars().count() <= 255 && !told.contains(['\0', '\u{1b}', '\n']), "{told:?}");
         }
     }
 

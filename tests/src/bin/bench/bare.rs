@@ -1,10 +1,12 @@
 //! The floor of the agents' figures: a server that accepts a WebSocket, reads one message, sends
 //! an `auth_ack` and keeps the connection. It looks nothing up and writes nothing.
 
+use std::net::SocketAddr;
+
 use anyhow::Result;
 use futures_util::{SinkExt, StreamExt};
 use gururmm_shared::{AuthAck, ServerMessage};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::accept_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -14,7 +16,10 @@ use crate::children::{LISTENING, all_cores};
 /// Serves until it is killed.
 pub fn serve() -> Result<()> {
     all_cores()?.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        // A full queue would cost a second for the repeated SYN.
+        let listener = socket.listen(4096)?;
         println!("{LISTENING}{}", listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;

@@ -69,20 +69,25 @@ impl Spread {
     }
 }
 
+/// By linear interpolation between the two nearest values.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "an index of a short list"
+)]
 fn percentile(values: &[f64], percent: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "an index of a short list"
-    )]
-    let index = (last as f64 * percent / 100.0).round() as usize;
-    sorted[index]
+    let place = last as f64 * percent / 100.0;
+    let (low, high) = (
+        sorted[place.floor() as usize],
+        sorted[place.ceil() as usize],
+    );
+    low + (high - low) * place.fract()
 }
 
 /// A number with three or more significant digits, thousands apart.

@@ -26,6 +26,22 @@ pub struct Site {
     pub code: String,
 }
 
+/// Waits until the server has its database and, on a first run, its set-up token.
+pub async fn wait_ready(api: &Api, server: &mut Service) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        server.check()?;
+        if call(api, Method::GET, "/readyz", None)
+            .await
+            .is_ok_and(|answer| answer.status == 200)
+        {
+            return Ok(());
+        }
+        server.in_time(start)?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Logs in; makes the first administrator where there is none yet.
 pub async fn log_in(api: &Api, credentials: &Credentials, data: &Path) -> Result<Api> {
     let Credentials { email, password } = credentials;

@@ -5,7 +5,9 @@ mod children;
 mod credentials;
 mod job;
 
+use std::fs::DirBuilder;
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -42,9 +44,11 @@ async fn run() -> Result<()> {
     let mut services = Vec::new();
     let result = tokio::select! {
         result = work(&place, &mut services) => result,
-        () = stop.wait() => Ok(()),
+        () = stop.wait() => {
+            println!("\nStopping …");
+            Ok(())
+        }
     };
-    println!("\nStopping …");
     // The agent first, so that it can say goodbye.
     while let Some(mut service) = services.pop() {
         service.stop().await?;
@@ -57,6 +61,7 @@ async fn work(place: &Place, services: &mut Vec<Service>) -> Result<()> {
     services.push(start_server(place)?);
     let address = services[0].wait_listening(&place.data).await?;
     let api = Api::new(&format!("http://{address}"));
+    job::wait_ready(&api, &mut services[0]).await?;
     println!("The server runs at {}", api.base());
 
     let api = job::log_in(&api, &credentials, &place.data).await?;
@@ -91,7 +96,10 @@ impl Place {
             );
         }
         let demo = data.join("demo");
-        std::fs::create_dir_all(&demo)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&demo)
             .with_context(|| format!("cannot make the directory {}", demo.display()))?;
         let data = data.canonicalize()?;
         let demo = data.join("demo");
