@@ -195,7 +195,7 @@ mod tests {
         let response = AppError::invalid_field("name", "must not be empty").respond("r-1");
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
+            response.headers().get(header::CONTENT_TYPE).unwrap(),
             "application/problem+json"
         );
         let body = to_bytes(response.into_body()).await.unwrap();
@@ -215,6 +215,6 @@ mod tests {
     #[actix_web::test]
     async fn a_limit_says_when_to_come_back() {
         let response = AppError::too_many("too_many_attempts", "wait", Some(7)).respond("");
-        assert_eq!(response.headers()[header::RETRY_AFTER], "7");
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "7");
     }
 }

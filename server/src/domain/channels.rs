@@ -439,7 +439,8 @@ fn fill(
         })
     };
     let mut sent = 0;
-    if cursor.offset < channel.replay.first() {
+    // Only to a viewer that takes something: one gap then stands for all that was missed.
+    if room > 0 && cursor.offset < channel.replay.first() {
         let gap = OutputGap {
             channel_id: channel_id.clone(),
             from: cursor.offset,

@@ -12,17 +12,21 @@ on_both_databases! {
     async fn the_agent_keeps_its_own_key_in_a_file_of_mode_0600(world: World) {
         let rmm = world.deploy(&[]).await;
         let (agent, _) = rmm.agent().await;
-        let mut keys = 0;
-        for entry in std::fs::read_dir(agent.state_dir()).unwrap() {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            if text.contains("grmm_") {
-                let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-                assert_eq!(mode, 0o600, "{}", path.display());
-                keys += 1;
-            }
+        // It writes the key when the server says that it is online already.
+        let keys = eventually("the key is kept", Duration::from_secs(10), || async {
+            let files = std::fs::read_dir(agent.state_dir()).ok()?;
+            let keys: Vec<_> = files
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("grmm_")))
+                .collect();
+            (!keys.is_empty()).then_some(keys)
+        })
+        .await;
+        for path in &keys {
+            let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}", path.display());
         }
-        assert_eq!(keys, 1);
+        assert_eq!(keys.len(), 1);
     }
 
     async fn after_its_enrolment_the_agent_uses_its_own_key_only(world: World) {
