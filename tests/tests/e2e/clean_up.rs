@@ -32,19 +32,6 @@ on_both_databases! {
         marker.wait_gone(CLEAN_UP).await;
     }
 
-    async fn a_process_that_cleared_its_environment_ends_with_the_session(world: World) {
-        let rmm = world.deploy(&[]).await;
-        let (_agent, id) = rmm.agent().await;
-        let session = rmm.open(id).await;
-        let marker = Marker::new();
-        let command = format!("env -i setsid {} >/dev/null 2>&1 & echo started", marker.sleep());
-        rmm.run(session, &command).await;
-        marker.wait_running(1, SOON).await;
-        let body = json!({"session_id": session});
-        rmm.technician.post("/api/v1/tunnel/close", body).await.check(200);
-        marker.wait_gone(CLEAN_UP).await;
-    }
-
     async fn an_agent_killed_in_mid_command_leaves_nothing_behind(world: World) {
         let mut job = Job::start(&world).await;
         let mut viewer = job.rmm.view(job.session).await;

@@ -104,7 +104,7 @@ on_both_databases! {
         let (_agent, id) = rmm.agent().await;
         let session = rmm.open(id).await;
         let mut first = rmm.view(session).await;
-        let (command, channel) = rmm.command(session, "echo early; echo error >&2; exit 5").await;
+        let (command, channel) = rmm.command(session, "echo early; sleep 0.5; echo error >&2; exit 5").await;
         first.output(&channel).await;
         first.close().await;
         let mut late = rmm.view(session).await;
