@@ -31,7 +31,7 @@ deny: tools ## licences, bans, sources and advisories of the dependencies
 
 check: tools ## every test of the workspace, on SQLite and on a private PostgreSQL
 	$(BUILD) --workspace
-	$(TARGET_DIR)/debug/with-postgres cargo test --locked --workspace
+	$(TARGET_DIR)/debug/with-postgres cargo test --locked --workspace --no-fail-fast
 
 web: tools ## the web's checks, once there is a web
 	@if [ -f web/package.json ]; then \

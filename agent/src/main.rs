@@ -78,10 +78,9 @@ fn run(path: &Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
     telemetry::start(&config.log)?;
     // Two threads, however many cores there are: to start a process blocks its thread for most of a
-    // millisecond, and the other one keeps the socket and running commands going meanwhile. Against
-    // one thread this starts half as many commands again per second when 16 run at once, leaves the
-    // latency of a single one as it is, and costs an idle agent half a megabyte. What may block for
-    // longer (metrics, the sweep, the identity file) runs on threads that go away again.
+    // millisecond, and the other one keeps the socket and running commands going meanwhile.
+    // What may block for longer (metrics, the sweep, the identity file) runs on threads that go away
+    // again.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -173,6 +173,20 @@ impl Deployment {
         rows
     }
 
+    /// Waits until the audit tells how a command ended, and checks it; answers its row.
+    pub async fn wait_outcome(&self, session: SessionId, command: &str, outcome: &str) -> Value {
+        let what = format!("command {command} has an outcome");
+        let row = eventually(&what, SOON, || async {
+            let rows = self.audit(session).await;
+            let row = rows.into_iter().find(|row| row["command_id"] == command);
+            row.filter(|row| row["outcome"].is_string())
+        })
+        .await;
+        assert_eq!(row["outcome"], outcome, "{row}");
+        assert!(row["ended_at"].is_string(), "{row}");
+        row
+    }
+
     /// Waits until an agent's status is this.
     pub async fn wait_status(&self, agent: AgentId, status: &str, limit: Duration) {
         let what = format!("agent {agent} is {status}");

@@ -20,6 +20,8 @@ on_both_databases! {
         let command = api.post(&path, json!({"command": "echo ☂; exit 3"})).await;
         let channel = text(&command.expect(202), "channel_id").to_owned();
         viewer.output(&channel).await;
+        let command_id = text(&command.json(), "command_id").to_owned();
+        rmm.wait_outcome(session, &command_id, "failed").await;
         let closed = api.post("/api/v1/tunnel/close", json!({"session_id": session})).await;
         closed.check(200);
 

@@ -192,9 +192,7 @@ on_both_databases! {
         let output = viewer.output(&channel).await;
         assert_eq!(output.reason, Some(gururmm_shared::EndReason::Cancelled));
         marker.wait_gone(CLEAN_UP).await;
-        let rows = rmm.audit(session).await;
-        let row = rows.iter().find(|row| row["command_id"] == command.as_str()).unwrap();
-        assert_eq!(row["outcome"], "cancelled");
+        rmm.wait_outcome(session, &command, "cancelled").await;
     }
 }
 
@@ -251,12 +249,8 @@ impl Job {
     }
 
     async fn outcome_is(&self, outcome: &str) {
-        let rows = self.rmm.audit(self.session).await;
-        let row = rows
-            .iter()
-            .find(|row| row["command_id"] == self.command.as_str())
-            .expect("the command is in the audit");
-        assert_eq!(row["outcome"], outcome, "{row}");
-        assert!(row["ended_at"].is_string(), "{row}");
+        self.rmm
+            .wait_outcome(self.session, &self.command, outcome)
+            .await;
     }
 }

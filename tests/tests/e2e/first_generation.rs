@@ -1,7 +1,6 @@
 //! An agent of the first generation, which knows only the original's messages.
 
 use gururmm_shared::{ServerMessage, SessionId, TunnelData, TunnelPayload};
-use gururmm_tests::api::text;
 use gururmm_tests::{Deployment, RawAgent, on_both_databases};
 use serde_json::json;
 
@@ -21,14 +20,14 @@ on_both_databases! {
             agent.send_text(&ready(session)).await;
         });
         let mut viewer = rmm.view(session).await;
-        let (_, channel) = rmm.command(session, "echo Hello, World!").await;
+        let (hello, channel) = rmm.command(session, "echo Hello, World!").await;
         assert_eq!(old_terminal(&mut agent).await, (channel.clone(), "echo Hello, World!".to_owned()));
         agent.send_text(&format!(r#"{{"type":"tunnel_data","payload":{{"channel_id":"{channel}","data":{{"type":"terminal_output","payload":{{"stdout":"Hello, World!\n","stderr":"","exit_code":0}}}}}}}}"#)).await;
         let output = viewer.output(&channel).await;
         assert_eq!(output.stdout, "Hello, World!\n");
         assert_eq!(output.exit_code, Some(0));
 
-        let (_, channel) = rmm.command(session, "forbidden").await;
+        let (forbidden, channel) = rmm.command(session, "forbidden").await;
         old_terminal(&mut agent).await;
         agent.send_text(&format!(r#"{{"type":"tunnel_error","payload":{{"channel_id":"{channel}","error":"Failed to execute command: permission denied"}}}}"#)).await;
         let error = viewer
@@ -44,10 +43,8 @@ on_both_databases! {
         let (closed, told) = tokio::join!(rmm.technician.post("/api/v1/tunnel/close", close), agent.tunnel_close());
         closed.check(200);
         assert_eq!(told, session);
-        let audit = rmm.audit(session).await;
-        let outcomes: Vec<_> = audit.iter().filter(|row| row["action"] == "command")
-            .map(|row| text(row, "outcome").to_owned()).collect();
-        assert_eq!(outcomes, ["completed", "failed"]);
+        rmm.wait_outcome(session, &hello, "completed").await;
+        rmm.wait_outcome(session, &forbidden, "failed").await;
     }
 
     async fn its_refusal_of_a_tunnel_is_a_409(world: World) {

@@ -81,9 +81,7 @@ on_both_databases! {
         rmm.server.wait_stopped().await;
         rmm.wait_session(session, "closed", "server_stopped", Duration::from_secs(1)).await;
         rmm.server.restart().await;
-        let rows = rmm.audit(session).await;
-        let row = rows.iter().find(|row| row["command_id"] == command.as_str()).unwrap();
-        assert_eq!(row["outcome"], "interrupted", "{row}");
+        rmm.wait_outcome(session, &command, "interrupted").await;
     }
 
     async fn a_stop_with_many_open_sockets_takes_less_than_five_seconds(world: World) {
