@@ -55,7 +55,8 @@ impl Envelope<'_> {
         &'de self,
         kind: &'static str,
     ) -> Result<T, DecodeError> {
-        let text = self.payload.map_or("null", RawValue::get);
+        // A message without fields has no payload.
+        let text = self.payload.map_or("{}", RawValue::get);
         serde_json::from_str(text).map_err(|source| DecodeError::Payload { kind, source })
     }
 }

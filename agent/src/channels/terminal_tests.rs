@@ -91,7 +91,7 @@ async fn two_echos_with_a_pause_come_in_two_pieces_and_then_the_end() {
 
 #[tokio::test]
 async fn a_used_up_window_blocks_the_program_until_it_is_raised() {
-    let mut channel = start_channel(terminal("printf 0123456789; printf done >&2", Some(4)));
+    let mut channel = start_channel(terminal("printf 01234567890123", Some(4)));
     assert_eq!(channel.piece().await.stdout, "0123");
     assert!(channel.pieces.try_recv().is_err());
     channel.orders.send_modify(|orders| orders.limit = 12);

@@ -15,7 +15,7 @@ CREATE TABLE users (
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL,
     last_login_at INTEGER,
-    CONSTRAINT users_text_without_nul CHECK (instr(concat(email, name, password_hash), char(0)) = 0)
+    CONSTRAINT users_text_without_nul CHECK (instr(coalesce(email, '') || coalesce(name, '') || coalesce(password_hash, ''), char(0)) = 0)
 ) STRICT;
 
 CREATE TABLE clients (
@@ -36,5 +36,5 @@ CREATE TABLE sites (
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
     UNIQUE (client_id, name),
-    CONSTRAINT sites_text_without_nul CHECK (instr(concat(name, site_code), char(0)) = 0)
+    CONSTRAINT sites_text_without_nul CHECK (instr(coalesce(name, '') || coalesce(site_code, ''), char(0)) = 0)
 ) STRICT;

@@ -23,8 +23,9 @@ CREATE TABLE agents (
     updated_at            INTEGER NOT NULL,
     UNIQUE (site_id, device_id),
     CONSTRAINT agents_text_without_nul CHECK (
-        instr(concat(device_id, hostname, os_family, os_name, os_version, os_arch,
-                     agent_version, previous_version), char(0)) = 0)
+        instr(coalesce(device_id, '') || coalesce(hostname, '') || coalesce(os_family, '')
+            || coalesce(os_name, '') || coalesce(os_version, '') || coalesce(os_arch, '')
+            || coalesce(agent_version, '') || coalesce(previous_version, ''), char(0)) = 0)
 ) STRICT;
 CREATE INDEX agents_site_id ON agents (site_id);
 CREATE INDEX agents_status ON agents (status);
@@ -46,7 +47,7 @@ CREATE TABLE agent_state (
     network_hash       TEXT CHECK (length(network_hash) <= 128),
     network_at         INTEGER,
     updated_at         INTEGER NOT NULL,
-    CONSTRAINT agent_state_text_without_nul CHECK (instr(concat(network_hash), char(0)) = 0)
+    CONSTRAINT agent_state_text_without_nul CHECK (instr(coalesce(network_hash, ''), char(0)) = 0)
 ) STRICT;
 
 -- recorded_at is the server's clock, reported_at the agent's.
@@ -74,7 +75,7 @@ CREATE TABLE watchdog_events (
     message     TEXT CHECK (length(message) <= 4000),
     reported_at INTEGER,
     recorded_at INTEGER NOT NULL,
-    CONSTRAINT watchdog_events_text_without_nul CHECK (instr(concat(service, event, message), char(0)) = 0)
+    CONSTRAINT watchdog_events_text_without_nul CHECK (instr(coalesce(service, '') || coalesce(event, '') || coalesce(message, ''), char(0)) = 0)
 ) STRICT;
 CREATE INDEX watchdog_events_agent_id_recorded_at ON watchdog_events (agent_id, recorded_at);
 
@@ -87,6 +88,6 @@ CREATE TABLE agent_updates (
     error        TEXT CHECK (length(error) <= 4000),
     created_at   INTEGER NOT NULL,
     finished_at  INTEGER,
-    CONSTRAINT agent_updates_text_without_nul CHECK (instr(concat(from_version, to_version, error), char(0)) = 0)
+    CONSTRAINT agent_updates_text_without_nul CHECK (instr(coalesce(from_version, '') || coalesce(to_version, '') || coalesce(error, ''), char(0)) = 0)
 ) STRICT;
 CREATE INDEX agent_updates_agent_id ON agent_updates (agent_id);

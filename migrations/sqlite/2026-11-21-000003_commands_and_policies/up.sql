@@ -21,7 +21,8 @@ CREATE TABLE commands (
     finished_at     INTEGER,
     expires_at      INTEGER,
     CONSTRAINT commands_text_without_nul CHECK (
-        instr(concat(command_type, command, reason, stdout, stderr), char(0)) = 0)
+        instr(coalesce(command_type, '') || coalesce(command, '') || coalesce(reason, '')
+            || coalesce(stdout, '') || coalesce(stderr, ''), char(0)) = 0)
 ) STRICT;
 CREATE INDEX commands_agent_id_status ON commands (agent_id, status);
 CREATE INDEX commands_created_at ON commands (created_at);
@@ -40,7 +41,7 @@ CREATE TABLE alerts (
     acknowledged_at INTEGER,
     acknowledged_by BLOB REFERENCES users (id) ON DELETE SET NULL,
     resolved_at     INTEGER,
-    CONSTRAINT alerts_text_without_nul CHECK (instr(concat(kind, message), char(0)) = 0)
+    CONSTRAINT alerts_text_without_nul CHECK (instr(coalesce(kind, '') || coalesce(message, ''), char(0)) = 0)
 ) STRICT;
 CREATE UNIQUE INDEX alerts_one_unresolved ON alerts (agent_id, kind) WHERE status <> 'resolved';
 CREATE INDEX alerts_site_id ON alerts (site_id);

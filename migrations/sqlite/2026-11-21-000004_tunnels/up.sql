@@ -11,7 +11,7 @@ CREATE TABLE tech_sessions (
     status        TEXT NOT NULL CHECK (status IN ('active', 'ready', 'closed', 'error')),
     close_reason  TEXT CHECK (length(close_reason) <= 500),
     CONSTRAINT tech_sessions_closed_at CHECK ((status IN ('closed', 'error')) = (closed_at IS NOT NULL)),
-    CONSTRAINT tech_sessions_text_without_nul CHECK (instr(concat(session_id, close_reason), char(0)) = 0)
+    CONSTRAINT tech_sessions_text_without_nul CHECK (instr(coalesce(session_id, '') || coalesce(close_reason, ''), char(0)) = 0)
 ) STRICT;
 -- One open session for a technician and an agent: this index refuses the second.
 CREATE UNIQUE INDEX tech_sessions_one_active ON tech_sessions (tech_id, agent_id)
@@ -38,8 +38,9 @@ CREATE TABLE tunnel_audit (
     exit_code      INTEGER,
     ended_at       INTEGER,
     CONSTRAINT tunnel_audit_text_without_nul CHECK (
-        instr(concat(user_email, agent_hostname, session_id, channel_id, detail, remote_addr,
-                     request_id, outcome), char(0)) = 0)
+        instr(coalesce(user_email, '') || coalesce(agent_hostname, '') || coalesce(session_id, '')
+            || coalesce(channel_id, '') || coalesce(detail, '') || coalesce(remote_addr, '')
+            || coalesce(request_id, '') || coalesce(outcome, ''), char(0)) = 0)
 ) STRICT;
 CREATE INDEX tunnel_audit_at ON tunnel_audit (at);
 CREATE INDEX tunnel_audit_session_id ON tunnel_audit (session_id);
