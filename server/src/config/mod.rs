@@ -1,5 +1,6 @@
 //! Settings: read once at start, from file, environment and flags, each value's origin known.
 
+mod check;
 mod load;
 mod report;
 mod settings;

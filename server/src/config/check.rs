@@ -1,0 +1,178 @@
+//! The limits of values, and what must hold between them.
+
+use super::settings::Settings;
+
+impl Settings {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The first key that is outside its limits, with them.
+    pub fn check(&self) -> Result<(), String> {
+        let positive = [
+            (
+                "database.max_connections",
+                self.database.max_connections,
+                1,
+                1000,
+            ),
+            ("auth.token_hours", self.auth.token_hours, 1, 24 * 30),
+            (
+                "auth.account_attempts_per_minute",
+                self.auth.account_attempts_per_minute,
+                1,
+                100_000,
+            ),
+            (
+                "auth.address_attempts_per_minute",
+                self.auth.address_attempts_per_minute,
+                1,
+                100_000,
+            ),
+            (
+                "agents.auth_timeout_seconds",
+                self.agents.auth_timeout_seconds,
+                1,
+                300,
+            ),
+            (
+                "agents.ping_interval_seconds",
+                self.agents.ping_interval_seconds,
+                1,
+                3600,
+            ),
+            (
+                "agents.idle_timeout_seconds",
+                self.agents.idle_timeout_seconds,
+                2,
+                7200,
+            ),
+            (
+                "agents.messages_per_second",
+                self.agents.messages_per_second,
+                1,
+                100_000,
+            ),
+            (
+                "agents.message_burst",
+                self.agents.message_burst,
+                1,
+                1_000_000,
+            ),
+            (
+                "tunnel.open_timeout_seconds",
+                self.tunnel.open_timeout_seconds,
+                1,
+                300,
+            ),
+            (
+                "tunnel.idle_timeout_seconds",
+                self.tunnel.idle_timeout_seconds,
+                1,
+                7 * 86_400,
+            ),
+            (
+                "tunnel.max_sessions_per_technician",
+                self.tunnel.max_sessions_per_technician,
+                1,
+                10_000,
+            ),
+            (
+                "tunnel.max_running_commands",
+                self.tunnel.max_running_commands,
+                1,
+                60,
+            ),
+            (
+                "tunnel.commands_per_minute",
+                self.tunnel.commands_per_minute,
+                1,
+                10_000_000,
+            ),
+            ("tunnel.max_viewers", self.tunnel.max_viewers, 1, 1000),
+            (
+                "tunnel.command_timeout_seconds",
+                self.tunnel.command_timeout_seconds,
+                1,
+                604_800,
+            ),
+            (
+                "tunnel.max_command_timeout_seconds",
+                self.tunnel.max_command_timeout_seconds,
+                1,
+                604_800,
+            ),
+            (
+                "tunnel.viewer_stall_seconds",
+                self.tunnel.viewer_stall_seconds,
+                1,
+                3600,
+            ),
+            ("tunnel.ticket_seconds", self.tunnel.ticket_seconds, 1, 3600),
+            (
+                "limits.json_body_bytes",
+                self.limits.json_body_bytes,
+                1024,
+                64 << 20,
+            ),
+            (
+                "limits.command_bytes",
+                self.limits.command_bytes,
+                64,
+                64 << 10,
+            ),
+            (
+                "limits.agent_message_bytes",
+                self.limits.agent_message_bytes,
+                65_536,
+                64 << 20,
+            ),
+            (
+                "limits.viewer_message_bytes",
+                self.limits.viewer_message_bytes,
+                4096,
+                1 << 20,
+            ),
+        ];
+        for (key, value, min, max) in positive {
+            if !(min..=max).contains(&value) {
+                return Err(format!("{key} = {value} is outside {min} to {max}"));
+            }
+        }
+        self.check_relations()
+    }
+
+    fn check_relations(&self) -> Result<(), String> {
+        if self.agents.idle_timeout_seconds <= self.agents.ping_interval_seconds {
+            return Err(
+                "agents.idle_timeout_seconds must be more than agents.ping_interval_seconds"
+                    .to_owned(),
+            );
+        }
+        for (key, value) in [
+            ("tunnel.replay_bytes", self.tunnel.replay_bytes),
+            ("tunnel.window_bytes", self.tunnel.window_bytes),
+        ] {
+            if !(65_536..=16 << 20).contains(&value) {
+                return Err(format!("{key} = {value} is outside 65536 to 16777216"));
+            }
+        }
+        let key = secrecy::ExposeSecret::expose_secret(&self.auth.signing_key).len();
+        if key > 0 && key < 32 {
+            return Err(
+                "auth.signing_key needs at least 32 bytes; leave it out to have one made"
+                    .to_owned(),
+            );
+        }
+        for origin in &self.http.allowed_origins {
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*'])) {
+                return Err(format!(
+                    "http.allowed_origins: {origin:?} is no origin; write it as https://host[:port]"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
