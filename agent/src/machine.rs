@@ -14,10 +14,10 @@ use crate::channels::terminal::{self, Orders};
 use crate::config::CommandSettings;
 use crate::connection::Outbox;
 use crate::device;
-use crate::platform::{self, Guard};
+use crate::platform::{self, Guard, Launcher};
 use crate::state::{Effect, Event, State};
 
-/// How long a session's end waits for its processes; what is left then is the guard's.
+/// How long a session's end waits for its guard, and then for the sweep.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What the machine is told.
@@ -40,7 +40,6 @@ struct Open {
     orders: HashMap<ChannelId, watch::Sender<Orders>>,
     channels: JoinSet<()>,
     names: HashMap<task::Id, ChannelId>,
-    used: bool,
 }
 
 /// The machine: the state and what its effects work on.
@@ -132,18 +131,22 @@ impl Machine {
     async fn enter(&mut self, id: SessionId) -> Result<(), String> {
         let outbox = self.outbox.as_ref().ok_or("the connection is lost")?;
         let mark: Arc<str> = device::random_hex::<16>().into();
-        let guard = Guard::start(&self.guard_program, &mark)
+        let guard = Guard::start(&self.guard_program)
             .map_err(|error| format!("the guard of the session cannot be started: {error}"))?;
         let lane = outbox.open_lane().await.ok_or("the connection is lost")?;
         let tech = self.state.technician().map(tracing::field::display);
         tracing::info!(session.id = %id, technician.id = tech, "a tunnel opens");
         self.open = Some(Open {
-            session: terminal::Session { id, mark, lane },
+            session: terminal::Session {
+                id,
+                mark,
+                launcher: Launcher::Guard(guard.starter()),
+                lane,
+            },
             guard,
             orders: HashMap::new(),
             channels: JoinSet::new(),
             names: HashMap::new(),
-            used: false,
         });
         Ok(())
     }
@@ -157,21 +160,18 @@ impl Machine {
         if let Some(outbox) = &self.outbox {
             outbox.close_lane().await;
         }
-        if !open.used {
-            // Nothing was ever started, so there is nothing to look for.
-            open.guard.dismiss().await;
-            tracing::info!(session.id = %id, "the tunnel is closed, unused");
+        let Open { session, guard, .. } = open;
+        let mark = session.mark;
+        drop(session.launcher);
+        if let Some(killed) = guard.end(PATIENCE).await {
+            tracing::info!(session.id = %id, killed, "the tunnel is closed");
             return;
         }
-        let mark = Arc::clone(&open.session.mark);
+        // Either something cannot be killed, and the guard stays with it; or the guard was killed.
         let swept = task::spawn_blocking(move || platform::sweep(&mark, PATIENCE)).await;
         match swept {
-            Ok(swept) if swept.left == 0 => {
-                open.guard.dismiss().await;
-                tracing::info!(session.id = %id, swept.killed, "the tunnel is closed");
-            }
             Ok(swept) => {
-                tracing::warn!(session.id = %id, swept.killed, swept.left, "the tunnel is closed, its guard goes on");
+                tracing::warn!(session.id = %id, swept.killed, swept.left, "the tunnel is closed without its guard's word");
             }
             Err(error) => tracing::error!(session.id = %id, %error, "the sweep has failed"),
         }
@@ -179,7 +179,6 @@ impl Machine {
 
     fn start(&mut self, channel: ChannelId, terminal: Terminal) {
         let Some(open) = &mut self.open else { return };
-        open.used = true;
         tracing::debug!(session.id = %open.session.id, %channel, command.id = terminal.command_id.map(tracing::field::display), "a command starts");
         let (orders, ordered) = watch::channel(Orders::first(&terminal));
         let settings = Arc::clone(&self.settings);

@@ -10,7 +10,7 @@ use crate::commands::executor::Execution;
 use crate::commands::interpreter::{CLAUDE_TASK_REFUSAL, Invocation};
 use crate::commands::job::{Ending, Job, Progress};
 use crate::config::CommandSettings;
-use crate::platform::SESSION_MARK;
+use crate::platform::{Launcher, SESSION_MARK};
 
 /// What the server wants of a running channel; only the latest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Session {
     pub id: SessionId,
     /// Its secret mark, by which its processes are found.
     pub mark: Arc<str>,
+    /// Who starts its programs.
+    pub launcher: Launcher,
     /// Where its output goes.
     pub lane: mpsc::Sender<AgentMessage>,
 }
@@ -54,7 +56,7 @@ pub async fn run(
     let limit = orders.borrow().limit;
     let outlet = Outlet::new(channel, session.lane.clone(), limit);
     // If the session is over nobody wants to hear of this command any more.
-    let _: Result<(), SessionOver> = match start(&session, &terminal, &settings) {
+    let _: Result<(), SessionOver> = match start(&session, &terminal, &settings).await {
         Ok(execution) => {
             Channel {
                 execution,
@@ -68,7 +70,7 @@ pub async fn run(
     };
 }
 
-fn start(
+async fn start(
     session: &Session,
     terminal: &Terminal,
     settings: &CommandSettings,
@@ -90,7 +92,9 @@ fn start(
         environment,
         timeout: settings.timeout(terminal.timeout_seconds),
     };
-    Execution::start(&job).map_err(|error| format!("Failed to execute command: {error}"))
+    Execution::start(job, &session.launcher)
+        .await
+        .map_err(|error| format!("Failed to execute command: {error}"))
 }
 
 struct Channel {

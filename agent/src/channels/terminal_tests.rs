@@ -29,6 +29,7 @@ fn start_channel(terminal: Terminal) -> Running {
     let session = Session {
         id: SessionId::generate(),
         mark: "test".into(),
+        launcher: Launcher::Agent,
         lane,
     };
     let (orders, ordered) = watch::channel(Orders::first(&terminal));
@@ -196,6 +197,7 @@ async fn a_command_that_cannot_start_is_an_error_of_its_channel() {
     let session = Session {
         id: SessionId::generate(),
         mark: "test".into(),
+        launcher: Launcher::Agent,
         lane,
     };
     let (_orders, ordered) = watch::channel(Orders::first(&order));

@@ -17,7 +17,7 @@ use super::kept::Kept;
 use super::ledger::{Begin, Ledger};
 use crate::config::CommandSettings;
 use crate::connection::Outbox;
-use crate::platform;
+use crate::platform::{self, Launcher};
 
 /// How long the agent waits for an acknowledgement before it sends a result again.
 const RESEND: Duration = Duration::from_secs(30);
@@ -215,7 +215,7 @@ fn prepare(command: &Command, settings: &CommandSettings) -> Result<Job, String>
 
 async fn execute(id: CommandId, job: Job, limit: usize) -> CommandResult {
     let started = Instant::now();
-    let mut execution = match Execution::start(&job) {
+    let mut execution = match Execution::start(job, &Launcher::Agent).await {
         Ok(execution) => execution,
         Err(error) => return refused(id, format!("Failed to execute command: {error}")),
     };

@@ -11,16 +11,16 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use gururmm_shared::EndReason;
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::net::unix::pipe::Receiver;
 use tokio::time::{Instant, sleep_until};
 
 use super::job::{Ending, Job, Progress, Stream};
 use super::pipe::Pipe;
-use crate::platform::{self, ProcessGroup};
+use crate::platform::{self, Launched, Launcher, Order, Running};
 
 /// Between the request to end and the end by force.
 const GRACE: Duration = Duration::from_secs(2);
@@ -34,10 +34,9 @@ const TIMED_OUT: i32 = 124;
 /// A running program; dropping it kills its group.
 #[derive(Debug)]
 pub struct Execution {
-    child: Child,
-    group: Option<ProcessGroup>,
-    stdout: Pipe<ChildStdout>,
-    stderr: Pipe<ChildStderr>,
+    running: Running,
+    stdout: Pipe<Receiver>,
+    stderr: Pipe<Receiver>,
     started: Instant,
     times_out: Option<Instant>,
     killed_at: Option<Instant>,
@@ -54,23 +53,26 @@ impl Execution {
     ///
     /// # Errors
     /// Why it cannot be started, from the operating system.
-    pub fn start(job: &Job) -> io::Result<Self> {
-        let mut command = Command::new(&job.invocation.program);
-        command
-            .args(&job.invocation.arguments)
-            .envs(job.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(platform::home_directory())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        platform::prepare_command(&mut command);
+    pub async fn start(job: Job, launcher: &Launcher) -> io::Result<Self> {
+        let environment = job.environment.into_iter();
+        let order = Order {
+            program: job.invocation.program,
+            arguments: job.invocation.arguments,
+            environment: environment
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            directory: platform::home_directory(),
+        };
         let started = Instant::now();
-        let mut child = command.spawn()?;
+        let Launched {
+            running,
+            stdout,
+            stderr,
+        } = launcher.launch(order).await?;
         Ok(Self {
-            group: ProcessGroup::of(&child),
-            stdout: Pipe::new(child.stdout.take()),
-            stderr: Pipe::new(child.stderr.take()),
-            child,
+            running,
+            stdout: Pipe::new(Some(stdout)),
+            stderr: Pipe::new(Some(stderr)),
             started,
             times_out: Some(started + job.timeout),
             killed_at: None,
@@ -104,7 +106,7 @@ impl Execution {
             }
             let deadline = self.deadline();
             let (stream, text) = tokio::select! {
-                status = self.child.wait(), if self.exited.is_none() => {
+                status = self.running.wait(), if self.exited.is_none() => {
                     self.note_exit(status);
                     continue;
                 }
@@ -151,12 +153,12 @@ impl Execution {
             match self.exited {
                 None => self.end(EndReason::TimedOut),
                 // It ended in time; what it left running has no more time either.
-                Some(_) => self.kill_group(),
+                Some(_) => self.running.kill(),
             }
         }
         if self.killed_at.is_some_and(|at| now >= at) {
             self.killed_at = None;
-            self.kill_group();
+            self.running.kill();
         }
         if self.exited.is_some() && self.reading && now >= self.last_output + QUIET {
             self.abandoned = true;
@@ -170,16 +172,8 @@ impl Execution {
             self.abandoned = true;
             return;
         }
-        if let Some(group) = self.group {
-            group.terminate();
-        }
+        self.running.terminate();
         self.killed_at = Some(Instant::now() + GRACE);
-    }
-
-    fn kill_group(&self) {
-        if let Some(group) = self.group {
-            group.kill();
-        }
     }
 
     fn ending(&mut self) -> Option<Ending> {
@@ -189,7 +183,7 @@ impl Execution {
             return None;
         }
         if self.reason.is_some() || !self.drained() {
-            self.kill_group();
+            self.running.kill();
         }
         self.finished = true;
         let by_signal = status.signal().map(|signal| 128 + signal);
@@ -209,7 +203,7 @@ impl Execution {
 impl Drop for Execution {
     fn drop(&mut self) {
         if !self.finished {
-            self.kill_group();
+            self.running.kill();
         }
     }
 }

@@ -29,8 +29,12 @@ async fn finish(execution: &mut Execution) -> (String, String, Ending) {
     }
 }
 
+async fn start(job: Job) -> Execution {
+    Execution::start(job, &Launcher::Agent).await.unwrap()
+}
+
 async fn run(line: &str) -> (String, String, Ending) {
-    finish(&mut Execution::start(&shell(line, LONG)).unwrap()).await
+    finish(&mut start(shell(line, LONG)).await).await
 }
 
 async fn first_line(execution: &mut Execution) -> String {
@@ -77,7 +81,10 @@ async fn a_program_that_does_not_exist_is_an_error() {
     let mut job = shell("true", LONG);
     job.invocation.program = "/nowhere/program".to_owned();
     assert_eq!(
-        Execution::start(&job).unwrap_err().kind(),
+        Execution::start(job, &Launcher::Agent)
+            .await
+            .unwrap_err()
+            .kind(),
         io::ErrorKind::NotFound
     );
 }
@@ -90,7 +97,7 @@ async fn output_comes_while_the_program_runs() {
         "echo one; while [ ! -e {} ]; do sleep 0.01; done; echo two",
         gate.display()
     );
-    let mut execution = Execution::start(&shell(&line, LONG)).unwrap();
+    let mut execution = start(shell(&line, LONG)).await;
     assert_eq!(first_line(&mut execution).await, "one");
     std::fs::write(gate, "").unwrap();
     let (rest, _, ending) = finish(&mut execution).await;
@@ -106,7 +113,7 @@ async fn a_character_cut_between_two_writes_is_whole() {
 #[tokio::test]
 async fn a_time_out_kills_the_whole_group_with_the_grandchild() {
     let line = "sleep 1000 & echo $!; (trap '' TERM; sleep 1000 & echo $!; wait) & wait";
-    let mut execution = Execution::start(&shell(line, Duration::from_millis(400))).unwrap();
+    let mut execution = start(shell(line, Duration::from_millis(400))).await;
     let (stdout, _, ending) = finish(&mut execution).await;
     assert_eq!(
         (ending.exit_code, ending.reason),
@@ -122,7 +129,7 @@ async fn a_time_out_kills_the_whole_group_with_the_grandchild() {
 async fn a_program_that_ignores_the_request_is_ended_by_force() {
     let started = Instant::now();
     let line = "trap '' TERM; echo $$; while :; do sleep 0.05; done";
-    let mut execution = Execution::start(&shell(line, LONG)).unwrap();
+    let mut execution = start(shell(line, LONG)).await;
     let pid = first_line(&mut execution).await;
     execution.cancel();
     let (_, _, ending) = finish(&mut execution).await;
@@ -136,7 +143,7 @@ async fn a_program_that_ignores_the_request_is_ended_by_force() {
 
 #[tokio::test]
 async fn a_blocked_program_times_out_without_anybody_reading() {
-    let mut execution = Execution::start(&shell("yes", Duration::from_millis(100))).unwrap();
+    let mut execution = start(shell("yes", Duration::from_millis(100))).await;
     let Progress::Ended(ending) = execution.next(false).await else {
         panic!("read though told not to")
     };
@@ -157,7 +164,7 @@ async fn a_background_process_that_holds_the_pipes_does_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn dropping_a_running_program_kills_its_group() {
-    let mut execution = Execution::start(&shell("sleep 1000 & echo $!; wait", LONG)).unwrap();
+    let mut execution = start(shell("sleep 1000 & echo $!; wait", LONG)).await;
     let pid = first_line(&mut execution).await;
     drop(execution);
     assert!(is_gone(&pid).await);

@@ -32,6 +32,31 @@ on_both_databases! {
         marker.wait_gone(CLEAN_UP).await;
     }
 
+    async fn a_process_that_cleared_its_environment_ends_with_the_session(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id) = rmm.agent().await;
+        let session = rmm.open(id).await;
+        let marker = Marker::new();
+        let command = format!("env -i setsid {} >/dev/null 2>&1 & echo started", marker.sleep());
+        assert_eq!(rmm.run(session, &command).await.exit_code, Some(0));
+        marker.wait_running().await;
+        let body = json!({"session_id": session});
+        rmm.technician.post("/api/v1/tunnel/close", body).await.check(200);
+        marker.wait_gone(CLEAN_UP).await;
+    }
+
+    async fn a_process_that_cleared_its_environment_ends_with_a_killed_agent(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.agent().await;
+        let session = rmm.open(id).await;
+        let marker = Marker::new();
+        let command = format!("env -i setsid {} >/dev/null 2>&1 & echo started", marker.sleep());
+        assert_eq!(rmm.run(session, &command).await.exit_code, Some(0));
+        marker.wait_running().await;
+        agent.kill9();
+        marker.wait_gone(CLEAN_UP).await;
+    }
+
     async fn an_agent_killed_in_mid_command_leaves_nothing_behind(world: World) {
         let mut job = Job::start(&world).await;
         let mut viewer = job.rmm.view(job.session).await;

@@ -2,15 +2,7 @@
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::process::{Child, Command};
-
-/// Lets `command` start as the leader of a new process group.
-///
-/// This keeps the fast way of starting a process (posix_spawn); a hook between fork and exec, as a
-/// parent-death signal needs it, would not, and costs more the larger the agent is.
-pub fn prepare_command(command: &mut Command) {
-    command.process_group(0);
-}
+use tokio::process::Child;
 
 /// The process group that a child leads.
 ///
@@ -20,11 +12,16 @@ pub fn prepare_command(command: &mut Command) {
 pub struct ProcessGroup(Pid);
 
 impl ProcessGroup {
-    /// The group of a child that was started after [`prepare_command`]; none if it has ended already.
+    /// The group of a child that was started as its leader; none if it has ended already.
     #[must_use]
     pub fn of(child: &Child) -> Option<Self> {
         let pid = i32::try_from(child.id()?).ok()?;
         Some(Self(Pid::from_raw(pid)))
+    }
+
+    /// The group that `pid` leads.
+    pub(super) fn led_by(pid: i32) -> Self {
+        Self(Pid::from_raw(pid))
     }
 
     /// Asks all members to end (SIGTERM).
@@ -37,7 +34,8 @@ impl ProcessGroup {
         self.signal(Signal::SIGKILL);
     }
 
-    fn signal(self, signal: Signal) {
+    /// Signals all members; that there are none is no error.
+    pub(super) fn signal(self, signal: Signal) {
         // No such group: it has ended by itself, which is what was wanted.
         if let Err(error) = killpg(self.0, signal)
             && error != nix::errno::Errno::ESRCH

@@ -2,6 +2,7 @@
 
 mod group;
 mod guard;
+mod launch;
 mod processes;
 mod sweep;
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-pub use group::{ProcessGroup, prepare_command};
 pub use guard::{Guard, guard_main};
+pub use launch::{Launched, Launcher, Order, Running};
 pub use sweep::{SESSION_MARK, Sweep, sweep};
 
 /// Sent data that nobody acknowledged for so long ends the connection.

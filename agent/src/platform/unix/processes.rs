@@ -1,5 +1,6 @@
 //! The processes of the machine as `/proc` shows them, and a signal that cannot hit a wrong one.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -52,22 +53,68 @@ impl Process {
             .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|one| one == entry))
     }
 
-    /// Ends it; a process that took over its number in the meantime is left alone.
-    pub fn kill(&self) {
+    /// Signals it; a process that took over its number in the meantime is left alone.
+    pub fn signal(&self, signal: Signal) {
         let result = match open_pidfd(self.pid) {
             Ok(pidfd) if Self::read(self.pid).is_some_and(|now| now.started == self.started) => {
-                signal_pidfd(&pidfd, Signal::SIGKILL)
+                signal_pidfd(&pidfd, signal)
             }
             // Linux before 5.3 has no pidfds.
             Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
-                kill(Pid::from_raw(self.pid), Signal::SIGKILL).map_err(io::Error::from)
+                kill(Pid::from_raw(self.pid), signal).map_err(io::Error::from)
             }
             Ok(_) | Err(_) => Ok(()),
         };
         if let Err(error) = result
             && error.raw_os_error() != Some(Errno::ESRCH as i32)
         {
-            tracing::warn!(process = self.pid, %error, "a process cannot be killed");
+            tracing::warn!(process = self.pid, %signal, %error, "a process cannot be signalled");
+        }
+    }
+}
+
+/// What there was to be heard of this process's children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// This one has ended, with this status (wait(2)).
+    Ended(i32, i32),
+    /// There are some, and they live.
+    AllAlive,
+    /// There are none.
+    NoChildren,
+}
+
+/// Takes note of the end of one child, whoever it was; does not wait.
+pub fn reap() -> Reaped {
+    let mut status = 0;
+    loop {
+        // SAFETY: waitpid(2) writes to `status` and to nothing else of ours. (nix loses the status of
+        // a child that a real-time signal has ended.)
+        #[allow(unsafe_code)]
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
+        match pid {
+            1.. => return Reaped::Ended(pid, status),
+            0 => return Reaped::AllAlive,
+            _ if Errno::last() == Errno::EINTR => {}
+            _ => return Reaped::NoChildren,
+        }
+    }
+}
+
+/// All living processes that come from this one, at whatever distance.
+pub fn descendants() -> Vec<Process> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let all = all();
+    let mut found = HashSet::from([own]);
+    loop {
+        let before = found.len();
+        let children = all.iter().filter(|process| found.contains(&process.parent));
+        let children: Vec<i32> = children.map(|process| process.pid).collect();
+        found.extend(children);
+        if found.len() == before {
+            found.remove(&own);
+            let known = all.iter().filter(|process| found.contains(&process.pid));
+            return known.copied().collect();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The sweep: ends whatever a tunnel session started, however it tried to get away.
+//! The sweep: what is done where the guard of a session was killed, so that its programs are nobody's
+//! descendants any more.
 //!
 //! Every command of a session has the session's mark in its environment, and what it starts inherits
 //! it through fork, setsid, nohup and a double fork. Doomed is a process with the mark, and one whose
@@ -9,6 +10,8 @@
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
 
 use super::processes::{self, Process};
 
@@ -37,7 +40,7 @@ pub fn sweep(mark: &str, patience: Duration) -> Sweep {
     loop {
         let doomed = doomed(&processes::all(), &entry);
         for process in &doomed {
-            process.kill();
+            process.signal(Signal::SIGKILL);
             killed.insert((process.pid, process.started));
         }
         empty_passes = if doomed.is_empty() {

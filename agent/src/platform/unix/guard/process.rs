@@ -1,0 +1,212 @@
+//! The guard process: starts a session's programs and outlives all of them.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::wire::{self, OUTPUTS, Reply, Request};
+use crate::platform::Order;
+use crate::platform::unix::group::ProcessGroup;
+use crate::platform::unix::processes::{self, Reaped};
+
+/// The first pause between two attempts to kill what is left, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// What the guard process does, from its start to its end.
+///
+/// # Errors
+/// When it was started by something else than an agent, or lacks something of the operating system.
+pub fn guard_main() -> Result<(), String> {
+    let socket = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(UnixStream::from)
+        .ok()
+        .filter(|socket| socket.peer_addr().is_ok())
+        .ok_or("the guard is started by the agent, not by hand")?;
+    serve(socket).map_err(|error| format!("the guard has failed: {error}"))
+}
+
+fn serve(socket: UnixStream) -> io::Result<()> {
+    // Fails only for a group's leader, who is then out of the agent's group anyway.
+    let _ = nix::unistd::setsid();
+    // What loses its parent becomes our child: nothing that is started here can get away.
+    prctl::set_child_subreaper(true)?;
+    // Blocked, not ignored: what is ignored stays so for the programs started here, while std resets
+    // the mask of each. Whatever stops the agent is to leave the guard alone.
+    SigSet::all().thread_block()?;
+    let mut child_signals = SigSet::empty();
+    child_signals.add(Signal::SIGCHLD);
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let deaths = SignalFd::with_flags(&child_signals, flags)?;
+    let mut guard = Guard {
+        socket,
+        deaths,
+        programs: HashMap::new(),
+    };
+    let told = guard.follow();
+    let killed = guard.end_all();
+    match told {
+        Ok(true) => guard.reply(&Reply::Ended(killed)),
+        // The agent is gone, and nobody is there to be told.
+        Ok(false) | Err(_) => Ok(()),
+    }
+}
+
+struct Program {
+    pid: i32,
+    reaped: bool,
+}
+
+struct Guard {
+    socket: UnixStream,
+    deaths: SignalFd,
+    programs: HashMap<u64, Program>,
+}
+
+impl Guard {
+    /// Does what the agent says until it says `End` (true) or is gone (false).
+    fn follow(&mut self) -> io::Result<bool> {
+        loop {
+            let (asked, died) = self.wait(None)?;
+            if died {
+                self.reap()?;
+            }
+            if !asked {
+                continue;
+            }
+            let Some((request, descriptors)) = wire::receive(&mut self.socket)? else {
+                return Ok(false);
+            };
+            match request {
+                Request::Start(id, order) => {
+                    let reply = self.start(id, &order, descriptors);
+                    self.reply(&reply)?;
+                }
+                Request::Terminate(id) => self.signal(id, Signal::SIGTERM),
+                Request::Kill(id) => self.signal(id, Signal::SIGKILL),
+                Request::Forget(id) => {
+                    self.programs.remove(&id);
+                }
+                Request::End => return Ok(true),
+            }
+        }
+    }
+
+    /// Waits until the agent asks for something (the first) or a child has ended (the second).
+    fn wait(&self, limit: Option<Duration>) -> io::Result<(bool, bool)> {
+        let mut watched = [
+            PollFd::new(self.deaths.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
+        ];
+        // Who waits with a limit is past the point of listening.
+        let count = if limit.is_some() { 1 } else { 2 };
+        let limit = limit.map_or(Ok(PollTimeout::NONE), PollTimeout::try_from);
+        match poll(&mut watched[..count], limit.map_err(io::Error::other)?) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let [died, asked] = watched.map(|one| one.any().unwrap_or(false));
+        if died {
+            // One signal may stand for several deaths; which, waitpid tells.
+            while let Ok(Some(_)) = self.deaths.read_signal() {}
+        }
+        Ok((asked, died))
+    }
+
+    fn start(&mut self, id: u64, order: &Order, descriptors: Vec<OwnedFd>) -> Reply {
+        let Ok([stdout, stderr]) = <[OwnedFd; OUTPUTS]>::try_from(descriptors) else {
+            return Reply::Failed(id, Some(Errno::EBADF as i32));
+        };
+        let spawned = Command::new(&order.program)
+            .args(&order.arguments)
+            .envs(order.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&order.directory)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .process_group(0)
+            .spawn();
+        match spawned.map(|child| i32::try_from(child.id())) {
+            Ok(Ok(pid)) => {
+                let program = Program { pid, reaped: false };
+                self.programs.insert(id, program);
+                Reply::Started(id)
+            }
+            Ok(Err(_)) => Reply::Failed(id, None),
+            Err(error) => Reply::Failed(id, error.raw_os_error()),
+        }
+    }
+
+    /// Takes note of all children that have ended: programs, and orphans that came to us.
+    fn reap(&mut self) -> io::Result<()> {
+        while let Reaped::Ended(pid, status) = processes::reap() {
+            let ended = self
+                .programs
+                .iter_mut()
+                .find(|(_, program)| program.pid == pid && !program.reaped);
+            if let Some((id, program)) = ended {
+                program.reaped = true;
+                let reply = Reply::Exited(*id, status);
+                self.reply(&reply)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn signal(&self, id: u64, signal: Signal) {
+        let Some(program) = self.programs.get(&id) else {
+            return;
+        };
+        if !program.reaped {
+            ProcessGroup::led_by(program.pid).signal(signal);
+            return;
+        }
+        // The number may be another's by now: only who came from us and still is in the group counts.
+        for process in processes::descendants() {
+            if process.group == program.pid {
+                process.signal(signal);
+            }
+        }
+    }
+
+    /// Kills until no child is left and with it no descendant; tells how many were killed.
+    ///
+    /// There is no limit: SIGKILL cannot be refused, and what the kernel holds up (a dead network
+    /// file system) or may not be killed by this user stays ours until it ends.
+    fn end_all(&self) -> usize {
+        let mut killed = HashSet::new();
+        let (mut pause, longest) = PAUSES;
+        loop {
+            match processes::reap() {
+                Reaped::Ended(..) => continue,
+                Reaped::NoChildren => return killed.len(),
+                Reaped::AllAlive => {}
+            }
+            for process in processes::descendants() {
+                process.signal(Signal::SIGKILL);
+                killed.insert((process.pid, process.started));
+            }
+            // An error leaves the pause out, and only that.
+            if self.wait(Some(pause)).is_err() {
+                std::thread::sleep(pause);
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply) -> io::Result<()> {
+        let (head, body) = wire::encode(reply)?;
+        self.socket.write_all(&[&head[..], &body].concat())
+    }
+}

@@ -1,0 +1,130 @@
+//! How programs are started: by the agent itself, or by the guard of a session.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use serde::{Deserialize, Serialize};
+use tokio::net::unix::pipe::{self, Receiver};
+use tokio::process::{Child, Command};
+
+use super::group::ProcessGroup;
+use super::guard::{Guarded, Starter};
+
+/// A program to be started, with nothing to read, as the leader of a process group of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// The program; one without a slash is looked for in the path.
+    pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Variables beside the agent's own environment.
+    pub environment: Vec<(String, String)>,
+    /// Where it starts.
+    pub directory: PathBuf,
+}
+
+/// Who starts a program.
+#[derive(Debug, Clone)]
+pub enum Launcher {
+    /// The agent: what the program leaves behind stays.
+    Agent,
+    /// The guard of a session: nothing outlives it.
+    Guard(Starter),
+}
+
+/// A program that was started, and the read ends of its output.
+#[derive(Debug)]
+pub struct Launched {
+    /// The program.
+    pub running: Running,
+    /// Its standard output.
+    pub stdout: Receiver,
+    /// Its standard error.
+    pub stderr: Receiver,
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub struct Running(Control);
+
+#[derive(Debug)]
+enum Control {
+    Own(Child, Option<ProcessGroup>),
+    Guarded(Guarded),
+}
+
+impl Launcher {
+    /// Starts a program.
+    ///
+    /// # Errors
+    /// What the operating system said, or that the guard is gone.
+    pub async fn launch(&self, order: Order) -> io::Result<Launched> {
+        let (stdout, to_stdout) = output()?;
+        let (stderr, to_stderr) = output()?;
+        let control = match self {
+            Self::Agent => {
+                let child = start(&order, to_stdout, to_stderr)?;
+                let group = ProcessGroup::of(&child);
+                Control::Own(child, group)
+            }
+            Self::Guard(starter) => {
+                Control::Guarded(starter.start(order, [to_stdout, to_stderr]).await?)
+            }
+        };
+        Ok(Launched {
+            running: Running(control),
+            stdout,
+            stderr,
+        })
+    }
+}
+
+impl Running {
+    /// Waits for the program's end. Cancel safe; not to be called again after its answer.
+    ///
+    /// # Errors
+    /// What the operating system said, or that the guard is gone.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match &mut self.0 {
+            Control::Own(child, _) => child.wait().await,
+            Control::Guarded(guarded) => guarded.wait().await,
+        }
+    }
+
+    /// Asks all of the program's group to end (SIGTERM).
+    pub fn terminate(&self) {
+        match &self.0 {
+            Control::Own(_, group) => group.iter().for_each(|group| group.terminate()),
+            Control::Guarded(guarded) => guarded.terminate(),
+        }
+    }
+
+    /// Ends all of the program's group (SIGKILL).
+    pub fn kill(&self) {
+        match &self.0 {
+            Control::Own(_, group) => group.iter().for_each(|group| group.kill()),
+            Control::Guarded(guarded) => guarded.kill(),
+        }
+    }
+}
+
+fn output() -> io::Result<(Receiver, OwnedFd)> {
+    let (writer, reader) = pipe::pipe()?;
+    Ok((reader, writer.into_blocking_fd()?))
+}
+
+/// This keeps the fast way of starting a process (posix_spawn); a hook between fork and exec would
+/// not, and costs more the larger the agent is.
+fn start(order: &Order, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Child> {
+    Command::new(&order.program)
+        .args(&order.arguments)
+        .envs(order.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(&order.directory)
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .process_group(0)
+        .spawn()
+}
