@@ -39,7 +39,7 @@ on_both_databases! {
         let marker = Marker::new();
         let command = format!("env -i setsid {} >/dev/null 2>&1 & echo started", marker.sleep());
         assert_eq!(rmm.run(session, &command).await.exit_code, Some(0));
-        marker.wait_running().await;
+        marker.wait_running(1, SOON).await;
         let body = json!({"session_id": session});
         rmm.technician.post("/api/v1/tunnel/close", body).await.check(200);
         marker.wait_gone(CLEAN_UP).await;
@@ -52,7 +52,7 @@ on_both_databases! {
         let marker = Marker::new();
         let command = format!("env -i setsid {} >/dev/null 2>&1 & echo started", marker.sleep());
         assert_eq!(rmm.run(session, &command).await.exit_code, Some(0));
-        marker.wait_running().await;
+        marker.wait_running(1, SOON).await;
         agent.kill9();
         marker.wait_gone(CLEAN_UP).await;
     }
