@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decode::messages;
-use crate::{CommandId, SessionId, TunnelData, TunnelError};
+use crate::{CommandId, EndReason, SessionId, TunnelData, TunnelError};
 
 messages! {
     /// A message from an agent to the server.
@@ -18,6 +18,8 @@ messages! {
         "metrics" => Metrics(Metrics),
         /// The network interfaces, sent when they change.
         "network_state" => NetworkState(NetworkState),
+        /// What a running `command` has written so far (capability `command_output`).
+        "command_output" => CommandOutput(CommandOutput),
         /// The end of a `command`.
         "command_result" => CommandResult(CommandResult),
         /// Something happened to a watched service.
@@ -147,6 +149,30 @@ pub struct NetworkState {
     pub hash: Option<String>,
 }
 
+/// A piece of what a running command writes. It may get lost; the result holds everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandOutput {
+    /// Which command.
+    pub id: CommandId,
+    /// Bytes of standard output before this piece.
+    #[serde(default)]
+    pub stdout_offset: u64,
+    /// Standard output, at most [`CommandOutput::MAX_BYTES`] together with standard error.
+    #[serde(default)]
+    pub stdout: String,
+    /// Bytes of standard error before this piece.
+    #[serde(default)]
+    pub stderr_offset: u64,
+    /// Standard error.
+    #[serde(default)]
+    pub stderr: String,
+}
+
+impl CommandOutput {
+    /// The longest piece in bytes.
+    pub const MAX_BYTES: usize = 32 * 1024;
+}
+
 /// The end of a `command`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandResult {
@@ -164,6 +190,9 @@ pub struct CommandResult {
     /// How long it ran.
     #[serde(default)]
     pub duration_ms: u64,
+    /// Why it ended otherwise than by itself (protocol 2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<EndReason>,
 }
 
 /// Something happened to a watched service.

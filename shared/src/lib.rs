@@ -17,22 +17,26 @@ mod version;
 mod viewer_message;
 
 pub use agent_message::{
-    AgentMessage, Auth, CommandResult, Metrics, NetworkState, OsInfo, TunnelClosed, TunnelReady,
-    UpdateResult, WatchdogEvent,
+    AgentMessage, Auth, CommandOutput, CommandResult, Metrics, NetworkState, OsInfo, TunnelClosed,
+    TunnelReady, UpdateResult, WatchdogEvent,
 };
 pub use channel_id::{ChannelId, InvalidChannelId};
 pub use command_type::CommandType;
 pub use decode::DecodeError;
 pub use ids::{AgentId, AuditId, ClientId, CommandId, SessionId, SiteId, UserId};
 pub use server_message::{
-    Ack, AuthAck, Command, ErrorReply, ServerMessage, TunnelClose, TunnelOpen, Update,
+    Ack, AuthAck, Command, CommandCancel, ErrorReply, ServerMessage, TunnelClose, TunnelOpen,
+    Update,
 };
 pub use tunnel_payload::{
     EndReason, OutputWindow, Probe, Terminal, TerminalOutput, TunnelData, TunnelError,
     TunnelPayload,
 };
 pub use utf8_stream::Utf8Stream;
-pub use version::{CAPABILITY_OUTPUT_WINDOW, FIRST_GENERATION, PROTOCOL};
+pub use version::{
+    CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT,
+    CAPABILITY_OUTPUT_WINDOW, FIRST_GENERATION, PROTOCOL,
+};
 pub use viewer_message::{
     ChannelOpened, ChannelState, ChannelSummary, OutputGap, SessionClosed, SessionSnapshot,
     StreamMessage, ViewerMessage,

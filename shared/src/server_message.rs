@@ -14,6 +14,8 @@ messages! {
         "auth_ack" => AuthAck(AuthAck),
         /// Run this.
         "command" => Command(Command),
+        /// End this command (capability `command_cancel`).
+        "command_cancel" => CommandCancel(CommandCancel),
         /// New settings.
         "config_update" => ConfigUpdate(Value),
         /// Install this version.
@@ -66,6 +68,13 @@ pub struct Command {
     /// Whether it needs the rights of the administrator.
     #[serde(default)]
     pub elevated: bool,
+}
+
+/// End a command; one that has not come yet is not to be started when it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandCancel {
+    /// Which command.
+    pub id: CommandId,
 }
 
 /// Install this version.

@@ -112,6 +112,10 @@ pub enum EndReason {
     Cancelled,
     /// A signal from elsewhere ended it.
     Signalled,
+    /// The agent ended while it ran; how far it came nobody knows.
+    Interrupted,
+    /// The agent did not start it.
+    Refused,
 }
 
 /// Permission to send, as an absolute offset (QUIC's MAX_STREAM_DATA, RFC 9000 section 19.10).

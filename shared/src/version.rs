@@ -8,3 +8,13 @@ pub const FIRST_GENERATION: u32 = 1;
 
 /// Capability of an agent that sends command output only within the window it was granted.
 pub const CAPABILITY_OUTPUT_WINDOW: &str = "output_window";
+
+/// The agent writes a command's id to disk before it starts it, and answers a repeat from there: it may
+/// be sent again without fear that it runs twice.
+pub const CAPABILITY_COMMAND_JOURNAL: &str = "command_journal";
+
+/// The agent understands `command_cancel`.
+pub const CAPABILITY_COMMAND_CANCEL: &str = "command_cancel";
+
+/// The agent tells with `command_output` what a running command writes.
+pub const CAPABILITY_COMMAND_OUTPUT: &str = "command_output";

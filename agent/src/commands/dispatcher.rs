@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gururmm_shared::{AgentMessage, Command, CommandId, CommandResult};
+use gururmm_shared::{AgentMessage, Command, CommandId, CommandResult, EndReason};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -234,6 +234,7 @@ async fn execute(id: CommandId, job: Job, limit: usize) -> CommandResult {
         stdout: stdout.into_text(),
         stderr: stderr.into_text(),
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        reason: ending.reason,
     }
 }
 
@@ -244,6 +245,7 @@ fn refused(id: CommandId, reason: impl Into<String>) -> CommandResult {
         stdout: String::new(),
         stderr: reason.into(),
         duration_ms: 0,
+        reason: Some(EndReason::Refused),
     }
 }
 

@@ -126,6 +126,7 @@ mod tests {
             stdout: "x".repeat(bytes),
             stderr: String::new(),
             duration_ms: 1,
+            reason: None,
         }
     }
 

@@ -86,7 +86,9 @@ impl Reader<'_> {
                         .await;
                 }
             }
-            ServerMessage::ConfigUpdate(_) | ServerMessage::Update(_) => {
+            ServerMessage::CommandCancel(_)
+            | ServerMessage::ConfigUpdate(_)
+            | ServerMessage::Update(_) => {
                 tracing::warn!(
                     kind = message.kind(),
                     "this version of the agent does not support it yet"

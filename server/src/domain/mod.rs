@@ -9,6 +9,7 @@ pub mod enrollment;
 pub mod message_budget;
 pub mod replay;
 pub mod role;
+pub mod scope;
 pub mod session_state;
 pub mod site_code;
 pub mod text;

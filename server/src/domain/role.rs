@@ -32,6 +32,14 @@ pub enum Capability {
     UseTunnels,
     /// Read everybody's audit.
     ReadAudit,
+    /// Run commands, jobs and scripts on agents, and cancel them.
+    RunCommands,
+    /// Write scripts and schedules.
+    ManageAutomation,
+    /// Write policies and alert rules, and where alerts are told.
+    ManagePolicies,
+    /// Acknowledge, resolve and snooze alerts.
+    HandleAlerts,
 }
 
 impl Role {
@@ -41,16 +49,13 @@ impl Role {
     /// The table: whether the role may do it.
     #[must_use]
     pub fn may(self, capability: Capability) -> bool {
-        use Capability::{
-            ManageAgents, ManagePlaces, ManageUsers, ReadAudit, ReadFleet, UseTunnels,
-        };
+        use Capability::{HandleAlerts, ManageAutomation, ReadFleet, RunCommands, UseTunnels};
         match self {
-            Self::Administrator => match capability {
-                ReadFleet | ManagePlaces | ManageAgents | ManageUsers | UseTunnels | ReadAudit => {
-                    true
-                }
-            },
-            Self::Technician => matches!(capability, ReadFleet | UseTunnels),
+            Self::Administrator => true,
+            Self::Technician => matches!(
+                capability,
+                ReadFleet | UseTunnels | RunCommands | ManageAutomation | HandleAlerts
+            ),
             Self::ReadOnly => matches!(capability, ReadFleet),
         }
     }
@@ -100,6 +105,10 @@ mod tests {
             Capability::ManageAgents,
             Capability::ManageUsers,
             Capability::ReadAudit,
+            Capability::RunCommands,
+            Capability::ManageAutomation,
+            Capability::ManagePolicies,
+            Capability::HandleAlerts,
         ] {
             assert!(!Role::ReadOnly.may(capability), "{capability:?}");
         }

@@ -16,6 +16,7 @@ use super::problems::request_id;
 use super::state::AppState;
 use crate::db::users::User;
 use crate::domain::role::{Capability, Role};
+use crate::domain::scope::{Place, Scope};
 use crate::error::AppError;
 use crate::services::access;
 use crate::services::audit::Caller;
@@ -26,6 +27,8 @@ pub struct Authenticated {
     pub user: User,
     /// The user's role.
     pub role: Role,
+    /// Where the user may act.
+    pub scope: Scope,
     /// As the audit names them.
     pub caller: Caller,
 }
@@ -37,6 +40,14 @@ impl Authenticated {
     /// 403.
     pub fn require(&self, capability: Capability) -> Result<(), AppError> {
         access::authorise(self.role, capability)
+    }
+
+    /// Refuses what the role may not do, and what lies outside of the user's scope.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_at(&self, capability: Capability, place: Place) -> Result<(), AppError> {
+        access::authorise_at(self.role, &self.scope, capability, place)
     }
 }
 
@@ -58,7 +69,13 @@ impl FromRequest for Authenticated {
                 remote_addr: remote_address(&request).to_string(),
                 request_id: request_id(&request),
             };
-            Ok(Self { user, role, caller })
+            let scope = Scope::Everything;
+            Ok(Self {
+                user,
+                role,
+                scope,
+                caller,
+            })
         })
     }
 }

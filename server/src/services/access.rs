@@ -1,9 +1,10 @@
 //! The one place that decides whether somebody may do something.
 
 use crate::domain::role::{Capability, Role};
+use crate::domain::scope::{Place, Scope};
 use crate::error::AppError;
 
-/// Refuses what a role may not do; the table is `domain::role`.
+/// Refuses what a role may not do anywhere; the table is `domain::role`.
 ///
 /// # Errors
 /// 403 `not_allowed`.
@@ -14,5 +15,25 @@ pub fn authorise(role: Role, capability: Capability) -> Result<(), AppError> {
     Err(AppError::forbidden(
         "not_allowed",
         format!("the role {role} may not do this; ask an administrator"),
+    ))
+}
+
+/// Refuses what a role may not do, and what lies outside of a scope.
+///
+/// # Errors
+/// 403 `not_allowed` or `out_of_scope`.
+pub fn authorise_at(
+    role: Role,
+    scope: &Scope,
+    capability: Capability,
+    place: Place,
+) -> Result<(), AppError> {
+    authorise(role, capability)?;
+    if scope.covers(place) {
+        return Ok(());
+    }
+    Err(AppError::forbidden(
+        "out_of_scope",
+        "this belongs to a client or site that you have no access to; ask an administrator",
     ))
 }

@@ -268,6 +268,7 @@ impl AgentConnection {
             AgentMessage::NetworkState(network) => Report::Network(agent_id, at, network),
             AgentMessage::WatchdogEvent(event) => Report::Watchdog(agent_id, at, event),
             AgentMessage::UpdateResult(result) => Report::Update(agent_id, result),
+            AgentMessage::CommandOutput(_) => return,
             AgentMessage::CommandResult(result) => {
                 // Commands outside tunnels are not given out yet, so there is nothing to keep.
                 tracing::debug!(command.id = %result.id, "the result of no known command");
