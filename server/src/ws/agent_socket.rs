@@ -166,6 +166,9 @@ impl AgentConnection {
             Phase::Waiting => self.on_first(text, ctx),
             Phase::Live { agent_id, .. } => match AgentMessage::decode(text) {
                 Ok(AgentMessage::NetworkState(_)) if text.len() > NETWORK_BYTES => {
+                    if !self.budget.take(Instant::now()) {
+                        return self.close(close_code::POLICY, "too many messages", ctx);
+                    }
                     let hint = format!("a network_state has at most {NETWORK_BYTES} bytes");
                     Self::send_error("too_large", hint, ctx);
                 }
