@@ -77,6 +77,7 @@ pub struct TunnelSession {
     pub(super) opened_at: DateTime<Utc>,
     pub(super) last_activity: Instant,
     pub(super) last_activity_at: DateTime<Utc>,
+    pub(super) commit_unknown: bool,
     pub(super) close_audited: bool,
     pub(super) close_row: Option<NewAudit>,
     pub(super) cancelled: HashSet<ChannelId>,
@@ -112,6 +113,7 @@ impl TunnelSession {
             opened_at: audit::now(),
             last_activity: now,
             last_activity_at: audit::now(),
+            commit_unknown: false,
             close_audited: false,
             close_row: None,
             cancelled: HashSet::new(),
@@ -177,7 +179,8 @@ impl TunnelSession {
             Err(error) => {
                 tracing::error!(%error, session.id = %act.id, "a session cannot be written");
                 act.answer_opener(Err(OpenError::Unavailable));
-                // Whether the row was committed is not known: end it as if it was.
+                // An answer that was lost says nothing about the commit: end it as if it was.
+                act.commit_unknown = matches!(error, DbError::Unavailable(_));
                 act.step(Event::Close(CloseReason::Fault), ctx);
                 act.step(Event::RowWritten, ctx);
             }
