@@ -13,4 +13,5 @@ pub mod session_messages;
 pub mod tunnel;
 mod tunnel_commands;
 mod tunnel_end;
+mod tunnel_open;
 mod tunnel_viewers;

@@ -12,3 +12,4 @@ pub mod role;
 pub mod session_state;
 pub mod site_code;
 pub mod text;
+pub mod viewers;
