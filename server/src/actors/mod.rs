@@ -14,4 +14,6 @@ pub mod tunnel;
 mod tunnel_commands;
 mod tunnel_end;
 mod tunnel_open;
+#[cfg(test)]
+mod tunnel_tests;
 mod tunnel_viewers;

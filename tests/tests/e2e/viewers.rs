@@ -10,12 +10,12 @@ use gururmm_tests::{RawAgent, Viewer, eventually, on_both_databases};
 const VIEWERS: usize = 16;
 
 on_both_databases! {
-    async fn viewers_that_leave_before_they_are_attached_leave_nothing_behind(world: World) {
+    async fn viewers_that_leave_at_once_leave_nothing_behind(world: World) {
         // So long that none is let go for taking nothing.
         let rmm = world.deploy(&[("tunnel.viewer_stall_seconds", "600")]).await;
         let (_agent, id) = rmm.agent().await;
         let session = rmm.open(id).await;
-        // The replay makes attaching slow enough for others to leave meanwhile.
+        // What is kept goes to each of them at once, so that they leave in the middle of it.
         rmm.run(session, "seq 1 300000").await;
         for _ in 0..3 {
             let leaving = (0..VIEWERS).map(|_| async {
