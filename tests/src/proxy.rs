@@ -1,5 +1,5 @@
-//! A TCP proxy between an agent and its server that can stop to forward without closing: a network
-//! that was pulled.
+//! A TCP proxy between an agent and its server, or that and its database: it can stop to forward
+//! without closing, as a network that was pulled, or cut what goes through it.
 
 use std::net::SocketAddr;
 
@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 pub struct Proxy {
     address: SocketAddr,
     flowing: watch::Sender<bool>,
+    cuts: watch::Sender<u32>,
     task: JoinHandle<()>,
 }
 
@@ -22,12 +23,20 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (flowing, state) = watch::channel(true);
-        let task = tokio::spawn(accept(listener, target, state));
+        let (cuts, cut) = watch::channel(0);
+        let task = tokio::spawn(accept(listener, target, state, cut));
         Self {
             address,
             flowing,
+            cuts,
             task,
         }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where agents connect.
@@ -39,6 +48,11 @@ impl Proxy {
     /// Stops to forward, in both directions, and closes nothing.
     pub fn pull(&self) {
         self.flowing.send_replace(false);
+    }
+
+    /// Closes every connection on both sides; new ones are forwarded.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|count| *count += 1);
     }
 
     /// Forwards again.
@@ -53,10 +67,17 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, flowing: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    flowing: watch::Receiver<bool>,
+    cut: watch::Receiver<u32>,
+) {
     let mut pairs = tokio::task::JoinSet::new();
     while let Ok((near, _)) = listener.accept().await {
         let mut flowing = flowing.clone();
+        let mut cut = cut.clone();
+        cut.mark_unchanged();
         pairs.spawn(async move {
             let _ = flowing.wait_for(|on| *on).await;
             let Ok(far) = TcpStream::connect(target).await else {
@@ -64,10 +85,16 @@ async fn accept(listener: TcpListener, target: SocketAddr, flowing: watch::Recei
             };
             let (near_read, near_write) = near.into_split();
             let (far_read, far_write) = far.into_split();
-            tokio::join!(
-                copy(near_read, far_write, flowing.clone()),
-                copy(far_read, near_write, flowing)
-            );
+            let both = async {
+                tokio::join!(
+                    copy(near_read, far_write, flowing.clone()),
+                    copy(far_read, near_write, flowing)
+                )
+            };
+            tokio::select! {
+                _ = both => {}
+                _ = cut.changed() => {}
+            }
         });
     }
 }

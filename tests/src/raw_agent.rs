@@ -1,6 +1,7 @@
 //! An agent of the tests' own: a WebSocket client that says what it is told to, right or wrong,
 //! and light enough that thousands of them fit into one process.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -8,7 +9,7 @@ use gururmm_shared::{
     AgentMessage, Auth, AuthAck, ChannelId, ErrorReply, OsInfo, OutputWindow, ServerMessage,
     SessionId, Terminal, TerminalOutput, TunnelData, TunnelPayload, TunnelReady,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -44,15 +45,29 @@ impl RawAgent {
     /// # Errors
     /// When there is no WebSocket at the URL.
     pub async fn try_connect(url: &str) -> anyhow::Result<Self> {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(4096)
-            .write_buffer_size(0);
         let (socket, _) =
-            tokio_tungstenite::connect_async_with_config(url, Some(config), true).await?;
-        Ok(Self {
+            tokio_tungstenite::connect_async_with_config(url, Some(config()), true).await?;
+        Ok(Self::new(socket))
+    }
+
+    /// Connects from another address of the loopback network.
+    pub async fn connect_from(address: IpAddr, server: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(address, 0)).unwrap();
+        let stream = socket.connect(server).await.expect("it listens");
+        let stream = MaybeTlsStream::Plain(stream);
+        let url = format!("ws://{server}/ws");
+        let (socket, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config()))
+            .await
+            .expect("the server accepts");
+        Self::new(socket)
+    }
+
+    fn new(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self {
             socket,
             device_id: format!("raw-device-{}", uuid::Uuid::new_v4()),
-        })
+        }
     }
 
     /// Sends a message.
@@ -255,4 +270,10 @@ impl RawAgent {
     pub async fn close(mut self) {
         let _ = self.socket.close(None).await;
     }
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
 }

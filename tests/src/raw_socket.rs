@@ -13,6 +13,10 @@ pub const CONTINUATION: u8 = 0x0;
 /// Opcode of a text frame.
 pub const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
+/// Opcode of a ping.
+pub const PING: u8 = 0x9;
+/// Opcode of a pong.
+pub const PONG: u8 = 0xa;
 
 /// A connection that has been upgraded to a WebSocket.
 pub struct RawSocket {

@@ -13,4 +13,7 @@ pub mod session_messages;
 pub mod tunnel;
 mod tunnel_commands;
 mod tunnel_end;
+mod tunnel_open;
+#[cfg(test)]
+mod tunnel_tests;
 mod tunnel_viewers;

@@ -7,8 +7,8 @@ use gururmm_shared::{
     AgentId, ChannelId, ChannelSummary, CommandId, CommandType, SessionId, TunnelData, TunnelError,
 };
 
-use crate::domain::channels::ViewerNumber;
 use crate::domain::close_reason::CloseReason;
+use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::Caller;
 
 /// From the agent's connection.

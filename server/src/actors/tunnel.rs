@@ -3,15 +3,14 @@
 //! Owns the session's row, its channels, viewers, time-outs and audit. Data goes from socket to
 //! socket through here; the registry is asked only to find the way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AuditId, ChannelId, ServerMessage, SessionId, TunnelClose, TunnelData, TunnelOpen,
-    TunnelPayload,
+    AuditId, ChannelId, ServerMessage, SessionId, TunnelClose, TunnelData, TunnelPayload,
 };
 use tokio::sync::oneshot;
 
@@ -22,13 +21,13 @@ use super::session_messages::{
 };
 use super::tunnel_viewers::WatchingViewer;
 use crate::config::TunnelSettings;
-use crate::db::tech_sessions::{NewSession, OpenOutcome};
 use crate::db::tunnel_audit::NewAudit;
-use crate::db::{Db, DbError, tech_sessions};
-use crate::domain::channels::{Channels, OutputError, ViewerNumber};
+use crate::db::{Db, tech_sessions};
+use crate::domain::channels::{Channels, OutputError};
 use crate::domain::close_reason::CloseReason;
 use crate::domain::message_budget::MessageBudget;
 use crate::domain::session_state::{Effect, Event, Phase, SessionState};
+use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::{self, Caller};
 
 /// How long an agent has to confirm that it left a session.
@@ -77,15 +76,15 @@ pub struct TunnelSession {
     pub(super) opened_at: DateTime<Utc>,
     pub(super) last_activity: Instant,
     pub(super) last_activity_at: DateTime<Utc>,
+    pub(super) commit_unknown: bool,
     pub(super) close_audited: bool,
     pub(super) close_row: Option<NewAudit>,
-    pub(super) cancelled: HashSet<ChannelId>,
     pub(super) closer: Option<Caller>,
     pub(super) closing: Vec<oneshot::Sender<()>>,
     pub(super) open_audit: AuditId,
-    opened: Option<oneshot::Sender<Result<(), OpenError>>>,
+    pub(super) opened: Option<oneshot::Sender<Result<(), OpenError>>>,
     refusal: String,
-    token_version: i64,
+    pub(super) token_version: i64,
     touched: Instant,
     timer: Option<SpawnHandle>,
 }
@@ -112,9 +111,9 @@ impl TunnelSession {
             opened_at: audit::now(),
             last_activity: now,
             last_activity_at: audit::now(),
+            commit_unknown: false,
             close_audited: false,
             close_row: None,
-            cancelled: HashSet::new(),
             closer: None,
             closing: Vec::new(),
             open_audit: AuditId::generate(),
@@ -155,92 +154,20 @@ impl TunnelSession {
         }
     }
 
-    fn write_row(&mut self, ctx: &mut Context<Self>) {
-        let session = NewSession {
-            session_id: self.id,
-            tech_id: self.owner.user_id,
-            agent_id: self.agent.agent_id,
-            at: self.opened_at,
-            max_open: self.settings.max_sessions_per_technician,
-            token_version: self.token_version,
-        };
-        let mut row = audit::open(&self.owner, self.agent_name(), self.id);
-        row.id = self.open_audit;
-        let db = self.db.clone();
-        let write = async move { tech_sessions::open(&db, session, row).await };
-        ctx.spawn(write.into_actor(self).map(|outcome, act, ctx| match outcome {
-            Ok(OpenOutcome::Opened) => act.step(Event::RowWritten, ctx),
-            Ok(OpenOutcome::Duplicate) => act.give_up(OpenError::Duplicate, ctx),
-            Ok(OpenOutcome::TooMany { open }) => act.give_up(OpenError::TooMany(open), ctx),
-            Err(DbError::ForeignKey) => act.give_up(OpenError::Gone, ctx),
-            Err(DbError::NotFound) => act.give_up(OpenError::Revoked, ctx),
-            Err(error) => {
-                tracing::error!(%error, session.id = %act.id, "a session cannot be written");
-                act.answer_opener(Err(OpenError::Unavailable));
-                // Whether the row was committed is not known: end it as if it was.
-                act.step(Event::Close(CloseReason::Fault), ctx);
-                act.step(Event::RowWritten, ctx);
-            }
-        }));
-    }
-
-    /// Ends without a trace: there is no row.
-    fn give_up(&mut self, error: OpenError, ctx: &mut Context<Self>) {
-        self.answer_opener(Err(error));
-        self.step(Event::RowRefused, ctx);
-    }
-
-    pub(super) fn answer_opener(&mut self, answer: Result<(), OpenError>) {
-        if let Some(opened) = self.opened.take()
-            && opened.send(answer).is_err()
-        {
-            tracing::debug!(session.id = %self.id, "the one who opened the session has gone");
-        }
-    }
-
-    fn ask_agent(&mut self, ctx: &mut Context<Self>) {
-        let tunnel = ctx.address().recipient();
-        self.agent.connection.do_send(ToConnection::Attach {
-            session_id: self.id,
-            tunnel,
-        });
-        self.send_to_agent(ServerMessage::TunnelOpen(TunnelOpen {
-            session_id: self.id,
-            tech_id: self.owner.user_id,
-        }));
-        let patience = Duration::from_secs(self.settings.open_timeout_seconds.into());
-        self.start_timer(patience, Event::OpenTimedOut, ctx);
-    }
-
-    fn start_timer(&mut self, patience: Duration, event: Event, ctx: &mut Context<Self>) {
-        if let Some(timer) = self.timer.take() {
-            ctx.cancel_future(timer);
-        }
+    pub(super) fn start_timer(
+        &mut self,
+        patience: Duration,
+        event: Event,
+        ctx: &mut Context<Self>,
+    ) {
+        self.stop_timer(ctx);
         self.timer = Some(ctx.run_later(patience, move |act, ctx| act.step(event, ctx)));
     }
 
-    fn announce_ready(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn stop_timer(&mut self, ctx: &mut Context<Self>) {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        self.note_activity();
-        let (db, id, audit_id) = (self.db.clone(), self.id, self.open_audit);
-        let write = async move {
-            audit::finish(&db, audit_id, "ready", None).await;
-            tech_sessions::mark_ready(&db, id, audit::now()).await
-        };
-        ctx.spawn(write.into_actor(self).map(|written, act, ctx| match written {
-            Ok(_) if act.state.phase() == Phase::Ready => {
-                tracing::info!(session.id = %act.id, agent.id = %act.agent.agent_id, "tunnel is ready");
-                act.answer_opener(Ok(()));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(%error, session.id = %act.id, "a session cannot be marked ready");
-                act.answer_opener(Err(OpenError::Unavailable));
-                act.step(Event::Close(CloseReason::Fault), ctx);
-            }
-        }));
     }
 
     fn tell_agent_to_close(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {

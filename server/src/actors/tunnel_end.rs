@@ -21,9 +21,14 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How often the outcome of a command is tried to be written.
 const SETTLE_TRIES: u32 = 60;
 
+/// How often a row is looked for whose commit is not known: longer than the database lets a
+/// statement run.
+const COMMIT_TRIES: u32 = 60;
+
 /// What is written when a session ends.
 struct End {
     session_id: SessionId,
+    commit_unknown: bool,
     reason: CloseReason,
     close_row: Option<NewAudit>,
     open_audit: AuditId,
@@ -55,9 +60,18 @@ impl TunnelSession {
         self.tell_viewers(reason);
         let db = self.db.clone();
         let write = async move {
-            while let Err(error) = write(&db, &end).await {
-                tracing::error!(%error, session.id = %end.session_id, "the end of a session cannot be written yet");
-                tokio::time::sleep(RETRY).await;
+            let closed = loop {
+                match write(&db, &end).await {
+                    Ok(closed) => break closed,
+                    Err(error) => {
+                        tracing::error!(%error, session.id = %end.session_id, "the end of a session cannot be written yet");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                }
+            };
+            if end.commit_unknown && !closed {
+                // Not in the actor: nobody is to wait for a row that will hardly ever come.
+                actix::spawn(close_late_row(db, end));
             }
         };
         ctx.spawn(
@@ -80,8 +94,10 @@ impl TunnelSession {
             })
         });
         self.close_audited = true;
+        let being_written = matches!(self.state.phase(), Phase::Opening | Phase::Doomed(_));
         End {
             session_id: self.id,
+            commit_unknown: self.commit_unknown || being_written,
             reason,
             close_row,
             open_audit: self.open_audit,
@@ -168,15 +184,38 @@ impl TunnelSession {
         });
         let db = self.db.clone();
         actix::spawn(async move {
-            if let Err(error) = write(&db, &end).await {
-                tracing::error!(%error, "the end of a session was not written; the next start will");
+            match write(&db, &end).await {
+                Ok(false) if end.commit_unknown => close_late_row(db, end).await,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the end of a session was not written; the next start will");
+                }
             }
         });
     }
 }
 
+/// Closes a row whose commit arrives after the answer to it was lost; it would keep the technician
+/// from the agent until the server's next start.
+async fn close_late_row(db: Db, end: End) {
+    for _ in 0..COMMIT_TRIES {
+        tokio::time::sleep(RETRY).await;
+        match write(&db, &end).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!(session.id = %end.session_id, "a session that was written late is closed");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, session.id = %end.session_id, "a session that may be written late cannot be looked for yet");
+            }
+        }
+    }
+}
+
 /// Writes the end; may be repeated. The close's own row comes first, so that no end is without one.
-async fn write(db: &Db, end: &End) -> Result<(), DbError> {
+/// False where there was no open row.
+async fn write(db: &Db, end: &End) -> Result<bool, DbError> {
     let now = audit::now();
     if let Some(row) = &end.close_row {
         match tunnel_audit::insert(db, row.clone()).await {
@@ -186,11 +225,12 @@ async fn write(db: &Db, end: &End) -> Result<(), DbError> {
         }
     }
     let reason = end.reason.name();
-    tech_sessions::close(db, end.session_id, end.reason.status(), reason, now).await?;
+    let status = end.reason.status();
+    let closed = tech_sessions::close(db, end.session_id, status, reason, now).await?;
     tunnel_audit::finish(db, end.open_audit, reason.to_owned(), None, now).await?;
     for ended in &end.ended {
         let outcome = ended.outcome.to_owned();
         tunnel_audit::finish(db, ended.audit_id, outcome, ended.exit_code, now).await?;
     }
-    Ok(())
+    Ok(closed)
 }

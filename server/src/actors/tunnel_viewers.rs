@@ -11,8 +11,9 @@ use gururmm_shared::{
 
 use super::session_messages::{AttachViewer, FromViewer, SessionError, ToViewer};
 use super::tunnel::TunnelSession;
-use crate::domain::channels::{Outgoing, ViewerNumber};
+use crate::domain::channels::{Cancelled, Outgoing};
 use crate::domain::session_state::Phase;
+use crate::domain::viewers::ViewerNumber;
 
 /// A viewer and what it is waited for.
 pub(super) struct WatchingViewer {
@@ -97,15 +98,14 @@ impl TunnelSession {
         }
         self.note_activity();
         match data.data {
-            TunnelPayload::Close if self.channels.is_running(&data.channel_id) => {
-                // Once: the agent needs no reminder, and its connection has no bound for them.
-                if self.cancelled.insert(data.channel_id.clone()) {
-                    self.send_to_agent(ServerMessage::TunnelData(data));
+            TunnelPayload::Close => match self.channels.cancel(&data.channel_id) {
+                Cancelled::Now => self.send_to_agent(ServerMessage::TunnelData(data)),
+                // The agent needs no reminder, and its connection has no bound for them.
+                Cancelled::Before => {}
+                Cancelled::NotRunning => {
+                    self.refuse(number, "unknown_channel", "no command runs in that channel");
                 }
-            }
-            TunnelPayload::Close => {
-                self.refuse(number, "unknown_channel", "no command runs in that channel");
-            }
+            },
             TunnelPayload::Probe(probe) => self.send_probe(number, data.channel_id, probe),
             _ => self.refuse(
                 number,

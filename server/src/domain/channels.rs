@@ -1,5 +1,4 @@
-//! The channels of one session and who watches them: windows towards the agent, replay, and what
-//! each viewer has still to get.
+//! The channels of one session: windows towards the agent, replay, and how each ended.
 //!
 //! ```text
 //!   agent ──output──▶ ReceiveWindow ─▶ Replay ──as credit allows──▶ each viewer
@@ -13,33 +12,17 @@ use std::collections::BTreeMap;
 use gururmm_shared::flow::{FlowError, ReceiveWindow, Received};
 use gururmm_shared::{
     AuditId, ChannelId, ChannelOpened, ChannelState, ChannelSummary, CommandId, EndReason,
-    OutputGap, StreamMessage, TerminalOutput, TunnelData, TunnelError, TunnelPayload,
+    StreamMessage, TerminalOutput,
 };
 
 use super::replay::Replay;
-
-/// Bytes on the way to one viewer at most.
-pub const VIEWER_CREDIT_BYTES: u64 = 256 * 1024;
+use super::viewers::{Delivery, ViewerNumber, Viewers};
 
 /// Channels that a session remembers; the oldest ended ones are forgotten first.
 pub const REMEMBERED_CHANNELS: usize = 64;
 
 /// Bytes of output that all channels of a session keep together.
 pub const REMEMBERED_BYTES: u64 = 16 * 1024 * 1024;
-
-/// A viewer's number within its session.
-pub type ViewerNumber = u64;
-
-/// A message for one viewer, with the credit it costs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Delivery {
-    /// Who gets it.
-    pub viewer: ViewerNumber,
-    /// What.
-    pub message: StreamMessage,
-    /// Bytes to be given back when the viewer's socket has taken it.
-    pub bytes: u64,
-}
 
 /// More window for the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +53,17 @@ pub struct Ended {
     pub exit_code: Option<i32>,
 }
 
+/// What became of a wish to end a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The agent is to be told.
+    Now,
+    /// The agent was told before.
+    Before,
+    /// There is nothing to end.
+    NotRunning,
+}
+
 /// Why output cannot be taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
@@ -89,6 +83,7 @@ struct Channel {
     window: Option<ReceiveWindow>,
     replay: Replay,
     state: ChannelState,
+    cancelled: bool,
 }
 
 impl Channel {
@@ -97,25 +92,13 @@ impl Channel {
     }
 }
 
-#[derive(Default)]
-struct Cursor {
-    offset: u64,
-    told_end: bool,
-}
-
-struct Viewer {
-    in_flight: u64,
-    from: u64,
-    cursors: BTreeMap<ChannelId, Cursor>,
-}
-
 /// All channels and viewers of a session.
 pub struct Channels {
     replay_bytes: u64,
     window_bytes: u64,
     made: u64,
     channels: BTreeMap<ChannelId, Channel>,
-    viewers: BTreeMap<ViewerNumber, Viewer>,
+    viewers: Viewers,
 }
 
 /// A command that is to get a channel.
@@ -142,7 +125,7 @@ impl Channels {
             window_bytes,
             made: 0,
             channels: BTreeMap::new(),
-            viewers: BTreeMap::new(),
+            viewers: Viewers::default(),
         }
     }
 
@@ -155,18 +138,18 @@ impl Channels {
             .count()
     }
 
-    /// Viewers that watch.
-    #[must_use]
-    pub fn viewers(&self) -> usize {
-        self.viewers.len()
-    }
-
-    /// Whether a command runs in this channel.
-    #[must_use]
-    pub fn is_running(&self, channel_id: &ChannelId) -> bool {
-        self.channels
-            .get(channel_id)
-            .is_some_and(Channel::is_running)
+    /// Notes that a viewer wants a command to end.
+    pub fn cancel(&mut self, channel_id: &ChannelId) -> Cancelled {
+        match self.channels.get_mut(channel_id) {
+            Some(channel) if channel.is_running() => {
+                if std::mem::replace(&mut channel.cancelled, true) {
+                    Cancelled::Before
+                } else {
+                    Cancelled::Now
+                }
+            }
+            _ => Cancelled::NotRunning,
+        }
     }
 
     /// The channels, oldest first.
@@ -207,22 +190,16 @@ impl Channels {
                 window,
                 replay: Replay::default(),
                 state: ChannelState::Running,
+                cancelled: false,
             },
         );
         self.forget_oldest();
-        let mut outgoing = Outgoing::default();
-        for (&number, viewer) in &mut self.viewers {
-            viewer
-                .cursors
-                .insert(new.channel_id.clone(), Cursor::default());
-            viewer.in_flight += opened_bytes;
-            outgoing.deliveries.push(Delivery {
-                viewer: number,
-                message: opened.clone(),
-                bytes: opened_bytes,
-            });
+        Outgoing {
+            deliveries: self
+                .viewers
+                .announce(&new.channel_id, &opened, opened_bytes),
+            grants: Vec::new(),
         }
-        outgoing
     }
 
     /// Takes output from the agent; the second part is set when it was the last of its channel.
@@ -298,48 +275,27 @@ impl Channels {
     /// Lets a viewer watch from `from` on (in every channel); what is kept follows at once. `owed`
     /// bytes are on the way to it already.
     pub fn attach(&mut self, viewer: ViewerNumber, from: u64, owed: u64) -> Outgoing {
-        let cursors = self.channels.keys().map(|id| {
-            (
-                id.clone(),
-                Cursor {
-                    offset: from,
-                    told_end: false,
-                },
-            )
-        });
-        let cursors = cursors.collect();
-        self.viewers.insert(
-            viewer,
-            Viewer {
-                in_flight: owed,
-                from,
-                cursors,
-            },
-        );
+        self.viewers.attach(viewer, from, owed);
         self.pump_all()
     }
 
     /// Lets a viewer go; whoever waited for it waits no more.
     pub fn detach(&mut self, viewer: ViewerNumber) -> Outgoing {
-        self.viewers.remove(&viewer);
+        self.viewers.detach(viewer);
         self.pump_all()
     }
 
     /// Gives a viewer back the credit of what its socket has taken.
     pub fn consumed(&mut self, viewer: ViewerNumber, bytes: u64) -> Outgoing {
-        match self.viewers.get_mut(&viewer) {
-            Some(watching) => watching.in_flight = watching.in_flight.saturating_sub(bytes),
-            None => return Outgoing::default(),
+        if !self.viewers.consumed(viewer, bytes) {
+            return Outgoing::default();
         }
         self.pump_all()
     }
 
     /// Viewers that have something on the way.
     pub fn waiting_viewers(&self) -> impl Iterator<Item = ViewerNumber> + '_ {
-        self.viewers
-            .iter()
-            .filter(|(_, viewer)| viewer.in_flight > 0)
-            .map(|(&number, _)| number)
+        self.viewers.waiting()
     }
 
     fn pump_all(&mut self) -> Outgoing {
@@ -359,24 +315,10 @@ impl Channels {
         let Some(channel) = self.channels.get_mut(channel_id) else {
             return outgoing;
         };
-        let mut slowest = channel.replay.next();
-        for (&number, viewer) in &mut self.viewers {
-            let cursor = viewer.cursors.entry(channel_id.clone()).or_insert(Cursor {
-                offset: viewer.from,
-                told_end: false,
-            });
-            let room = VIEWER_CREDIT_BYTES.saturating_sub(viewer.in_flight);
-            let sent = fill(
-                number,
-                channel_id,
-                channel,
-                cursor,
-                room,
-                &mut outgoing.deliveries,
-            );
-            viewer.in_flight += sent;
-            slowest = slowest.min(cursor.offset);
-        }
+        let (deliveries, slowest) = self
+            .viewers
+            .feed(channel_id, &channel.replay, &channel.state);
+        outgoing.deliveries = deliveries;
         if channel.is_running()
             && let Some(limit) = channel
                 .window
@@ -415,80 +357,9 @@ impl Channels {
                 .map(|(id, _)| id.clone());
             let Some(oldest) = oldest else { return };
             self.channels.remove(&oldest);
-            for viewer in self.viewers.values_mut() {
-                viewer.cursors.remove(&oldest);
-            }
+            self.viewers.forget(&oldest);
         }
     }
-}
-
-/// Sends one viewer what is new in one channel, at most `room` bytes of it; answers the bytes.
-fn fill(
-    viewer: ViewerNumber,
-    channel_id: &ChannelId,
-    channel: &Channel,
-    cursor: &mut Cursor,
-    room: u64,
-    deliveries: &mut Vec<Delivery>,
-) -> u64 {
-    let mut send = |message, bytes| {
-        deliveries.push(Delivery {
-            viewer,
-            message,
-            bytes,
-        })
-    };
-    let mut sent = 0;
-    // Only to a viewer that takes something: one gap then stands for all that was missed.
-    if room > 0 && cursor.offset < channel.replay.first() {
-        let gap = OutputGap {
-            channel_id: channel_id.clone(),
-            from: cursor.offset,
-            to: channel.replay.first(),
-        };
-        send(StreamMessage::OutputGap(gap), 0);
-        cursor.offset = channel.replay.first();
-    }
-    while sent < room
-        && let Some(piece) = channel.replay.at(cursor.offset)
-    {
-        let piece = piece.since(cursor.offset);
-        let bytes = piece.end() - piece.offset;
-        send(data(channel_id, piece.to_output()), bytes);
-        cursor.offset = piece.end();
-        sent += bytes;
-    }
-    if cursor.offset >= channel.replay.next() && !cursor.told_end {
-        match &channel.state {
-            ChannelState::Running => {}
-            ChannelState::Ended { exit_code, reason } => {
-                let last = TerminalOutput {
-                    exit_code: *exit_code,
-                    reason: *reason,
-                    offset: Some(channel.replay.next()),
-                    ..TerminalOutput::default()
-                };
-                send(data(channel_id, last), 0);
-                cursor.told_end = true;
-            }
-            ChannelState::Failed { error } => {
-                let error = TunnelError {
-                    channel_id: channel_id.clone(),
-                    error: error.clone(),
-                };
-                send(StreamMessage::TunnelError(error), 0);
-                cursor.told_end = true;
-            }
-        }
-    }
-    sent
-}
-
-fn data(channel_id: &ChannelId, output: TerminalOutput) -> StreamMessage {
-    StreamMessage::TunnelData(TunnelData {
-        channel_id: channel_id.clone(),
-        data: TunnelPayload::TerminalOutput(output),
-    })
 }
 
 fn outcome(exit_code: Option<i32>, reason: Option<EndReason>) -> &'static str {

@@ -1,5 +1,8 @@
 //! What viewers get, how the agent is held back, and what is forgotten.
 
+use gururmm_shared::{TunnelData, TunnelPayload};
+
+use super::super::viewers::VIEWER_CREDIT_BYTES;
 use super::*;
 
 const REPLAY: u64 = 1000;
@@ -198,7 +201,9 @@ fn an_error_ends_its_channel_only_and_its_viewers_are_told() {
     assert!(
         matches!(&outgoing.deliveries[0].message, StreamMessage::TunnelError(e) if e.channel_id == id)
     );
-    assert!(channels.is_running(&other));
+    assert_eq!(channels.running(), 1);
+    assert_eq!(channels.cancel(&id), Cancelled::NotRunning);
+    assert_eq!(channels.cancel(&other), Cancelled::Now);
 }
 
 #[test]
@@ -226,7 +231,7 @@ fn ended_channels_are_forgotten_oldest_first() {
 
 #[test]
 fn the_end_of_the_session_settles_what_runs() {
-    let (mut channels, id) = channels(true);
+    let (mut channels, _) = channels(true);
     channels.attach(1, 0, 0);
     let (outgoing, ended) = channels.end_all("lost");
     assert_eq!(
@@ -234,5 +239,18 @@ fn the_end_of_the_session_settles_what_runs() {
         ["lost"]
     );
     assert_eq!(outgoing.deliveries.len(), 1);
-    assert!(!channels.is_running(&id));
+    assert_eq!(channels.running(), 0);
+}
+
+#[test]
+fn a_command_is_cancelled_once_and_only_while_it_runs() {
+    let (mut channels, id) = channels(true);
+    assert_eq!(channels.cancel(&id), Cancelled::Now);
+    assert_eq!(channels.cancel(&id), Cancelled::Before);
+    channels.output(&id, end(0)).unwrap();
+    assert_eq!(channels.cancel(&id), Cancelled::NotRunning);
+    assert_eq!(
+        channels.cancel(&ChannelId::terminal(9)),
+        Cancelled::NotRunning
+    );
 }

@@ -13,3 +13,4 @@ pub mod scope;
 pub mod session_state;
 pub mod site_code;
 pub mod text;
+pub mod viewers;

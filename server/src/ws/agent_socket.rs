@@ -1,6 +1,5 @@
-//! An agent's connection: authentication, liveness, and the routing of what it says.
+//! An agent's connection: its frames, authentication and liveness.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,20 +9,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WsResponseBuilder,
 };
-use gururmm_shared::{
-    Ack, AgentId, AgentMessage, ChannelId, DecodeError, ErrorReply, ServerMessage, SessionId,
-    TunnelData, TunnelPayload, close_code,
-};
+use gururmm_shared::{AgentId, AgentMessage, DecodeError, ErrorReply, ServerMessage, close_code};
 
-use super::agent_auth::{Denied, Registered, authenticate, close_unknown};
+use super::agent_auth::{Denied, Registered, authenticate};
+use super::agent_messages::reports_budget;
+use super::agent_routes::AgentRoutes;
 use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
 use crate::actors::connection_messages::{LastSeen, ToConnection};
-use crate::actors::metrics_messages::Report;
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::{Generation, Unregister};
-use crate::actors::session_messages::FromAgent;
 use crate::config::AgentSettings;
 use crate::db::Db;
 use crate::domain::message_budget::MessageBudget;
@@ -36,12 +32,6 @@ const CLOSE_LINGER: Duration = Duration::from_secs(2);
 /// Messages that make no sense: so many at once, and one more in so many seconds.
 const BAD_MESSAGES: u32 = 10;
 const BAD_MESSAGE_SECONDS: f64 = 10.0;
-
-/// Reports that each become a row for good: so many at once, and so many a second.
-const REPORTS: u32 = 60;
-const REPORTS_PER_SECOND: f64 = 2.0;
-/// Bytes of a message with network interfaces.
-const NETWORK_BYTES: usize = 512 * 1024;
 
 /// What a connection needs of the server.
 #[derive(Clone)]
@@ -68,19 +58,18 @@ enum Phase {
 
 /// The actor of one agent's WebSocket.
 pub struct AgentConnection {
-    gateway: AgentGateway,
+    pub(super) gateway: AgentGateway,
     from: IpAddr,
     phase: Phase,
     registered: Option<(AgentId, Generation)>,
     guard: GuardState,
     joined: JoinedText,
-    budget: MessageBudget,
-    patience: MessageBudget,
-    reports: MessageBudget,
+    pub(super) budget: MessageBudget,
+    pub(super) patience: MessageBudget,
+    pub(super) reports: MessageBudget,
     last_seen: LastSeen,
     last_message: Instant,
-    sessions: HashMap<SessionId, Recipient<FromAgent>>,
-    channels: HashMap<ChannelId, SessionId>,
+    pub(super) routes: AgentRoutes,
 }
 
 /// Turns a request into an agent's connection.
@@ -108,11 +97,10 @@ pub fn start(
             now,
         ),
         patience: MessageBudget::new(1.0 / BAD_MESSAGE_SECONDS, BAD_MESSAGES, now),
-        reports: MessageBudget::new(REPORTS_PER_SECOND, REPORTS, now),
+        reports: reports_budget(now),
         last_seen: LastSeen::new(now),
         last_message: now,
-        sessions: HashMap::new(),
-        channels: HashMap::new(),
+        routes: AgentRoutes::default(),
         gateway,
     };
     WsResponseBuilder::new(connection, request, FrameGuard::new(payload, guard))
@@ -120,14 +108,14 @@ pub fn start(
         .start()
 }
 
-type SocketContext = ws::WebsocketContext<AgentConnection>;
+pub(super) type SocketContext = ws::WebsocketContext<AgentConnection>;
 
 impl AgentConnection {
-    fn send(message: &ServerMessage, ctx: &mut SocketContext) {
+    pub(super) fn send(message: &ServerMessage, ctx: &mut SocketContext) {
         ctx.text(message.encode());
     }
 
-    fn send_error(code: &str, message: String, ctx: &mut SocketContext) {
+    pub(super) fn send_error(code: &str, message: String, ctx: &mut SocketContext) {
         let reply = ErrorReply {
             code: code.to_owned(),
             message,
@@ -135,7 +123,7 @@ impl AgentConnection {
         Self::send(&ServerMessage::Error(reply), ctx);
     }
 
-    fn close(&mut self, code: u16, reason: &str, ctx: &mut SocketContext) {
+    pub(super) fn close(&mut self, code: u16, reason: &str, ctx: &mut SocketContext) {
         if matches!(self.phase, Phase::Closing) {
             return;
         }
@@ -164,14 +152,7 @@ impl AgentConnection {
         self.last_message = Instant::now();
         match self.phase {
             Phase::Waiting => self.on_first(text, ctx),
-            Phase::Live { agent_id, .. } => match AgentMessage::decode(text) {
-                Ok(AgentMessage::NetworkState(_)) if text.len() > NETWORK_BYTES => {
-                    let hint = format!("a network_state has at most {NETWORK_BYTES} bytes");
-                    Self::send_error("too_large", hint, ctx);
-                }
-                Ok(message) => self.on_message(agent_id, message, ctx),
-                Err(error) => self.on_bad_message(&error, ctx),
-            },
+            Phase::Live { agent_id } => self.on_live_text(agent_id, text, ctx),
             Phase::Closing => {}
         }
     }
@@ -234,112 +215,6 @@ impl AgentConnection {
         Self::send(&ServerMessage::AuthAck(ack), ctx);
     }
 
-    fn on_bad_message(&mut self, error: &DecodeError, ctx: &mut SocketContext) {
-        let unknown = matches!(error, DecodeError::UnknownType(_));
-        tracing::debug!(%error, "an agent sent what is not understood");
-        let now = Instant::now();
-        // An unknown type is no fault: it only counts as a message.
-        let tolerated = if unknown {
-            self.budget.take(now)
-        } else {
-            self.patience.take(now)
-        };
-        if !tolerated {
-            return self.close(close_code::POLICY, "too many bad messages", ctx);
-        }
-        Self::send_error(error.code(), error.to_string(), ctx);
-    }
-
-    fn on_message(&mut self, agent_id: AgentId, message: AgentMessage, ctx: &mut SocketContext) {
-        // Tunnel data is bounded by its windows and by the session that reads it.
-        let bulk = matches!(message, AgentMessage::TunnelData(_));
-        if !bulk && !self.budget.take(Instant::now()) {
-            tracing::warn!("an agent sends too fast and is closed");
-            return self.close(close_code::POLICY, "too many messages", ctx);
-        }
-        let at = crate::services::audit::now();
-        let report = match message {
-            AgentMessage::Auth(_) => {
-                let hint = "this connection is authenticated already".to_owned();
-                return Self::send_error("unexpected_auth", hint, ctx);
-            }
-            AgentMessage::Heartbeat => Report::Seen(agent_id, at),
-            AgentMessage::Metrics(metrics) => Report::Sample(agent_id, at, metrics),
-            AgentMessage::NetworkState(network) => Report::Network(agent_id, at, network),
-            AgentMessage::WatchdogEvent(event) => Report::Watchdog(agent_id, at, event),
-            AgentMessage::UpdateResult(result) => Report::Update(agent_id, result),
-            AgentMessage::CommandOutput(_) => return,
-            AgentMessage::CommandResult(result) => {
-                // Commands outside tunnels are not given out yet, so there is nothing to keep.
-                tracing::debug!(command.id = %result.id, "the result of no known command");
-                return Self::send(
-                    &ServerMessage::Ack(Ack {
-                        id: Some(result.id),
-                    }),
-                    ctx,
-                );
-            }
-            AgentMessage::TunnelReady(ready) => {
-                return match self.sessions.get(&ready.session_id) {
-                    Some(tunnel) => tunnel.do_send(FromAgent::Ready),
-                    None => Self::send(&close_unknown(ready.session_id), ctx),
-                };
-            }
-            AgentMessage::TunnelClosed(closed) => {
-                if let Some(tunnel) = self.sessions.get(&closed.session_id) {
-                    let reason = crate::domain::text::tame(&closed.reason, 500);
-                    tunnel.do_send(FromAgent::Closed { reason });
-                }
-                return;
-            }
-            AgentMessage::TunnelData(data) => {
-                let tunnel = self.tunnel_of(&data.channel_id).cloned();
-                return self.forward(tunnel, FromAgent::Data(data), ctx);
-            }
-            AgentMessage::TunnelError(mut error) => {
-                error.error = crate::domain::text::tame(&error.error, 2000);
-                let tunnel = self.tunnel_of(&error.channel_id).cloned();
-                return self.forward(tunnel, FromAgent::Error(error), ctx);
-            }
-        };
-        let stored = !matches!(report, Report::Seen(..) | Report::Sample(..));
-        if stored && !self.reports.take(Instant::now()) {
-            let hint = "reports come too fast; this one was dropped".to_owned();
-            return Self::send_error("too_many_reports", hint, ctx);
-        }
-        self.gateway.writer.do_send(report);
-    }
-
-    /// The session of a channel. An agent of the first generation may name a channel that nobody
-    /// opened, or its session; with one session there is no doubt.
-    fn tunnel_of(&self, channel_id: &ChannelId) -> Option<&Recipient<FromAgent>> {
-        let named = || channel_id.as_str().parse::<SessionId>().ok();
-        match self.channels.get(channel_id).copied().or_else(named) {
-            Some(session_id) => self.sessions.get(&session_id),
-            None if self.sessions.len() == 1 => self.sessions.values().next(),
-            None => None,
-        }
-    }
-
-    /// Hands over to a session; while that has no room nothing more is read from the agent.
-    fn forward(
-        &mut self,
-        tunnel: Option<Recipient<FromAgent>>,
-        message: FromAgent,
-        ctx: &mut SocketContext,
-    ) {
-        let Some(tunnel) = tunnel else {
-            if !self.budget.take(Instant::now()) {
-                return self.close(close_code::POLICY, "too many messages", ctx);
-            }
-            let hint = "no session has this channel".to_owned();
-            return Self::send_error("unknown_channel", hint, ctx);
-        };
-        if let Err(SendError::Full(message)) = tunnel.try_send(message) {
-            ctx.wait(tunnel.send(message).into_actor(self).map(|_, _, _| ()));
-        }
-    }
-
     fn check_life(&mut self, ctx: &mut SocketContext) {
         let idle = Duration::from_secs(self.gateway.settings.idle_timeout_seconds.into());
         let interval = Duration::from_secs(self.gateway.settings.ping_interval_seconds.into());
@@ -382,22 +257,15 @@ impl Handler<ToConnection> for AgentConnection {
     fn handle(&mut self, message: ToConnection, ctx: &mut Self::Context) {
         match message {
             ToConnection::Attach { session_id, tunnel } => {
-                self.sessions.insert(session_id, tunnel);
+                self.routes.attach(session_id, tunnel);
             }
-            ToConnection::Detach { session_id } => {
-                self.sessions.remove(&session_id);
-                self.channels.retain(|_, session| *session != session_id);
-            }
+            ToConnection::Detach { session_id } => self.routes.detach(session_id),
             ToConnection::Send { .. } if !matches!(self.phase, Phase::Live { .. }) => {}
             ToConnection::Send {
                 session_id,
                 message,
             } => {
-                if let ServerMessage::TunnelData(TunnelData { channel_id, data }) = &message
-                    && matches!(data, TunnelPayload::Terminal(_) | TunnelPayload::Probe(_))
-                {
-                    self.channels.insert(channel_id.clone(), session_id);
-                }
+                self.routes.note_sent(session_id, &message);
                 Self::send(&message, ctx);
             }
             ToConnection::Close { code, reason } => self.close(code, reason, ctx),

@@ -28,6 +28,8 @@ pub enum Violation {
     Binary,
     /// No WebSocket frame.
     Malformed,
+    /// A message in more fragments than anybody needs.
+    TooManyFragments,
 }
 
 impl Violation {
@@ -37,6 +39,7 @@ impl Violation {
             Self::TooLarge => close_code::TOO_LARGE,
             Self::Binary => close_code::UNSUPPORTED,
             Self::Malformed => close_code::PROTOCOL_ERROR,
+            Self::TooManyFragments => close_code::POLICY,
         }
     }
 
@@ -46,6 +49,7 @@ impl Violation {
             Self::TooLarge => "message too large",
             Self::Binary => "binary frames are not spoken here",
             Self::Malformed => "not a websocket frame",
+            Self::TooManyFragments => "a message in too many fragments",
         }
     }
 }

@@ -18,10 +18,15 @@ pub enum Joined {
     Refused(Violation),
 }
 
+/// Fragments of a message at most: their sum is bounded by the frame guard, but empty ones could
+/// go on for ever.
+const FRAGMENTS: u32 = 4096;
+
 /// The fragments so far; the frame guard has bounded their sum.
 #[derive(Debug, Default)]
 pub struct JoinedText {
     fragments: Vec<u8>,
+    count: u32,
     within: bool,
 }
 
@@ -32,10 +37,15 @@ impl JoinedText {
             Message::Text(text) if !self.within => Joined::Text(text.into()),
             Message::Continuation(Item::FirstText(bytes)) if !self.within => {
                 self.within = true;
+                self.count = 1;
                 self.fragments = bytes.to_vec();
                 Joined::Pending
             }
             Message::Continuation(Item::Continue(bytes)) if self.within => {
+                self.count += 1;
+                if self.count > FRAGMENTS {
+                    return Joined::Refused(Violation::TooManyFragments);
+                }
                 self.fragments.extend_from_slice(&bytes);
                 Joined::Pending
             }
@@ -73,6 +83,25 @@ mod tests {
             joined.push(item(Item::Last(last))),
             Joined::Text("é!".into())
         );
+    }
+
+    #[test]
+    fn empty_fragments_come_to_an_end() {
+        let mut joined = JoinedText::default();
+        for _ in 0..2 {
+            joined.push(item(Item::FirstText(Bytes::new())));
+            for _ in 1..FRAGMENTS {
+                let pending = joined.push(item(Item::Continue(Bytes::new())));
+                assert_eq!(pending, Joined::Pending);
+            }
+            assert_eq!(
+                joined.push(item(Item::Last(Bytes::new()))),
+                Joined::Text(String::new())
+            );
+        }
+        joined.push(item(Item::FirstText(Bytes::new())));
+        let refused = Joined::Refused(Violation::TooManyFragments);
+        assert!((0..FRAGMENTS).any(|_| joined.push(item(Item::Continue(Bytes::new()))) == refused));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! registry (agents) and the session (viewers) notice that from outside.
 
 mod agent_auth;
+mod agent_messages;
+mod agent_routes;
 pub mod agent_socket;
 mod frame_guard;
 mod joined_text;

@@ -13,8 +13,8 @@ use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
 use crate::actors::session_messages::{AttachViewer, FromViewer, SessionError, ToViewer};
 use crate::actors::tunnel::TunnelSession;
-use crate::domain::channels::ViewerNumber;
 use crate::domain::message_budget::MessageBudget;
+use crate::domain::viewers::ViewerNumber;
 
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);

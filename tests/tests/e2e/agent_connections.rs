@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use gururmm_shared::AgentMessage;
-use gururmm_tests::{Heard, Proxy, RawAgent, hold, on_both_databases};
+use gururmm_tests::database::Engine;
+use gururmm_tests::{
+    Deployment, Heard, Obstacle, Proxy, RawAgent, World, eventually, hold, on_both_databases,
+};
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 const SHORT: [(&str, &str); 2] = [
     ("agents.ping_interval_seconds", "1"),
@@ -146,6 +150,23 @@ on_both_databases! {
         assert_eq!(again.refused(auth, 1008).await, "unknown_key");
     }
 
+    async fn a_deleted_agent_does_not_come_back_on_a_connection_that_it_still_had(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let mut live = RawAgent::connect(&rmm.server.agents_url()).await;
+        let ack = live.enrol(&rmm.site.code).await;
+        let (id, key) = (ack.agent_id.unwrap(), ack.api_key.unwrap());
+        let mut waiting = RawAgent::connect(&rmm.server.agents_url()).await;
+        waiting.device_id.clone_from(&live.device_id);
+        rmm.admin.delete(&format!("/api/agents/{id}")).await.check(204);
+        // Whatever it says on the old connection before it hears of the end.
+        let _ = live.try_send(Message::text(AgentMessage::Auth(live.auth(&key)).encode())).await;
+        let _ = live.try_send(Message::text(AgentMessage::Heartbeat.encode())).await;
+        assert_eq!(live.expect_close().await.0, 4003);
+        let auth = waiting.auth(&key);
+        assert_eq!(waiting.refused(auth, 1008).await, "unknown_key");
+        none_is_online(&rmm).await;
+    }
+
     async fn a_moved_agent_keeps_its_key_and_its_id(world: World) {
         let rmm = world.deploy(&[]).await;
         let mut agent = RawAgent::connect(&rmm.server.agents_url()).await;
@@ -160,4 +181,58 @@ on_both_databases! {
         let ack = again.enrol(&ack.api_key.unwrap()).await;
         assert_eq!(ack.agent_id, Some(id));
     }
+}
+
+/// On PostgreSQL only: SQLite's one writer would delete the agent after it was let in, not while.
+mod an_agent_that_is_deleted_while_it_is_let_in_stays_out {
+    use super::*;
+
+    #[test]
+    fn postgres() {
+        gururmm_tests::world::run(Engine::Postgres, body);
+    }
+
+    async fn body(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let mut first = RawAgent::connect(&rmm.server.agents_url()).await;
+        let ack = first.enrol(&rmm.site.code).await;
+        let (id, key) = (ack.agent_id.unwrap(), ack.api_key.unwrap());
+        first.close().await;
+        let status = "SELECT status AS value FROM agents";
+        eventually(
+            "nothing waits to be written",
+            Duration::from_secs(5),
+            || async {
+                let rows = rmm.database.values(status).await;
+                (rows == [Some("offline".to_owned())]).then_some(())
+            },
+        )
+        .await;
+        // The first use of a key is noted between the look at it and the agent's place among the
+        // connected.
+        let noting = Obstacle::before_statements(&rmm.database, "UPDATE", "agents").await;
+        let mut again = RawAgent::connect(&rmm.server.agents_url()).await;
+        again.send(&AgentMessage::Auth(again.auth(&key))).await;
+        noting.wait_holds().await;
+        rmm.admin
+            .delete(&format!("/api/agents/{id}"))
+            .await
+            .check(204);
+        noting.remove().await;
+        match again.hear().await {
+            Heard::Closed(Some((code, _))) => assert_eq!(code, 1001),
+            other => panic!("a deleted agent was let in: {other:?}"),
+        }
+        none_is_online(&rmm).await;
+    }
+}
+
+/// No agent is connected, as the server's figures tell.
+async fn none_is_online(rmm: &Deployment) {
+    let figures = rmm.server.anonymous().get("/metrics").await;
+    let online = figures
+        .text
+        .lines()
+        .find(|line| line.starts_with("gururmm_agents_online "));
+    assert_eq!(online, Some("gururmm_agents_online 0"), "{}", figures.text);
 }

@@ -115,6 +115,98 @@ on_both_databases! {
         .await;
     }
 
+    async fn reports_that_come_too_fast_are_dropped_with_an_error(world: World) {
+        const SENT: i64 = 100;
+        let rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        let event = AgentMessage::WatchdogEvent(WatchdogEvent {
+            service: "nginx".to_owned(),
+            event: "restarted".to_owned(),
+            message: None,
+            timestamp: None,
+        });
+        let start = std::time::Instant::now();
+        for _ in 0..SENT {
+            agent.send(&event).await;
+        }
+        // Answered after all of them.
+        agent.send_text(r#"{"type":"telepathy"}"#).await;
+        let mut dropped = 0;
+        loop {
+            match agent.expect_error().await.code.as_str() {
+                "too_many_reports" => dropped += 1,
+                "unknown_type" => break,
+                other => panic!("{other}"),
+            }
+        }
+        let kept = SENT - dropped;
+        let refilled = i64::try_from(start.elapsed().as_secs()).unwrap() * 2 + 2;
+        assert!((60..=60 + refilled).contains(&kept), "{kept} were kept");
+        let stored = || rmm.database.count("SELECT CAST(count(*) AS TEXT) AS value FROM watchdog_events");
+        eventually("what was kept is stored", SOON, || async {
+            (stored().await == kept).then_some(())
+        })
+        .await;
+        // Signs of life and samples are not among them.
+        agent.send(&AgentMessage::Metrics(Metrics { cpu_percent: Some(7.0), ..Metrics::default() })).await;
+        eventually("a sample is stored", SOON, || async {
+            let state = rmm.admin.get(&format!("/api/agents/{id}/state")).await.expect(200);
+            (state["metrics"]["cpu_percent"] == 7.0).then_some(())
+        })
+        .await;
+        // Two a second are welcome again.
+        let agent = tokio::sync::Mutex::new(agent);
+        eventually("a later report is stored", SOON, || async {
+            agent.lock().await.send(&event).await;
+            (stored().await > kept).then_some(())
+        })
+        .await;
+    }
+
+    async fn a_network_over_512_kib_is_refused_and_one_below_is_kept(world: World) {
+        const MOST: usize = 512 * 1024;
+        let rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        let of_length = |bytes: usize, hash: &str| {
+            let network = |name: usize| NetworkState {
+                interfaces: vec![json!({"name": "x".repeat(name)})],
+                hash: Some(hash.to_owned()),
+            };
+            let around = AgentMessage::NetworkState(network(0)).encode().len();
+            let text = AgentMessage::NetworkState(network(bytes - around)).encode();
+            assert_eq!(text.len(), bytes);
+            text
+        };
+        let kept = || async {
+            let state = rmm.admin.get(&format!("/api/agents/{id}/state")).await.expect(200);
+            state["network"]["hash"].as_str().map(str::to_owned)
+        };
+        agent.send_text(&of_length(MOST + 1, "too large")).await;
+        assert_eq!(agent.expect_error().await.code, "too_large");
+        agent.send_text(&of_length(MOST, "fits")).await;
+        eventually("the network is in the state", SOON, || async {
+            let hash = kept().await?;
+            assert_eq!(hash, "fits");
+            Some(())
+        })
+        .await;
+    }
+
+    async fn networks_over_the_limit_count_as_messages(world: World) {
+        let settings = [("agents.messages_per_second", "1"), ("agents.message_burst", "5")];
+        let rmm = world.deploy(&settings).await;
+        let (mut agent, _) = rmm.raw_agent().await;
+        let interfaces = vec![json!({"name": "x".repeat(520 * 1024)})];
+        let text = AgentMessage::NetworkState(NetworkState { interfaces, hash: None }).encode();
+        for _ in 0..20 {
+            let text = tokio_tungstenite::tungstenite::Message::text(text.clone());
+            if agent.try_send(text).await.is_err() {
+                break;
+            }
+        }
+        assert_eq!(agent.expect_close().await.0, 1008);
+    }
+
     async fn an_unknown_type_is_answered_with_an_error_and_the_connection_lives(world: World) {
         let rmm = world.deploy(&[]).await;
         let (mut agent, id) = rmm.raw_agent().await;

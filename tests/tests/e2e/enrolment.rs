@@ -126,6 +126,46 @@ on_both_databases! {
         assert!(items(&rmm.admin.get("/api/agents").await.expect(200)).is_empty());
     }
 
+    async fn guessed_site_codes_are_limited_for_an_address_and_for_no_other(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let server = rmm.server.address();
+        let (guesser, other) = ([127, 0, 5, 1].into(), [127, 0, 5, 2].into());
+        let mut enrolled = RawAgent::connect_from(guesser, server).await;
+        let key = enrolled.enrol(&rmm.site.code).await.api_key.unwrap();
+        let mut codes = Vec::new();
+        for number in 0..40 {
+            let mut agent = RawAgent::connect_from(guesser, server).await;
+            let auth = agent.auth(&format!("GUESS-{number}"));
+            let code = agent.refused(auth, 1008).await;
+            let limited = code == "rate_limited";
+            codes.push(code);
+            if limited {
+                break;
+            }
+        }
+        let last = codes.pop().unwrap();
+        assert_eq!(last, "rate_limited", "guessing was never limited");
+        assert!(codes.len() >= 20, "limited after {} guesses", codes.len());
+        assert!(codes.iter().all(|code| code == "unknown_site_code"), "{codes:?}");
+        // The right code is no way around it.
+        let mut agent = RawAgent::connect_from(guesser, server).await;
+        let auth = agent.auth(&rmm.site.code);
+        assert_eq!(agent.refused(auth, 1008).await, "rate_limited");
+        // Keys are not guessed, and other addresses have done nothing.
+        let mut again = RawAgent::connect_from(guesser, server).await;
+        again.device_id.clone_from(&enrolled.device_id);
+        again.enrol(&key).await;
+        RawAgent::connect_from(guesser, server).await.enrol(&rmm.site.key).await;
+        RawAgent::connect_from(other, server).await.enrol(&rmm.site.code).await;
+    }
+
+    async fn right_site_codes_are_not_limited(world: World) {
+        let rmm = world.deploy(&[]).await;
+        for _ in 0..30 {
+            rmm.raw_agent().await;
+        }
+    }
+
     async fn a_device_id_or_a_host_name_over_its_limits_does_not_enrol(world: World) {
         let rmm = world.deploy(&[]).await;
         for device in ["d".repeat(5000), "d\u{0}d".to_owned(), String::new()] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gururmm_shared::AgentMessage;
 use gururmm_tests::processes::resident_kib;
-use gururmm_tests::raw_socket::{CONTINUATION, RawSocket, TEXT, header};
+use gururmm_tests::raw_socket::{CONTINUATION, PING, PONG, RawSocket, TEXT, header};
 use gururmm_tests::{Deployment, Heard, RawAgent, on_both_databases};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -109,6 +109,43 @@ on_both_databases! {
         fragments.frame(false, TEXT, &[b'x'; 10_000]).await.unwrap();
         fragments.frame(true, CONTINUATION, &[b'x'; 10_000]).await.unwrap();
         assert_eq!(fragments.close_code_within(Duration::from_secs(5)).await, Some(1009));
+    }
+
+    async fn a_flood_of_small_frames_before_auth_costs_no_memory_and_is_closed(world: World) {
+        // Not the time for auth is to close it.
+        let rmm = world.deploy(&[("agents.auth_timeout_seconds", "120")]).await;
+        still_serves(&rmm).await;
+        let before = resident_kib(rmm.server.pid());
+        let floods = [("pongs", true, PONG), ("pings", true, PING), ("texts", true, TEXT),
+            ("stray fragments", true, CONTINUATION), ("fragments without end", false, CONTINUATION)];
+        for (what, last, opcode) in floods {
+            let mut socket = RawSocket::connect(rmm.server.address()).await;
+            if !last {
+                socket.frame(false, TEXT, b"").await.unwrap();
+            }
+            let frame = header(last, opcode, 0);
+            let many = frame.repeat(64 * 1024 / frame.len());
+            let flood = async {
+                while socket.write(&many).await.is_ok() {
+                    let grown = resident_kib(rmm.server.pid()).saturating_sub(before);
+                    assert!(grown < GROWTH_KIB, "{what}: the server grew by {grown} KiB");
+                }
+            };
+            let closed = tokio::time::timeout(Duration::from_secs(20), flood).await;
+            assert!(closed.is_ok(), "{what} are taken without end");
+        }
+        still_serves(&rmm).await;
+    }
+
+    async fn an_agent_that_is_let_in_cannot_send_fragments_without_end_either(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let mut socket = RawSocket::connect(rmm.server.address()).await;
+        let auth = format!(r#"{{"type":"auth","payload":{{"api_key":"{}","hostname":"h","device_id":"f"}}}}"#, rmm.site.code);
+        socket.frame(true, TEXT, auth.as_bytes()).await.unwrap();
+        gururmm_tests::deployment::wait_device_online(&rmm.admin, "f").await;
+        socket.frame(false, TEXT, b"").await.unwrap();
+        socket.write(&header(false, CONTINUATION, 0).repeat(5000)).await.unwrap();
+        assert_eq!(socket.close_code().await, Some(1008));
     }
 
     async fn too_many_messages_a_second_are_closed_with_1008(world: World) {

@@ -1,0 +1,134 @@
+//! What an agent says once it is let in: each message within its budget, then to whom it is for.
+
+use std::time::Instant;
+
+use actix::prelude::*;
+use gururmm_shared::{Ack, AgentId, AgentMessage, DecodeError, ServerMessage, close_code};
+
+use super::agent_auth::close_unknown;
+use super::agent_socket::{AgentConnection, SocketContext};
+use crate::actors::metrics_messages::Report;
+use crate::actors::session_messages::FromAgent;
+use crate::domain::message_budget::MessageBudget;
+
+/// Reports that each become a row for good: so many at once, and so many a second.
+const REPORTS: u32 = 60;
+const REPORTS_PER_SECOND: f64 = 2.0;
+/// Bytes of a message with network interfaces.
+const NETWORK_BYTES: usize = 512 * 1024;
+
+/// The budget of reports of a new connection.
+pub(super) fn reports_budget(now: Instant) -> MessageBudget {
+    MessageBudget::new(REPORTS_PER_SECOND, REPORTS, now)
+}
+
+impl AgentConnection {
+    pub(super) fn on_live_text(&mut self, agent_id: AgentId, text: &str, ctx: &mut SocketContext) {
+        match AgentMessage::decode(text) {
+            Ok(AgentMessage::NetworkState(_)) if text.len() > NETWORK_BYTES => {
+                if !self.budget.take(Instant::now()) {
+                    return self.close(close_code::POLICY, "too many messages", ctx);
+                }
+                let hint = format!("a network_state has at most {NETWORK_BYTES} bytes");
+                Self::send_error("too_large", hint, ctx);
+            }
+            Ok(message) => self.on_message(agent_id, message, ctx),
+            Err(error) => self.on_bad_message(&error, ctx),
+        }
+    }
+
+    fn on_bad_message(&mut self, error: &DecodeError, ctx: &mut SocketContext) {
+        let unknown = matches!(error, DecodeError::UnknownType(_));
+        tracing::debug!(%error, "an agent sent what is not understood");
+        let now = Instant::now();
+        // An unknown type is no fault: it only counts as a message.
+        let tolerated = if unknown {
+            self.budget.take(now)
+        } else {
+            self.patience.take(now)
+        };
+        if !tolerated {
+            return self.close(close_code::POLICY, "too many bad messages", ctx);
+        }
+        Self::send_error(error.code(), error.to_string(), ctx);
+    }
+
+    fn on_message(&mut self, agent_id: AgentId, message: AgentMessage, ctx: &mut SocketContext) {
+        // Tunnel data is bounded by its windows and by the session that reads it.
+        let bulk = matches!(message, AgentMessage::TunnelData(_));
+        if !bulk && !self.budget.take(Instant::now()) {
+            tracing::warn!("an agent sends too fast and is closed");
+            return self.close(close_code::POLICY, "too many messages", ctx);
+        }
+        let at = crate::services::audit::now();
+        let report = match message {
+            AgentMessage::Auth(_) => {
+                let hint = "this connection is authenticated already".to_owned();
+                return Self::send_error("unexpected_auth", hint, ctx);
+            }
+            AgentMessage::Heartbeat => Report::Seen(agent_id, at),
+            AgentMessage::Metrics(metrics) => Report::Sample(agent_id, at, metrics),
+            AgentMessage::NetworkState(network) => Report::Network(agent_id, at, network),
+            AgentMessage::WatchdogEvent(event) => Report::Watchdog(agent_id, at, event),
+            AgentMessage::UpdateResult(result) => Report::Update(agent_id, result),
+            AgentMessage::CommandOutput(_) => return,
+            AgentMessage::CommandResult(result) => {
+                // Commands outside tunnels are not given out yet, so there is nothing to keep.
+                tracing::debug!(command.id = %result.id, "the result of no known command");
+                return Self::send(
+                    &ServerMessage::Ack(Ack {
+                        id: Some(result.id),
+                    }),
+                    ctx,
+                );
+            }
+            AgentMessage::TunnelReady(ready) => {
+                return match self.routes.of_session(&ready.session_id) {
+                    Some(tunnel) => tunnel.do_send(FromAgent::Ready),
+                    None => Self::send(&close_unknown(ready.session_id), ctx),
+                };
+            }
+            AgentMessage::TunnelClosed(closed) => {
+                if let Some(tunnel) = self.routes.of_session(&closed.session_id) {
+                    let reason = crate::domain::text::tame(&closed.reason, 500);
+                    tunnel.do_send(FromAgent::Closed { reason });
+                }
+                return;
+            }
+            AgentMessage::TunnelData(data) => {
+                let tunnel = self.routes.of_channel(&data.channel_id).cloned();
+                return self.forward(tunnel, FromAgent::Data(data), ctx);
+            }
+            AgentMessage::TunnelError(mut error) => {
+                error.error = crate::domain::text::tame(&error.error, 2000);
+                let tunnel = self.routes.of_channel(&error.channel_id).cloned();
+                return self.forward(tunnel, FromAgent::Error(error), ctx);
+            }
+        };
+        let stored = !matches!(report, Report::Seen(..) | Report::Sample(..));
+        if stored && !self.reports.take(Instant::now()) {
+            let hint = "reports come too fast; this one was dropped".to_owned();
+            return Self::send_error("too_many_reports", hint, ctx);
+        }
+        self.gateway.writer.do_send(report);
+    }
+
+    /// Hands over to a session; while that has no room nothing more is read from the agent.
+    fn forward(
+        &mut self,
+        tunnel: Option<Recipient<FromAgent>>,
+        message: FromAgent,
+        ctx: &mut SocketContext,
+    ) {
+        let Some(tunnel) = tunnel else {
+            if !self.budget.take(Instant::now()) {
+                return self.close(close_code::POLICY, "too many messages", ctx);
+            }
+            let hint = "no session has this channel".to_owned();
+            return Self::send_error("unknown_channel", hint, ctx);
+        };
+        if let Err(SendError::Full(message)) = tunnel.try_send(message) {
+            ctx.wait(tunnel.send(message).into_actor(self).map(|_, _, _| ()));
+        }
+    }
+}
