@@ -17,6 +17,7 @@ use secrecy::ExposeSecret;
 use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
 
+use crate::actors::commands::CommandDispatcher;
 use crate::actors::metrics_messages::Flush;
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
@@ -28,6 +29,7 @@ use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{problems, router};
 use crate::services::accounts::Accounts;
+use crate::services::commands::CommandRates;
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recovery;
@@ -93,22 +95,26 @@ impl App {
         announce_setup(&db, &settings.data_dir).await?;
         let settings = Arc::new(settings);
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let arbiters: Vec<Arbiter> = (0..cores + 2).map(|_| Arbiter::new()).collect();
+        let arbiters: Vec<Arbiter> = (0..cores + 3).map(|_| Arbiter::new()).collect();
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let (registry, writer) = start_actors(&db, &settings, &handles);
+        let (registry, writer, commands) = start_actors(&db, &settings, &handles);
         let gateway = AgentGateway {
             db: db.clone(),
             registry: registry.clone(),
             writer: writer.clone(),
+            commands: commands.clone(),
             settings: Arc::new(settings.agents.clone()),
             guesses: Arc::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
         let tickets = Arc::new(Tickets::default());
+        let command_rates = Arc::new(CommandRates::new(settings.commands.per_minute));
         let state = AppState {
             settings,
             db,
             registry,
+            commands,
+            command_rates,
             accounts,
             tickets,
             gateway,
@@ -173,26 +179,33 @@ impl App {
     }
 }
 
-fn start_actors(
-    db: &Db,
-    settings: &Settings,
-    arbiters: &[ArbiterHandle],
-) -> (Addr<AgentRegistry>, Addr<MetricsWriter>) {
-    // The first two are the registry's and the writer's; sessions are spread over the rest.
+type Actors = (
+    Addr<AgentRegistry>,
+    Addr<MetricsWriter>,
+    Addr<CommandDispatcher>,
+);
+
+fn start_actors(db: &Db, settings: &Settings, arbiters: &[ArbiterHandle]) -> Actors {
+    // The first three are the registry's, the writer's and the dispatcher's; sessions are spread over
+    // the rest.
     let current = Arbiter::current();
-    let (own, rest) = arbiters.split_at(2.min(arbiters.len()));
+    let (own, rest) = arbiters.split_at(3.min(arbiters.len()));
+    let own = |index: usize| own.get(index).unwrap_or(&current);
     let idle = Duration::from_secs(settings.agents.idle_timeout_seconds.into());
     let writer = MetricsWriter::new(db.clone());
-    let writer = Supervisor::start_in_arbiter(own.last().unwrap_or(&current), |_| writer);
+    let writer = Supervisor::start_in_arbiter(own(1), |_| writer);
+    let commands = CommandDispatcher::new(db.clone(), Arc::new(settings.commands.clone()));
+    let commands = Supervisor::start_in_arbiter(own(2), |_| commands);
     let registry = AgentRegistry::new(
         db.clone(),
         Arc::new(settings.tunnel.clone()),
         idle,
         rest.to_vec(),
         writer.clone().recipient(),
+        commands.clone().recipient(),
     );
-    let registry = Supervisor::start_in_arbiter(own.first().unwrap_or(&current), |_| registry);
-    (registry, writer)
+    let registry = Supervisor::start_in_arbiter(own(0), |_| registry);
+    (registry, writer, commands)
 }
 
 fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {

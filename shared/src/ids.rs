@@ -44,6 +44,10 @@ macro_rules! id {
 }
 
 id!(
+    /// A command given to many machines at once.
+    JobId
+);
+id!(
     /// A user of the dashboard and the API.
     UserId
 );

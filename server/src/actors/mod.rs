@@ -4,6 +4,9 @@
 //! `*_messages.rs` files, which import nothing of the actors themselves. Sockets (the room above)
 //! are reached through `Recipient`s.
 
+pub mod command_messages;
+mod command_reports;
+pub mod commands;
 pub mod connection_messages;
 pub mod metrics_messages;
 pub mod metrics_writer;

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use gururmm_shared::{AgentId, SessionId, close_code};
 use tokio::sync::oneshot;
 
+use super::command_messages::AgentDown;
 use super::connection_messages::{AgentHandle, ToConnection};
 use super::metrics_messages::Report;
 use super::registry_messages::{
@@ -58,6 +59,7 @@ pub struct AgentRegistry {
     settings: Arc<TunnelSettings>,
     idle_timeout: Duration,
     reports: Recipient<Report>,
+    commands: Recipient<AgentDown>,
     deleted: VecDeque<AgentId>,
 }
 
@@ -70,6 +72,7 @@ impl AgentRegistry {
         idle_timeout: Duration,
         arbiters: Vec<ArbiterHandle>,
         reports: Recipient<Report>,
+        commands: Recipient<AgentDown>,
     ) -> Self {
         Self {
             agents: HashMap::new(),
@@ -82,6 +85,7 @@ impl AgentRegistry {
             settings,
             idle_timeout,
             reports,
+            commands,
             deleted: VecDeque::new(),
         }
     }
@@ -113,6 +117,10 @@ impl AgentRegistry {
         self.tell_sessions_gone(agent_id, generation);
         self.reports
             .do_send(Report::Disconnected(agent_id, audit::now()));
+        self.commands.do_send(AgentDown {
+            agent_id,
+            generation,
+        });
         self.report();
         agent
     }

@@ -109,6 +109,48 @@ impl Settings {
             ),
             ("tunnel.ticket_seconds", self.tunnel.ticket_seconds, 1, 3600),
             (
+                "commands.timeout_seconds",
+                self.commands.timeout_seconds,
+                1,
+                604_800,
+            ),
+            (
+                "commands.max_timeout_seconds",
+                self.commands.max_timeout_seconds,
+                1,
+                604_800,
+            ),
+            (
+                "commands.expiry_seconds",
+                self.commands.expiry_seconds,
+                1,
+                31_536_000,
+            ),
+            (
+                "commands.max_expiry_seconds",
+                self.commands.max_expiry_seconds,
+                1,
+                31_536_000,
+            ),
+            (
+                "commands.max_in_flight",
+                self.commands.max_in_flight,
+                1,
+                200,
+            ),
+            (
+                "commands.max_waiting",
+                self.commands.max_waiting,
+                1,
+                1_000_000,
+            ),
+            (
+                "commands.per_minute",
+                self.commands.per_minute,
+                1,
+                10_000_000,
+            ),
+            (
                 "limits.json_body_bytes",
                 self.limits.json_body_bytes,
                 1024,

@@ -22,6 +22,8 @@ pub struct Settings {
     pub agents: AgentSettings,
     /// Tunnels.
     pub tunnel: TunnelSettings,
+    /// Commands outside tunnels.
+    pub commands: CommandSettings,
     /// Sizes.
     pub limits: LimitSettings,
     /// Browsers.
@@ -106,6 +108,26 @@ pub struct TunnelSettings {
     pub ticket_seconds: u32,
 }
 
+/// Commands outside tunnels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CommandSettings {
+    /// How long a command may run where the request does not say.
+    pub timeout_seconds: u32,
+    /// How long a request may let a command run.
+    pub max_timeout_seconds: u32,
+    /// How long a command waits for its agent where the request does not say.
+    pub expiry_seconds: u32,
+    /// How long a request may let a command wait.
+    pub max_expiry_seconds: u32,
+    /// Commands of an agent that are sent and have not ended.
+    pub max_in_flight: u32,
+    /// Commands that may wait for an agent.
+    pub max_waiting: u32,
+    /// Commands a minute that a user may give.
+    pub per_minute: u32,
+}
+
 /// Sizes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -162,6 +184,7 @@ impl Default for Settings {
             auth: AuthSettings::default(),
             agents: AgentSettings::default(),
             tunnel: TunnelSettings::default(),
+            commands: CommandSettings::default(),
             limits: LimitSettings::default(),
             http: HttpSettings::default(),
             log: LogSettings::default(),
@@ -218,6 +241,20 @@ impl Default for TunnelSettings {
             window_bytes: gururmm_shared::flow::INITIAL_WINDOW_BYTES,
             viewer_stall_seconds: 30,
             ticket_seconds: 30,
+        }
+    }
+}
+
+impl Default for CommandSettings {
+    fn default() -> Self {
+        Self {
+            timeout_seconds: 300,
+            max_timeout_seconds: 86_400,
+            expiry_seconds: 7 * 86_400,
+            max_expiry_seconds: 30 * 86_400,
+            max_in_flight: 32,
+            max_waiting: 1000,
+            per_minute: 600,
         }
     }
 }

@@ -186,3 +186,16 @@ macro_rules! ops {
         }
     };
 }
+
+/// The condition that an agent's site, joined in the query, is within a scope's clients or sites.
+macro_rules! within {
+    ($clients:expr, $sites:expr) => {
+        $crate::db::schema::sites::client_id
+            .nullable()
+            .eq_any($clients.into_iter().map(|id| Some(Bind(id))))
+            .assume_not_null()
+            .or($crate::db::schema::agents::site_id
+                .eq_any($sites.into_iter().map(|id| Some(Bind(id))))
+                .assume_not_null())
+    };
+}

@@ -154,6 +154,34 @@ table! {
         sent_at -> Nullable<Timestamptz>,
         finished_at -> Nullable<Timestamptz>,
         expires_at -> Nullable<Timestamptz>,
+        job_id -> Nullable<Uuid>,
+        attempts -> Int4,
+        cancel_requested_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    command_output (command_id, stream, position) {
+        command_id -> Uuid,
+        stream -> Text,
+        position -> Int8,
+        body -> Text,
+    }
+}
+
+table! {
+    jobs (id) {
+        id -> Uuid,
+        name -> Text,
+        created_by -> Nullable<Uuid>,
+        command_type -> Text,
+        command -> Text,
+        parameters -> Nullable<Jsonb>,
+        timeout_seconds -> Int4,
+        elevated -> Bool,
+        filter -> Jsonb,
+        created_at -> Timestamptz,
+        cancelled_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -236,6 +264,8 @@ table! {
 diesel::joinable!(sites -> clients (client_id));
 diesel::joinable!(agents -> sites (site_id));
 diesel::joinable!(agent_state -> agents (agent_id));
+diesel::joinable!(commands -> agents (agent_id));
+diesel::joinable!(command_output -> commands (command_id));
 diesel::joinable!(tech_sessions -> agents (agent_id));
 diesel::joinable!(tech_sessions -> users (tech_id));
 
@@ -243,6 +273,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     agent_state,
     agents,
     clients,
+    command_output,
+    commands,
+    jobs,
     sites,
     tech_sessions,
     tunnel_audit,

@@ -176,14 +176,17 @@ pub async fn finish(
     .map(|finished| finished > 0)
 }
 
-/// Finishes every row that is not, as after a crash, and counts them.
+/// Finishes every row of a session that is not, as after a crash, and counts them. Commands outside of
+/// sessions go on.
 pub async fn finish_left_open(
     db: &Db,
     outcome: String,
     at: DateTime<Utc>,
 ) -> Result<usize, DbError> {
     exec!(db, |conn| diesel::update(
-        tunnel_audit::table.filter(tunnel_audit::outcome.is_null())
+        tunnel_audit::table
+            .filter(tunnel_audit::outcome.is_null())
+            .filter(tunnel_audit::session_id.is_not_null())
     )
     .set((
         tunnel_audit::outcome.eq(Some(&outcome)),

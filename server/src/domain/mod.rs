@@ -4,6 +4,7 @@
 
 pub mod channels;
 pub mod close_reason;
+pub mod command_state;
 pub mod credentials;
 pub mod enrollment;
 pub mod message_budget;

@@ -32,6 +32,12 @@ pub fn tame(text: &str, max_chars: usize) -> String {
         .collect()
 }
 
+/// Makes output fit to be kept: PostgreSQL cannot keep NUL.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// Brings an e-mail address into the form in which it is compared and stored.
 #[must_use]
 pub fn normalize_email(text: &str) -> String {

@@ -20,4 +20,12 @@ impl<T> Page<T> {
             next_cursor: None,
         }
     }
+
+    /// The same page of other things.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(change).collect(),
+            next_cursor: self.next_cursor,
+        }
+    }
 }

@@ -4,7 +4,9 @@ use actix_cors::Cors;
 use actix_web::web::{self, ServiceConfig, delete, get, patch, post};
 
 use super::state::AppState;
-use super::{agents, audit, auth, clients, health, problems, sites, streams, tunnels, users};
+use super::{
+    agents, audit, auth, clients, commands, health, jobs, problems, sites, streams, tunnels, users,
+};
 use crate::config::Settings;
 
 /// Registers every path.
@@ -66,7 +68,21 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
             "/api/v1/tunnel/{session_id}/audit",
             get().to(audit::of_session),
         )
+        .configure(commands_and_jobs)
         .default_service(web::to(problems::unknown_path));
+}
+
+fn commands_and_jobs(config: &mut ServiceConfig) {
+    config
+        .route("/api/agents/{id}/command", post().to(commands::give))
+        .route("/api/commands", get().to(commands::list))
+        .route("/api/commands/{id}", get().to(commands::show))
+        .route("/api/commands/{id}/cancel", post().to(commands::cancel))
+        .route("/api/jobs", get().to(jobs::list))
+        .route("/api/jobs", post().to(jobs::create))
+        .route("/api/jobs/{id}", get().to(jobs::show))
+        .route("/api/jobs/{id}/cancel", post().to(jobs::cancel))
+        .route("/api/jobs/{id}/retry", post().to(jobs::retry));
 }
 
 /// Which origins beside its own a browser may call from.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use actix::Addr;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::actors::commands::CommandDispatcher;
 use crate::actors::registry::AgentRegistry;
 use crate::config::Settings;
 use crate::db::Db;
 use crate::services::accounts::Accounts;
+use crate::services::commands::CommandRates;
 use crate::services::tickets::Tickets;
 use crate::ws::agent_socket::AgentGateway;
 
@@ -21,6 +23,10 @@ pub struct AppState {
     pub db: Db,
     /// Who is connected.
     pub registry: Addr<AgentRegistry>,
+    /// What brings commands to agents.
+    pub commands: Addr<CommandDispatcher>,
+    /// How many commands users give.
+    pub command_rates: Arc<CommandRates>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
     /// Tickets for streams.

@@ -22,6 +22,7 @@ use crate::domain::close_reason::CloseReason;
 use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services::audit::Refusal;
+use crate::services::commands::check_line;
 
 /// How long a close may take: the agent's word and the database's.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
@@ -174,24 +175,8 @@ pub async fn status(
 }
 
 fn check_command(state: &AppState, body: &NewCommand) -> Result<u64, AppError> {
-    let most = state.settings.limits.command_bytes as usize;
-    let task = matches!(body.command_type, Some(CommandType::ClaudeTask { .. }));
-    if body.command.trim().is_empty() && !task {
-        return Err(AppError::invalid_field(
-            "command",
-            "command must not be empty",
-        ));
-    }
-    if body.command.len() > most {
-        let detail = format!("command must have at most {most} bytes; send a script as a file");
-        return Err(AppError::invalid_field("command", detail));
-    }
-    if body.command.contains('\0') {
-        return Err(AppError::invalid_field(
-            "command",
-            "command must not hold NUL",
-        ));
-    }
+    let command_type = body.command_type.clone().unwrap_or_default();
+    check_line(&state.settings.limits, &command_type, &body.command)?;
     let settings = &state.settings.tunnel;
     let timeout = body
         .timeout_seconds

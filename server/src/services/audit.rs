@@ -55,6 +55,12 @@ pub fn row(action: &'static str, caller: &Caller, agent: Option<(AgentId, &str)>
     }
 }
 
+/// What is asked for, as a row can hold it.
+#[must_use]
+pub fn detail(text: &str) -> String {
+    cut(text, DETAIL_BYTES)
+}
+
 /// The row of a session's open.
 #[must_use]
 pub fn open(caller: &Caller, agent: (AgentId, &str), session_id: SessionId) -> NewAudit {

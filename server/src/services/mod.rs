@@ -4,6 +4,7 @@ pub mod access;
 pub mod accounts;
 pub mod audit;
 pub mod code_guesses;
+pub mod commands;
 pub mod enrollment;
 pub mod login_limits;
 pub mod passwords;

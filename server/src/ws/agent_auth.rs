@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use actix::prelude::*;
 use chrono::Utc;
-use gururmm_shared::{Auth, AuthAck, CAPABILITY_OUTPUT_WINDOW, PROTOCOL, SessionId};
+use gururmm_shared::{
+    Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL, CAPABILITY_OUTPUT_WINDOW,
+    CommandId, PROTOCOL, SessionId,
+};
 
 use super::agent_socket::AgentGateway;
 use crate::actors::connection_messages::{AgentHandle, LastSeen, ToConnection};
@@ -17,6 +20,25 @@ pub(super) struct Registered {
     pub agent_id: gururmm_shared::AgentId,
     pub generation: Generation,
     pub ack: AuthAck,
+    pub commands: Commands,
+}
+
+/// What an agent says of its commands when it comes.
+pub(super) struct Commands {
+    pub journal: bool,
+    pub cancels: bool,
+    pub in_flight: Vec<CommandId>,
+}
+
+impl Commands {
+    fn of(auth: &Auth) -> Self {
+        let can = |capability: &str| auth.capabilities.iter().any(|name| name == capability);
+        Self {
+            journal: can(CAPABILITY_COMMAND_JOURNAL),
+            cancels: can(CAPABILITY_COMMAND_CANCEL),
+            in_flight: auth.in_flight.clone(),
+        }
+    }
 }
 
 /// Why an agent is not let in.
@@ -36,6 +58,7 @@ pub(super) async fn authenticate(
     last_seen: LastSeen,
 ) -> Result<Registered, Denied> {
     let protocol = auth.protocol;
+    let commands = Commands::of(&auth);
     let flow_controlled = auth
         .capabilities
         .iter()
@@ -66,6 +89,7 @@ pub(super) async fn authenticate(
         agent_id,
         generation,
         ack,
+        commands,
     })
 }
 

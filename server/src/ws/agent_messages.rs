@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use actix::prelude::*;
-use gururmm_shared::{Ack, AgentId, AgentMessage, DecodeError, ServerMessage, close_code};
+use gururmm_shared::{AgentId, AgentMessage, DecodeError, ServerMessage, close_code};
 
 use super::agent_auth::close_unknown;
 use super::agent_socket::{AgentConnection, SocketContext};
+use crate::actors::command_messages::CommandReport;
 use crate::actors::metrics_messages::Report;
 use crate::actors::session_messages::FromAgent;
 use crate::domain::message_budget::MessageBudget;
@@ -71,16 +72,12 @@ impl AgentConnection {
             AgentMessage::NetworkState(network) => Report::Network(agent_id, at, network),
             AgentMessage::WatchdogEvent(event) => Report::Watchdog(agent_id, at, event),
             AgentMessage::UpdateResult(result) => Report::Update(agent_id, result),
-            AgentMessage::CommandOutput(_) => return,
+            AgentMessage::CommandOutput(output) => {
+                return self.report(CommandReport::Output(agent_id, output), ctx);
+            }
             AgentMessage::CommandResult(result) => {
-                // Commands outside tunnels are not given out yet, so there is nothing to keep.
-                tracing::debug!(command.id = %result.id, "the result of no known command");
-                return Self::send(
-                    &ServerMessage::Ack(Ack {
-                        id: Some(result.id),
-                    }),
-                    ctx,
-                );
+                let connection = ctx.address().recipient();
+                return self.report(CommandReport::Result(agent_id, result, connection), ctx);
             }
             AgentMessage::TunnelReady(ready) => {
                 return match self.routes.of_session(&ready.session_id) {
@@ -129,6 +126,14 @@ impl AgentConnection {
         };
         if let Err(SendError::Full(message)) = tunnel.try_send(message) {
             ctx.wait(tunnel.send(message).into_actor(self).map(|_, _, _| ()));
+        }
+    }
+
+    /// Hands over what is said of commands; while there is no room nothing more is read.
+    fn report(&mut self, report: CommandReport, ctx: &mut SocketContext) {
+        let dispatcher = &self.gateway.commands;
+        if let Err(SendError::Full(report)) = dispatcher.try_send(report) {
+            ctx.wait(dispatcher.send(report).into_actor(self).map(|_, _, _| ()));
         }
     }
 }

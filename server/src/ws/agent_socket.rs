@@ -16,6 +16,8 @@ use super::agent_messages::reports_budget;
 use super::agent_routes::AgentRoutes;
 use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
+use crate::actors::command_messages::AgentUp;
+use crate::actors::commands::CommandDispatcher;
 use crate::actors::connection_messages::{LastSeen, ToConnection};
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
@@ -42,6 +44,8 @@ pub struct AgentGateway {
     pub registry: Addr<AgentRegistry>,
     /// Where reports go.
     pub writer: Addr<MetricsWriter>,
+    /// Where commands come from and their ends go.
+    pub commands: Addr<CommandDispatcher>,
     /// Time-outs and rates.
     pub settings: Arc<AgentSettings>,
     /// Wrong site codes by address.
@@ -203,6 +207,7 @@ impl AgentConnection {
             agent_id,
             generation,
             ack,
+            commands,
         } = registered;
         self.registered = Some((agent_id, generation));
         if matches!(self.phase, Phase::Closing) {
@@ -213,6 +218,14 @@ impl AgentConnection {
         tracing::Span::current().record("agent.id", tracing::field::display(agent_id));
         tracing::info!(generation, "agent connected");
         Self::send(&ServerMessage::AuthAck(ack), ctx);
+        self.gateway.commands.do_send(AgentUp {
+            agent_id,
+            generation,
+            connection: ctx.address().recipient(),
+            journal: commands.journal,
+            cancels: commands.cancels,
+            in_flight: commands.in_flight,
+        });
     }
 
     fn check_life(&mut self, ctx: &mut SocketContext) {
@@ -260,7 +273,8 @@ impl Handler<ToConnection> for AgentConnection {
                 self.routes.attach(session_id, tunnel);
             }
             ToConnection::Detach { session_id } => self.routes.detach(session_id),
-            ToConnection::Send { .. } if !matches!(self.phase, Phase::Live { .. }) => {}
+            ToConnection::Send { .. } | ToConnection::Tell(_)
+                if !matches!(self.phase, Phase::Live { .. }) => {}
             ToConnection::Send {
                 session_id,
                 message,
@@ -268,6 +282,7 @@ impl Handler<ToConnection> for AgentConnection {
                 self.routes.note_sent(session_id, &message);
                 Self::send(&message, ctx);
             }
+            ToConnection::Tell(message) => Self::send(&message, ctx),
             ToConnection::Close { code, reason } => self.close(code, reason, ctx),
         }
     }

@@ -1,0 +1,425 @@
+//! Brings commands to their agents and their ends into the database.
+//!
+//! The database is the truth: a command is marked as running before it is sent, and its end is
+//! acknowledged only when it is kept. What this actor remembers (who is connected, what was sent) can
+//! be lost at any time: when an agent comes back, what was sent to it is read again.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use chrono::{DateTime, Utc};
+use gururmm_shared::{
+    Ack, AgentId, Command as Order, CommandCancel, CommandId, CommandType, ServerMessage,
+};
+
+use super::command_messages::{AgentDown, AgentUp, Cancel, CommandReport, Wake};
+use super::command_reports::{Reports, settle};
+use super::connection_messages::ToConnection;
+use super::registry_messages::Generation;
+use crate::config::CommandSettings;
+use crate::db::commands::{self, Command};
+use crate::db::{Db, DbError};
+use crate::domain::command_state::{Again, on_return, overdue_at};
+use crate::services::audit::now;
+
+/// How often commands that take too long are looked for.
+const WATCH: Duration = Duration::from_secs(1);
+/// How often the database is asked for commands that waited too long.
+const SWEEP: Duration = Duration::from_secs(15);
+/// Between two tries when the database does not answer.
+const RETRY: Duration = Duration::from_secs(2);
+/// Agents that are served in one transaction.
+const AGENTS_AT_ONCE: usize = 64;
+
+/// A connected agent.
+struct Link {
+    generation: Generation,
+    connection: Recipient<ToConnection>,
+    connected_at: DateTime<Utc>,
+    journal: bool,
+    cancels: bool,
+    in_flight: HashSet<CommandId>,
+    /// What was sent and has not ended, and when it is given up.
+    sent: HashMap<CommandId, DateTime<Utc>>,
+    /// Whether what was sent on earlier connections has been read.
+    ready: bool,
+}
+
+impl Link {
+    fn tell(&self, message: ServerMessage) {
+        self.connection.do_send(ToConnection::Tell(message));
+    }
+
+    fn note(&mut self, command: &Command, at: DateTime<Utc>) {
+        let sent_at = command.sent_at.unwrap_or(at);
+        let overdue = overdue_at(sent_at, self.connected_at, command.timeout_seconds);
+        self.sent.insert(command.id, overdue);
+    }
+}
+
+/// The actor.
+pub struct CommandDispatcher {
+    db: Db,
+    settings: Arc<CommandSettings>,
+    agents: HashMap<AgentId, Link>,
+    woken: BTreeSet<AgentId>,
+    sending: bool,
+    reports: Reports,
+    settling: bool,
+}
+
+impl CommandDispatcher {
+    /// A dispatcher that knows of no agent.
+    #[must_use]
+    pub fn new(db: Db, settings: Arc<CommandSettings>) -> Self {
+        Self {
+            db,
+            settings,
+            agents: HashMap::new(),
+            woken: BTreeSet::new(),
+            sending: false,
+            reports: Reports::default(),
+            settling: false,
+        }
+    }
+
+    /// Takes waiting commands of the woken agents, marks them and sends them.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        if self.sending {
+            return;
+        }
+        let most = self.settings.max_in_flight as usize;
+        let mut room = Vec::new();
+        let agents = &self.agents;
+        self.woken.retain(|agent_id| {
+            let Some(link) = agents.get(agent_id) else {
+                return false;
+            };
+            let free = most.saturating_sub(link.sent.len());
+            if !link.ready || free == 0 {
+                // It is woken again when it is ready, and by the next end.
+                return false;
+            }
+            if room.len() >= AGENTS_AT_ONCE {
+                return true;
+            }
+            room.push((*agent_id, i64::try_from(free).unwrap_or(i64::MAX)));
+            false
+        });
+        if room.is_empty() {
+            return;
+        }
+        self.sending = true;
+        let db = self.db.clone();
+        let asked: Vec<AgentId> = room.iter().map(|(agent_id, _)| *agent_id).collect();
+        let take = async move { commands::take_pending(&db, room, now()).await };
+        ctx.spawn(take.into_actor(self).map(move |taken, act, ctx| {
+            act.sending = false;
+            match taken {
+                Ok(taken) => {
+                    for (agent_id, commands) in taken {
+                        act.send(agent_id, commands, ctx);
+                    }
+                    act.pump(ctx);
+                }
+                Err(error) => act.later(&error, asked, ctx),
+            }
+        }));
+    }
+
+    fn later(&mut self, error: &DbError, agents: Vec<AgentId>, ctx: &mut Context<Self>) {
+        tracing::error!(%error, "commands cannot be taken from the database; trying again");
+        ctx.run_later(RETRY, move |act, ctx| {
+            act.woken.extend(agents);
+            act.pump(ctx);
+        });
+    }
+
+    fn send(&mut self, agent_id: AgentId, commands: Vec<Command>, ctx: &mut Context<Self>) {
+        let most = self.settings.max_in_flight as usize;
+        let Some(link) = self.agents.get_mut(&agent_id) else {
+            // It went while they were taken: they were not sent, so they wait again.
+            let ids = commands.into_iter().map(|command| command.id).collect();
+            let db = self.db.clone();
+            let back = async move {
+                if let Err(error) = commands::put_back(&db, ids).await {
+                    tracing::error!(%error, "commands that were not sent cannot be put back");
+                }
+            };
+            // Its agent may be back before they are.
+            ctx.spawn(back.into_actor(self).map(move |(), act, ctx| {
+                act.woken.insert(agent_id);
+                act.pump(ctx);
+            }));
+            return;
+        };
+        let mut unreadable = Vec::new();
+        for command in &commands {
+            let Some(order) = order(command) else {
+                unreadable.push(command.id);
+                continue;
+            };
+            link.note(command, now());
+            link.tell(ServerMessage::Command(order));
+            metrics::counter!("gururmm_commands_sent_total").increment(1);
+        }
+        if link.sent.len() < most && !commands.is_empty() {
+            self.woken.insert(agent_id);
+        }
+        if !unreadable.is_empty() {
+            self.give_up(unreadable, "refused", ctx);
+        }
+    }
+
+    /// Looks after what was sent to an agent on earlier connections, then lets it have more.
+    fn welcome(&mut self, agent_id: AgentId, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let load = async move { commands::sent_to(&db, agent_id).await };
+        ctx.spawn(load.into_actor(self).map(move |sent, act, ctx| {
+            let Some(link) = act.agents.get_mut(&agent_id) else {
+                return;
+            };
+            match sent {
+                Ok(sent) => {
+                    for command in sent {
+                        return_to(link, &command);
+                    }
+                    link.ready = true;
+                    link.in_flight = HashSet::new();
+                    act.woken.insert(agent_id);
+                    act.pump(ctx);
+                }
+                Err(error) => {
+                    tracing::error!(%error, agent.id = %agent_id, "what was sent to an agent cannot be read; trying again");
+                    ctx.run_later(RETRY, move |act, ctx| act.welcome(agent_id, ctx));
+                }
+            }
+        }));
+    }
+
+    /// Keeps what agents reported, then acknowledges it.
+    fn settle(&mut self, ctx: &mut Context<Self>) {
+        if self.settling || self.reports.is_empty() {
+            return;
+        }
+        self.settling = true;
+        let db = self.db.clone();
+        let batch = self.reports.take();
+        let keep = async move { settle(&db, batch).await };
+        ctx.spawn(keep.into_actor(self).map(|kept, act, ctx| {
+            act.settling = false;
+            for (agent_id, id, connection) in kept {
+                connection.do_send(ToConnection::Tell(ServerMessage::Ack(Ack { id: Some(id) })));
+                act.reports.forget(id);
+                if let Some(link) = act.agents.get_mut(&agent_id) {
+                    link.sent.remove(&id);
+                    act.woken.insert(agent_id);
+                }
+            }
+            act.pump(ctx);
+            act.settle(ctx);
+        }));
+    }
+
+    /// Ends the wait for commands whose agents are here and should have told their end long ago.
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        let at = now();
+        let mut overdue = Vec::new();
+        for (agent_id, link) in &mut self.agents {
+            let late: Vec<CommandId> = link
+                .sent
+                .iter()
+                .filter(|(_, deadline)| **deadline <= at)
+                .map(|(id, _)| *id)
+                .collect();
+            for id in late {
+                link.sent.remove(&id);
+                if link.cancels {
+                    link.tell(ServerMessage::CommandCancel(CommandCancel { id }));
+                }
+                overdue.push(id);
+                self.woken.insert(*agent_id);
+            }
+        }
+        if !overdue.is_empty() {
+            self.give_up(overdue, "timed_out", ctx);
+        }
+        self.pump(ctx);
+    }
+
+    fn give_up(&mut self, ids: Vec<CommandId>, reason: &'static str, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        ctx.spawn(
+            async move {
+                match commands::give_up(&db, ids, reason, now()).await {
+                    Ok(ended) => report_ended(reason, ended.len()),
+                    // The sweep finds them again when their time to wait is over.
+                    Err(error) => tracing::error!(%error, "commands cannot be given up"),
+                }
+            }
+            .into_actor(self),
+        );
+    }
+
+    /// Ends what waited too long, also for agents that never came back.
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let look = async move {
+            let at = now();
+            let expired = commands::expire(&db, at).await?;
+            report_ended("expired", expired.len());
+            commands::overdue(&db, at).await
+        };
+        ctx.spawn(look.into_actor(self).map(
+            |overdue: Result<_, DbError>, act, ctx| match overdue {
+                Ok(overdue) => {
+                    let absent = |agent_id: &AgentId| !act.agents.contains_key(agent_id);
+                    let lost: Vec<CommandId> = overdue
+                        .into_iter()
+                        .filter(|(_, agent_id)| absent(agent_id))
+                        .map(|(id, _)| id)
+                        .collect();
+                    if !lost.is_empty() {
+                        act.give_up(lost, "expired", ctx);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "commands that waited too long cannot be looked for");
+                }
+            },
+        ));
+    }
+}
+
+fn report_ended(reason: &'static str, count: usize) {
+    if count > 0 {
+        tracing::info!(count, reason, "commands have failed");
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        metrics::counter!("gururmm_commands_ended_total", "outcome" => reason).increment(count);
+    }
+}
+
+/// Does with a command of an earlier connection what the agent's return asks for.
+fn return_to(link: &mut Link, command: &Command) {
+    let cancel = command.cancel_requested_at.is_some();
+    match on_return(command.id, cancel, &link.in_flight, link.journal) {
+        Again::Wait => {}
+        Again::Resend => {
+            if let Some(order) = order(command) {
+                link.tell(ServerMessage::Command(order));
+            }
+        }
+        Again::Cancel => {
+            if link.cancels {
+                let id = command.id;
+                link.tell(ServerMessage::CommandCancel(CommandCancel { id }));
+            }
+        }
+    }
+    link.note(command, now());
+}
+
+/// A command as the wire has it; none where its row holds no type that can be sent, as one that was
+/// changed by hand.
+#[must_use]
+pub fn order(command: &Command) -> Option<Order> {
+    let named = serde_json::Value::String(command.command_type.clone());
+    let command_type = command.parameters.clone().unwrap_or(named);
+    let command_type: CommandType = serde_json::from_value(command_type).ok()?;
+    // Of a Claude task the row shows the task, and the type holds it.
+    let line = match command_type {
+        CommandType::ClaudeTask { .. } => String::new(),
+        _ => command.command.clone(),
+    };
+    Some(Order {
+        id: command.id,
+        command_type,
+        command: line,
+        timeout_seconds: u64::try_from(command.timeout_seconds).ok(),
+        elevated: command.elevated,
+    })
+}
+
+impl Actor for CommandDispatcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(4096);
+        ctx.run_interval(WATCH, Self::watch);
+        ctx.run_interval(SWEEP, Self::sweep);
+    }
+}
+
+impl Supervised for CommandDispatcher {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        tracing::error!("the dispatcher of commands was restarted");
+    }
+}
+
+impl Handler<AgentUp> for CommandDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, message: AgentUp, ctx: &mut Self::Context) {
+        let agent_id = message.agent_id;
+        let known = self.agents.get(&agent_id);
+        if known.is_some_and(|link| link.generation > message.generation) {
+            return;
+        }
+        let link = Link {
+            generation: message.generation,
+            connection: message.connection,
+            connected_at: now(),
+            journal: message.journal,
+            cancels: message.cancels,
+            in_flight: message.in_flight.into_iter().collect(),
+            sent: HashMap::new(),
+            ready: false,
+        };
+        self.agents.insert(agent_id, link);
+        self.welcome(agent_id, ctx);
+    }
+}
+
+impl Handler<AgentDown> for CommandDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, message: AgentDown, _: &mut Self::Context) {
+        let link = self.agents.get(&message.agent_id);
+        if link.is_some_and(|link| link.generation == message.generation) {
+            self.agents.remove(&message.agent_id);
+        }
+    }
+}
+
+impl Handler<Wake> for CommandDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, message: Wake, ctx: &mut Self::Context) {
+        self.woken.extend(message.agents);
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Cancel> for CommandDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, message: Cancel, _: &mut Self::Context) {
+        if let Some(link) = self.agents.get(&message.agent_id)
+            && link.cancels
+        {
+            let id = message.id;
+            link.tell(ServerMessage::CommandCancel(CommandCancel { id }));
+        }
+    }
+}
+
+impl Handler<CommandReport> for CommandDispatcher {
+    type Result = ();
+
+    fn handle(&mut self, message: CommandReport, ctx: &mut Self::Context) {
+        self.reports.push(message);
+        self.settle(ctx);
+    }
+}

@@ -1,0 +1,289 @@
+//! Commands outside tunnels: give, list, look at, cancel.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use gururmm_shared::{AgentId, CommandId, CommandType, JobId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::extract::{Authenticated, Signed};
+use super::page::Page;
+use super::state::AppState;
+use crate::actors::command_messages::{Cancel, Wake};
+use crate::db::agents::{self, AgentOverview};
+use crate::db::commands::{self, Cancelled, Command, CommandFilter};
+use crate::domain::command_state::Status;
+use crate::domain::role::Capability;
+use crate::domain::scope::Place;
+use crate::error::AppError;
+use crate::services::audit::now;
+use crate::services::commands::Wanted;
+
+const PAGE_DEFAULT: i64 = 100;
+const PAGE_MOST: i64 = 1000;
+
+/// Body of a command.
+#[derive(Debug, Deserialize, Validate)]
+pub struct CommandBody {
+    #[garde(skip)]
+    #[serde(default)]
+    command_type: CommandType,
+    #[garde(skip)]
+    #[serde(default)]
+    command: String,
+    #[garde(skip)]
+    timeout_seconds: Option<u64>,
+    #[garde(skip)]
+    #[serde(default)]
+    elevated: bool,
+    #[garde(skip)]
+    expires_in_seconds: Option<u64>,
+}
+
+impl From<CommandBody> for Wanted {
+    fn from(body: CommandBody) -> Self {
+        Self {
+            command_type: body.command_type,
+            command: body.command,
+            timeout_seconds: body.timeout_seconds,
+            elevated: body.elevated,
+            expires_in_seconds: body.expires_in_seconds,
+        }
+    }
+}
+
+/// A command as the API shows it.
+#[derive(Serialize)]
+pub(super) struct CommandView {
+    id: CommandId,
+    agent_id: AgentId,
+    job_id: Option<JobId>,
+    command_type: Value,
+    command: String,
+    timeout_seconds: i32,
+    elevated: bool,
+    status: String,
+    reason: Option<String>,
+    exit_code: Option<i32>,
+    duration_ms: Option<i64>,
+    attempts: i32,
+    created_by: Option<UserId>,
+    created_at: DateTime<Utc>,
+    sent_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    cancel_requested_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr: Option<String>,
+}
+
+impl From<Command> for CommandView {
+    fn from(command: Command) -> Self {
+        Self {
+            id: command.id,
+            agent_id: command.agent_id,
+            job_id: command.job_id,
+            command_type: command
+                .parameters
+                .unwrap_or(Value::String(command.command_type)),
+            command: command.command,
+            timeout_seconds: command.timeout_seconds,
+            elevated: command.elevated,
+            status: command.status,
+            reason: command.reason,
+            exit_code: command.exit_code,
+            duration_ms: command.duration_ms,
+            attempts: command.attempts,
+            created_by: command.created_by,
+            created_at: command.created_at,
+            sent_at: command.sent_at,
+            finished_at: command.finished_at,
+            expires_at: command.expires_at,
+            cancel_requested_at: command.cancel_requested_at,
+            stdout: None,
+            stderr: None,
+        }
+    }
+}
+
+pub(super) fn place(overview: &AgentOverview) -> Place {
+    Place {
+        client_id: overview.client_id,
+        site_id: overview.agent.site_id,
+    }
+}
+
+/// POST /api/agents/:id/command
+pub async fn give(
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    signed: Signed<CommandBody>,
+) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    who.require(Capability::RunCommands)?;
+    let agent_id = AgentId(id.into_inner());
+    let overview = agents::overview(&state.db, agent_id).await?;
+    let overview = overview.ok_or_else(|| AppError::not_found("agent"))?;
+    who.require_at(Capability::RunCommands, place(&overview))?;
+    let accepted = Wanted::from(body).accept(&state.settings.commands, &state.settings.limits)?;
+    state.command_rates.take(who.user.id)?;
+    let waiting = commands::waiting(&state.db, vec![agent_id]).await?;
+    let most = i64::from(state.settings.commands.max_waiting);
+    if waiting.get(&agent_id).is_some_and(|count| *count >= most) {
+        let detail = format!(
+            "{most} commands wait for this agent already; cancel some, or wait until it is back"
+        );
+        return Err(AppError::too_many("too_many_waiting", detail, None));
+    }
+    let about = (agent_id, overview.agent.hostname.as_str());
+    let rows = accepted.rows(&who.caller, about, None);
+    let command_id = rows.0.id;
+    let expires_at = rows.0.expires_at;
+    commands::insert(&state.db, vec![rows])
+        .await
+        .map_err(|error| match error {
+            crate::db::DbError::ForeignKey => AppError::not_found("agent"),
+            other => other.into(),
+        })?;
+    state.commands.do_send(Wake {
+        agents: vec![agent_id],
+    });
+    Ok(HttpResponse::Accepted().json(json!({
+        "command_id": command_id,
+        "agent_id": agent_id,
+        "status": Status::Pending.name(),
+        "expires_at": expires_at,
+    })))
+}
+
+/// Which commands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    agent_id: Option<uuid::Uuid>,
+    job_id: Option<uuid::Uuid>,
+    status: Option<String>,
+    limit: Option<i64>,
+    cursor: Option<uuid::Uuid>,
+}
+
+/// GET /api/commands, the newest first
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    filter: Query<Filter>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let filter = filter.into_inner();
+    let limit = page_limit(filter.limit)?;
+    if let Some(status) = &filter.status
+        && !Status::ALL.iter().any(|known| known.name() == status)
+    {
+        return Err(AppError::invalid_field(
+            "status",
+            "status is pending, running, completed or failed",
+        ));
+    }
+    let rows = commands::list(
+        &state.db,
+        who.scope.clone(),
+        CommandFilter {
+            agent_id: filter.agent_id.map(AgentId),
+            job_id: filter.job_id.map(JobId),
+            status: filter.status,
+            before: filter.cursor.map(CommandId),
+            limit: limit + 1,
+        },
+    )
+    .await?;
+    let page = newest_first(rows, limit, |command| command.id.to_string());
+    Ok(HttpResponse::Ok().json(page.map(CommandView::from)))
+}
+
+pub(super) fn page_limit(limit: Option<i64>) -> Result<i64, AppError> {
+    let limit = limit.unwrap_or(PAGE_DEFAULT);
+    if (1..=PAGE_MOST).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(AppError::invalid_field(
+        "limit",
+        format!("limit is 1 to {PAGE_MOST}"),
+    ))
+}
+
+/// A page of `limit` rows out of one more than that.
+pub(super) fn newest_first<T>(
+    mut rows: Vec<T>,
+    limit: i64,
+    cursor: impl Fn(&T) -> String,
+) -> Page<T> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    rows.truncate(most);
+    let next_cursor = rows.last().filter(|_| more).map(cursor);
+    Page {
+        items: rows,
+        next_cursor,
+    }
+}
+
+/// Finds a command that the caller may see, or act on.
+async fn find(
+    state: &AppState,
+    who: &Authenticated,
+    id: uuid::Uuid,
+    capability: Capability,
+) -> Result<Command, AppError> {
+    who.require(capability)?;
+    let found = commands::by_id(&state.db, CommandId(id)).await?;
+    let command = found.ok_or_else(|| AppError::not_found("command"))?;
+    let overview = agents::overview(&state.db, command.agent_id).await?;
+    // Between the two looks its agent may have been deleted, and the command with it.
+    let overview = overview.ok_or_else(|| AppError::not_found("command"))?;
+    who.require_at(capability, place(&overview))?;
+    Ok(command)
+}
+
+/// GET /api/commands/:id
+pub async fn show(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let command = find(&state, &who, id.into_inner(), Capability::ReadFleet).await?;
+    let output = commands::output_of(&state.db, command.id).await?;
+    Ok(HttpResponse::Ok().json(CommandView {
+        stdout: Some(output.stdout),
+        stderr: Some(output.stderr),
+        ..CommandView::from(command)
+    }))
+}
+
+/// POST /api/commands/:id/cancel
+pub async fn cancel(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let command = find(&state, &who, id.into_inner(), Capability::RunCommands).await?;
+    let (id, agent_id) = (command.id, command.agent_id);
+    match commands::request_cancel(&state.db, id, now()).await? {
+        Cancelled::Never => Ok(HttpResponse::Ok().json(json!({
+            "command_id": id, "status": "failed", "reason": "cancelled",
+        }))),
+        Cancelled::Asked => {
+            state.commands.do_send(Cancel { agent_id, id });
+            Ok(HttpResponse::Accepted().json(json!({
+                "command_id": id, "status": "running",
+            })))
+        }
+        Cancelled::Over => Err(AppError::conflict(
+            "command_ended",
+            "the command has ended already",
+        )),
+    }
+}

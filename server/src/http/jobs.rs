@@ -1,0 +1,324 @@
+//! Jobs: the same command for many agents.
+
+use std::collections::BTreeSet;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use gururmm_shared::{AgentId, ClientId, JobId, SiteId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::commands::{CommandBody, newest_first, page_limit, place};
+use super::extract::{Authenticated, Signed};
+use super::state::AppState;
+use crate::actors::command_messages::{Cancel, Wake};
+use crate::db::agents::{self, AgentFilter, AgentOverview};
+use crate::db::commands::{self, Cancelled};
+use crate::db::jobs::{self, Job, Progress};
+use crate::domain::role::Capability;
+use crate::error::AppError;
+use crate::services::audit::now;
+use crate::services::commands::{Accepted, Wanted};
+
+/// Agents that one job may reach.
+const MOST_AGENTS: usize = 10_000;
+
+/// Which agents a job is for: all that fit every part that is given.
+#[derive(Debug, Clone, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Targets {
+    #[garde(inner(length(min = 1, max = 1000)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent_ids: Option<BTreeSet<uuid::Uuid>>,
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<uuid::Uuid>,
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    site_id: Option<uuid::Uuid>,
+    #[garde(inner(length(max = 64)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    os_family: Option<String>,
+}
+
+/// Body of a job.
+#[derive(Deserialize, Validate)]
+pub struct NewJob {
+    #[garde(custom(super::extract::name))]
+    name: String,
+    #[garde(dive)]
+    filter: Targets,
+    #[garde(dive)]
+    #[serde(flatten)]
+    command: CommandBody,
+}
+
+/// A job as the API shows it.
+#[derive(Serialize)]
+struct JobView {
+    id: JobId,
+    name: String,
+    command_type: Value,
+    command: String,
+    timeout_seconds: i32,
+    elevated: bool,
+    filter: Value,
+    created_by: Option<UserId>,
+    created_at: DateTime<Utc>,
+    cancelled_at: Option<DateTime<Utc>>,
+    progress: Value,
+}
+
+fn view(job: Job, progress: &Progress) -> JobView {
+    let count = |status: &str| -> i64 {
+        progress
+            .iter()
+            .filter(|((known, _), _)| known == status)
+            .map(|(_, count)| count)
+            .sum()
+    };
+    let mut reasons = serde_json::Map::new();
+    for ((_, reason), count) in progress {
+        if let Some(reason) = reason {
+            reasons.insert(reason.clone(), json!(count));
+        }
+    }
+    JobView {
+        id: job.id,
+        name: job.name,
+        command_type: job.parameters.unwrap_or(Value::String(job.command_type)),
+        command: job.command,
+        timeout_seconds: job.timeout_seconds,
+        elevated: job.elevated,
+        filter: job.filter,
+        created_by: job.created_by,
+        created_at: job.created_at,
+        cancelled_at: job.cancelled_at,
+        progress: json!({
+            "total": progress.values().sum::<i64>(),
+            "pending": count("pending"),
+            "running": count("running"),
+            "completed": count("completed"),
+            "failed": count("failed"),
+            "reasons": reasons,
+        }),
+    }
+}
+
+/// All agents of a filter that the caller may act on.
+async fn targets(
+    state: &AppState,
+    who: &Authenticated,
+    filter: &Targets,
+) -> Result<Vec<AgentOverview>, AppError> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = agents::list(
+            &state.db,
+            AgentFilter {
+                site_id: filter.site_id.map(SiteId),
+                client_id: filter.client_id.map(ClientId),
+                limit: 1000,
+                after,
+            },
+        )
+        .await?;
+        let full = page.len() == 1000;
+        after = page.last().map(|overview| overview.agent.id);
+        found.extend(page.into_iter().filter(|overview| {
+            let agent = &overview.agent;
+            let named = |ids: &BTreeSet<uuid::Uuid>| ids.contains(&agent.id.0);
+            filter.agent_ids.as_ref().is_none_or(named)
+                && filter
+                    .os_family
+                    .as_ref()
+                    .is_none_or(|family| agent.os_family.eq_ignore_ascii_case(family))
+                && who.scope.covers(place(overview))
+        }));
+        if found.len() > MOST_AGENTS {
+            return Err(AppError::invalid_field(
+                "filter",
+                format!("a job reaches at most {MOST_AGENTS} agents; narrow its filter"),
+            ));
+        }
+        if !full {
+            return Ok(found);
+        }
+    }
+}
+
+/// POST /api/jobs
+pub async fn create(
+    state: Data<AppState>,
+    signed: Signed<NewJob>,
+) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    who.require(Capability::RunCommands)?;
+    let accepted =
+        Wanted::from(body.command).accept(&state.settings.commands, &state.settings.limits)?;
+    state.command_rates.take(who.user.id)?;
+    let found = targets(&state, &who, &body.filter).await?;
+    if found.is_empty() {
+        return Err(AppError::invalid_field(
+            "filter",
+            "no agent that you may act on fits the filter",
+        ));
+    }
+    let filter = serde_json::to_value(&body.filter).map_err(|error| AppError::internal(&error))?;
+    let job = Job {
+        id: JobId::generate(),
+        name: body.name.trim().to_owned(),
+        created_by: Some(who.user.id),
+        command_type: accepted.command_type.clone(),
+        command: accepted.command.clone(),
+        parameters: accepted.parameters.clone(),
+        timeout_seconds: accepted.timeout_seconds,
+        elevated: accepted.elevated,
+        filter,
+        created_at: now(),
+        cancelled_at: None,
+    };
+    let id = job.id;
+    let rows = found
+        .iter()
+        .map(|overview| {
+            let agent = (overview.agent.id, overview.agent.hostname.as_str());
+            accepted.rows(&who.caller, agent, Some(id))
+        })
+        .collect();
+    jobs::insert(&state.db, job, rows).await?;
+    let agents: Vec<AgentId> = found.iter().map(|overview| overview.agent.id).collect();
+    let total = agents.len();
+    state.commands.do_send(Wake { agents });
+    Ok(HttpResponse::Created().json(json!({ "id": id, "total": total })))
+}
+
+/// Which jobs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    limit: Option<i64>,
+    cursor: Option<uuid::Uuid>,
+}
+
+/// GET /api/jobs, the newest first
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    filter: Query<Filter>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let limit = page_limit(filter.limit)?;
+    let rows = jobs::list(
+        &state.db,
+        who.scope.clone(),
+        filter.cursor.map(JobId),
+        limit + 1,
+    )
+    .await?;
+    let ids = rows.iter().map(|job| job.id).collect();
+    let progress = jobs::progress(&state.db, who.scope.clone(), ids).await?;
+    let nothing = Progress::new();
+    let page = newest_first(rows, limit, |job| job.id.to_string());
+    Ok(HttpResponse::Ok().json(page.map(|job| {
+        let progress = progress.get(&job.id).unwrap_or(&nothing);
+        view(job, progress)
+    })))
+}
+
+/// Finds a job of which the caller may see at least one command; its progress is what they may see.
+async fn find(
+    state: &AppState,
+    who: &Authenticated,
+    id: uuid::Uuid,
+) -> Result<(Job, Progress), AppError> {
+    let id = JobId(id);
+    let job = jobs::by_id(&state.db, id).await?;
+    let job = job.ok_or_else(|| AppError::not_found("job"))?;
+    let mut progress = jobs::progress(&state.db, who.scope.clone(), vec![id]).await?;
+    let own = job.created_by == Some(who.user.id);
+    match progress.remove(&id) {
+        Some(progress) => Ok((job, progress)),
+        None if own || who.scope == crate::domain::scope::Scope::Everything => {
+            Ok((job, Progress::new()))
+        }
+        None => Err(AppError::forbidden(
+            "out_of_scope",
+            "this job is for agents that you have no access to; ask an administrator",
+        )),
+    }
+}
+
+/// GET /api/jobs/:id
+pub async fn show(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let (job, progress) = find(&state, &who, id.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(view(job, &progress)))
+}
+
+/// POST /api/jobs/:id/cancel: ends what the caller may act on
+pub async fn cancel(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::RunCommands)?;
+    let (job, _) = find(&state, &who, id.into_inner()).await?;
+    let left = jobs::request_cancel(&state.db, who.scope.clone(), job.id, now()).await?;
+    let (mut cancelled, mut asked) = (0, 0);
+    for (id, agent_id) in left {
+        match commands::request_cancel(&state.db, id, now()).await? {
+            Cancelled::Never => cancelled += 1,
+            Cancelled::Asked => {
+                asked += 1;
+                state.commands.do_send(Cancel { agent_id, id });
+            }
+            Cancelled::Over => {}
+        }
+    }
+    Ok(HttpResponse::Accepted().json(json!({
+        "id": job.id, "cancelled": cancelled, "asked": asked,
+    })))
+}
+
+/// POST /api/jobs/:id/retry: gives the command again to each agent where its last one failed
+pub async fn retry(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::RunCommands)?;
+    let (job, _) = find(&state, &who, id.into_inner()).await?;
+    state.command_rates.take(who.user.id)?;
+    let accepted = Accepted {
+        command_type: job.command_type,
+        command: job.command,
+        parameters: job.parameters,
+        timeout_seconds: job.timeout_seconds,
+        elevated: job.elevated,
+        expires_in: chrono::Duration::seconds(state.settings.commands.expiry_seconds.into()),
+    };
+    let mut rows = Vec::new();
+    let mut woken = Vec::new();
+    for agent_id in jobs::failed_agents(&state.db, job.id).await? {
+        let Some(overview) = agents::overview(&state.db, agent_id).await? else {
+            continue;
+        };
+        if who.scope.covers(place(&overview)) {
+            let agent = (agent_id, overview.agent.hostname.as_str());
+            rows.push(accepted.rows(&who.caller, agent, Some(job.id)));
+            woken.push(agent_id);
+        }
+    }
+    let total = rows.len();
+    jobs::retry(&state.db, job.id, rows).await?;
+    state.commands.do_send(Wake { agents: woken });
+    Ok(HttpResponse::Accepted().json(json!({ "id": job.id, "retried": total })))
+}
