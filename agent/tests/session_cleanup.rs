@@ -111,6 +111,34 @@ async fn a_guard_that_is_killed_takes_nothing_of_the_clean_up_with_it() {
 }
 
 #[tokio::test]
+async fn a_program_starts_with_every_signal_as_it_is_by_default() {
+    let stage = Stage::start().await;
+    let mut server = stage.accept_and_acknowledge().await;
+    stage.open(&mut server).await;
+    // The shell's own state, of the signals that have names.
+    let line = "sed -nE 's/^Sig(Blk|Ign):.*(.{7})$/\\2/p' /proc/$$/status | sort -u";
+    server.send(terminal("terminal-1", line)).await;
+    let (printed, code) = server.output("terminal-1").await;
+    assert_eq!((printed.as_str(), code), ("0000000\n", 0));
+}
+
+#[tokio::test]
+async fn a_guard_that_is_asked_to_end_goes_on() {
+    let stage = Stage::start().await;
+    let mut server = stage.accept_and_acknowledge().await;
+    stage.open(&mut server).await;
+    server
+        .send(terminal(
+            "terminal-1",
+            "for s in TERM INT HUP QUIT USR1; do kill -$s $PPID; done; echo on",
+        ))
+        .await;
+    assert_eq!(server.output("terminal-1").await, ("on\n".to_owned(), 0));
+    server.send(terminal("terminal-2", "echo again")).await;
+    assert_eq!(server.output("terminal-2").await, ("again\n".to_owned(), 0));
+}
+
+#[tokio::test]
 async fn a_long_command_and_its_odd_characters_reach_the_program_unchanged() {
     let stage = Stage::start().await;
     let mut server = stage.accept_and_acknowledge().await;

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod api;
 pub mod binaries;
 pub mod cluster;
+pub mod commands;
 pub mod database;
 pub mod deployment;
 pub mod held_request;

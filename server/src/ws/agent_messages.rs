@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix::prelude::*;
-use gururmm_shared::{AgentId, AgentMessage, DecodeError, ServerMessage, close_code};
+use gururmm_shared::{AgentId, AgentMessage, DecodeError, close_code};
 
 use super::agent_auth::close_unknown;
 use super::agent_socket::{AgentConnection, SocketContext};

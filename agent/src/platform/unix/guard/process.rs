@@ -1,18 +1,20 @@
 //! The guard process: starts a session's programs and outlives all of them.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::wire::{self, OUTPUTS, Reply, Request};
 use crate::platform::Order;
@@ -42,13 +44,7 @@ fn serve(socket: UnixStream) -> io::Result<()> {
     let _ = nix::unistd::setsid();
     // What loses its parent becomes our child: nothing that is started here can get away.
     prctl::set_child_subreaper(true)?;
-    // Blocked, not ignored: what is ignored stays so for the programs started here, while std resets
-    // the mask of each. Whatever stops the agent is to leave the guard alone.
-    SigSet::all().thread_block()?;
-    let mut child_signals = SigSet::empty();
-    child_signals.add(Signal::SIGCHLD);
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let deaths = SignalFd::with_flags(&child_signals, flags)?;
+    let deaths = watch_signals()?;
     let mut guard = Guard {
         socket,
         deaths,
@@ -63,6 +59,21 @@ fn serve(socket: UnixStream) -> io::Result<()> {
     }
 }
 
+/// Lets the signals that stop the agent leave the guard alone, and tells of ended children by bytes.
+///
+/// They are caught, neither ignored nor blocked: a started program begins with what was ignored still
+/// ignored and what was blocked still blocked, but forgets what was caught (execve(2)).
+fn watch_signals() -> io::Result<UnixStream> {
+    let unheard = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM] {
+        signal_hook::flag::register(signal, Arc::clone(&unheard))?;
+    }
+    let (deaths, noted) = UnixStream::pair()?;
+    deaths.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(SIGCHLD, noted)?;
+    Ok(deaths)
+}
+
 struct Program {
     pid: i32,
     reaped: bool,
@@ -70,7 +81,7 @@ struct Program {
 
 struct Guard {
     socket: UnixStream,
-    deaths: SignalFd,
+    deaths: UnixStream,
     programs: HashMap<u64, Program>,
 }
 
@@ -118,8 +129,11 @@ impl Guard {
         }
         let [died, asked] = watched.map(|one| one.any().unwrap_or(false));
         if died {
-            // One signal may stand for several deaths; which, waitpid tells.
-            while let Ok(Some(_)) = self.deaths.read_signal() {}
+            // One byte may stand for several deaths; which, waitpid tells.
+            while (&self.deaths)
+                .read(&mut [0; 64])
+                .is_ok_and(|count| count > 0)
+            {}
         }
         Ok((asked, died))
     }
