@@ -115,6 +115,7 @@ impl App {
             registry,
             commands,
             command_rates,
+            poll_rates: Arc::default(),
             accounts,
             tickets,
             gateway,

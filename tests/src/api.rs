@@ -113,6 +113,16 @@ impl Api {
         self.try_get(path).await.expect("the server answers")
     }
 
+    /// `POST` of JSON, where the server may not be there.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn try_post(&self, path: &str, body: &Value) -> reqwest::Result<Answer> {
+        let headers = [("content-type", "application/json")];
+        self.send(Method::POST, path, &headers, Some(body.to_string()))
+            .await
+    }
+
     /// `POST` of JSON.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.post_text(path, &body.to_string()).await

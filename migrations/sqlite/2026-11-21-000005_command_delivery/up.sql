@@ -19,6 +19,8 @@ CREATE INDEX jobs_created_at ON jobs (created_at);
 ALTER TABLE commands ADD COLUMN job_id BLOB REFERENCES jobs (id) ON DELETE SET NULL;
 ALTER TABLE commands ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE commands ADD COLUMN cancel_requested_at INTEGER;
+-- The poll whose answer carried it, as its agent numbers them; empty where it does not.
+ALTER TABLE commands ADD COLUMN sent_in_poll TEXT CHECK (length(sent_in_poll) <= 64);
 CREATE INDEX commands_job_id ON commands (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX commands_agent_id_id ON commands (agent_id, id);
 

@@ -114,7 +114,9 @@ impl Reports {
     }
 }
 
-fn finish(agent_id: AgentId, result: CommandResult) -> Finish {
+/// The end of a command as it can be kept.
+#[must_use]
+pub fn finish(agent_id: AgentId, result: CommandResult) -> Finish {
     let verdict = Verdict::of(&result);
     Finish {
         id: result.id,

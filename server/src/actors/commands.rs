@@ -28,6 +28,9 @@ use crate::services::audit::now;
 const WATCH: Duration = Duration::from_secs(1);
 /// How often the database is asked for commands that waited too long.
 const SWEEP: Duration = Duration::from_secs(15);
+/// What a polling agent is given on top of a command's time-out until it is given up: it may run it
+/// late, and tells its end with its own next request.
+const POLL_MARGIN: chrono::Duration = chrono::Duration::minutes(5);
 /// Between two tries when the database does not answer.
 const RETRY: Duration = Duration::from_secs(2);
 /// Agents that are served in one transaction.
@@ -270,6 +273,9 @@ impl CommandDispatcher {
             let at = now();
             let expired = commands::expire(&db, at).await?;
             report_ended("expired", expired.len());
+            let late = commands::overdue_polled(&db, at, POLL_MARGIN).await?;
+            let ended = commands::give_up(&db, late, "timed_out", at).await?;
+            report_ended("timed_out", ended.len());
             commands::overdue(&db, at).await
         };
         ctx.spawn(look.into_actor(self).map(

@@ -5,7 +5,7 @@
 //! are reached through `Recipient`s.
 
 pub mod command_messages;
-mod command_reports;
+pub mod command_reports;
 pub mod commands;
 pub mod connection_messages;
 pub mod metrics_messages;

@@ -18,7 +18,7 @@ use super::connection_messages::{AgentHandle, ToConnection};
 use super::metrics_messages::Report;
 use super::registry_messages::{
     Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
-    LiveSession, Online, OpenError, OpenTunnel, Register, SessionsOf, Stopping, Unregister,
+    LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, Unregister,
 };
 use super::session_messages::{CloseSession, FromAgent, SessionEnded};
 use super::tunnel::{NewTunnel, TunnelSession};
@@ -29,6 +29,8 @@ use crate::services::audit;
 
 /// How often connections are looked at from outside.
 const WATCH: Duration = Duration::from_secs(1);
+/// How long an agent that polls is online after it asked; it asks about once a minute.
+const POLLER_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long sessions have to end when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(2500);
 
@@ -50,6 +52,8 @@ struct OpenSession {
 /// The supervisor of agents and sessions.
 pub struct AgentRegistry {
     agents: HashMap<AgentId, ConnectedAgent>,
+    /// Agents without a connection, and when they last asked for commands.
+    pollers: HashMap<AgentId, Instant>,
     sessions: HashMap<SessionId, OpenSession>,
     generations: Generation,
     stopping: bool,
@@ -76,6 +80,7 @@ impl AgentRegistry {
     ) -> Self {
         Self {
             agents: HashMap::new(),
+            pollers: HashMap::new(),
             sessions: HashMap::new(),
             generations: 0,
             stopping: false,
@@ -123,6 +128,18 @@ impl AgentRegistry {
         });
         self.report();
         agent
+    }
+
+    fn drop_silent_pollers(&mut self) {
+        let now = Instant::now();
+        let reports = &self.reports;
+        self.pollers.retain(|agent_id, seen| {
+            let alive = now.saturating_duration_since(*seen) < POLLER_TIMEOUT;
+            if !alive {
+                reports.do_send(Report::Disconnected(*agent_id, audit::now()));
+            }
+            alive
+        });
     }
 
     /// Ends connections that gave no sign of life; their own actors may be frozen by a peer that
@@ -179,7 +196,10 @@ impl Actor for AgentRegistry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(4096);
-        ctx.run_interval(WATCH, |act, _| act.drop_silent());
+        ctx.run_interval(WATCH, |act, _| {
+            act.drop_silent();
+            act.drop_silent_pollers();
+        });
     }
 }
 
@@ -214,6 +234,16 @@ impl Handler<Register> for AgentRegistry {
         }
         self.report();
         Ok(generation)
+    }
+}
+
+impl Handler<Polled> for AgentRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: Polled, _: &mut Self::Context) {
+        if !self.deleted.contains(&message.0) {
+            self.pollers.insert(message.0, Instant::now());
+        }
     }
 }
 
@@ -340,6 +370,7 @@ impl Handler<DropAgent> for AgentRegistry {
         if self.deleted.len() > DELETED_REMEMBERED {
             self.deleted.pop_front();
         }
+        self.pollers.remove(&message.agent_id);
         let Some(agent) = self.agents.get(&message.agent_id) else {
             return;
         };
@@ -357,7 +388,12 @@ impl Handler<Online> for AgentRegistry {
 
     fn handle(&mut self, message: Online, _: &mut Self::Context) -> Self::Result {
         let now = Instant::now();
-        let age = |id: AgentId| Some((id, self.agents.get(&id)?.handle.last_seen.age(now)));
+        let age = |id: AgentId| {
+            let connected = self.agents.get(&id);
+            let polled = || self.pollers.get(&id).map(|seen| now - *seen);
+            let age = connected.map(|agent| agent.handle.last_seen.age(now));
+            Some((id, age.or_else(polled)?))
+        };
         MessageResult(message.agents.into_iter().filter_map(age).collect())
     }
 }

@@ -26,6 +26,11 @@ pub struct Register {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopping;
 
+/// An agent that keeps no connection has asked for its commands.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Polled(pub AgentId);
+
 /// An agent's connection has ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -157,6 +157,7 @@ table! {
         job_id -> Nullable<Uuid>,
         attempts -> Int4,
         cancel_requested_at -> Nullable<Timestamptz>,
+        sent_in_poll -> Nullable<Text>,
     }
 }
 

@@ -8,6 +8,7 @@ mod commands;
 mod extract;
 mod health;
 mod jobs;
+mod legacy;
 mod page;
 pub mod problems;
 pub mod request_span;

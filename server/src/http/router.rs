@@ -5,7 +5,8 @@ use actix_web::web::{self, ServiceConfig, delete, get, patch, post};
 
 use super::state::AppState;
 use super::{
-    agents, audit, auth, clients, commands, health, jobs, problems, sites, streams, tunnels, users,
+    agents, audit, auth, clients, commands, health, jobs, legacy, problems, sites, streams,
+    tunnels, users,
 };
 use crate::config::Settings;
 
@@ -69,6 +70,7 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
             get().to(audit::of_session),
         )
         .configure(commands_and_jobs)
+        .configure(polling_agents)
         .default_service(web::to(problems::unknown_path));
 }
 
@@ -83,6 +85,21 @@ fn commands_and_jobs(config: &mut ServiceConfig) {
         .route("/api/jobs/{id}", get().to(jobs::show))
         .route("/api/jobs/{id}/cancel", post().to(jobs::cancel))
         .route("/api/jobs/{id}/retry", post().to(jobs::retry));
+}
+
+fn polling_agents(config: &mut ServiceConfig) {
+    let result = web::resource("/api/agent/command-result")
+        .app_data(
+            web::JsonConfig::default()
+                .limit(legacy::RESULT_BYTES)
+                .error_handler(problems::bad_json),
+        )
+        .route(post().to(legacy::result))
+        .default_service(web::to(problems::unknown_path));
+    config
+        .route("/api/agent/register-legacy", post().to(legacy::register))
+        .route("/api/agent/heartbeat", post().to(legacy::heartbeat))
+        .service(result);
 }
 
 /// Which origins beside its own a browser may call from.

@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::db::Db;
 use crate::services::accounts::Accounts;
 use crate::services::commands::CommandRates;
+use crate::services::polling::PollRates;
 use crate::services::tickets::Tickets;
 use crate::ws::agent_socket::AgentGateway;
 
@@ -27,6 +28,8 @@ pub struct AppState {
     pub commands: Addr<CommandDispatcher>,
     /// How many commands users give.
     pub command_rates: Arc<CommandRates>,
+    /// How often polling agents ask.
+    pub poll_rates: Arc<PollRates>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
     /// Tickets for streams.

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod enrollment;
 pub mod login_limits;
 pub mod passwords;
+pub mod polling;
 pub mod recovery;
 pub mod secret_file;
 pub mod tickets;

@@ -3,12 +3,14 @@
 
 mod delivery;
 mod output;
+mod polls;
 
 pub use delivery::{
     Cancelled, Finish, Settled, expire, finish, give_up, overdue, put_back, request_cancel,
     sent_to, take_pending,
 };
 pub use output::{Output, Piece, append, output_of};
+pub use polls::{overdue_polled, poll};
 
 use std::collections::HashMap;
 

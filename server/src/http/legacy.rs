@@ -1,0 +1,219 @@
+//! Agents that poll: register, heartbeat, result. No user's token: the agent's own key.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use garde::Validate;
+use gururmm_shared::{
+    AgentId, Auth, Command, CommandId, CommandResult, FIRST_GENERATION, Metrics, OsInfo,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::extract::{Valid, remote_address};
+use super::state::AppState;
+use crate::actors::command_reports::finish;
+use crate::actors::commands::order;
+use crate::actors::metrics_messages::Report;
+use crate::actors::registry_messages::Polled;
+use crate::db::agents::Agent;
+use crate::db::commands::{self, Settled};
+use crate::error::AppError;
+use crate::services::audit::now;
+use crate::services::enrollment::{self, Refused};
+
+/// What a polling agent is told to be capable of.
+const POLLING: &str = "polling";
+
+/// Bytes of a result: two streams of 1 MiB as JSON may write them.
+pub const RESULT_BYTES: usize = 4 << 20;
+
+/// Body of a registration.
+#[derive(Deserialize, Validate)]
+pub struct Registration {
+    /// A site's code, or its key.
+    #[serde(alias = "api_key")]
+    #[garde(length(chars, min = 1, max = 256))]
+    site_code: String,
+    #[garde(length(chars, min = 1, max = 200))]
+    device_id: String,
+    #[serde(default)]
+    #[garde(length(chars, max = 253))]
+    hostname: String,
+    #[garde(skip)]
+    os_info: Option<OsInfo>,
+    #[serde(alias = "agent_version")]
+    #[garde(inner(length(chars, max = 64)))]
+    version: Option<String>,
+    #[garde(inner(length(chars, max = 256)))]
+    enrollment_nonce: Option<String>,
+}
+
+fn refused(refused: &Refused) -> AppError {
+    let detail = refused.to_string();
+    match refused {
+        Refused::UnknownKey | Refused::UnknownSiteCode => {
+            AppError::unauthorized(refused.code(), detail)
+        }
+        Refused::AlreadyEnrolled => AppError::conflict(refused.code(), detail),
+        Refused::RateLimited => AppError::too_many(refused.code(), detail, Some(60)),
+        Refused::DeviceIdRequired => AppError::invalid_field("device_id", detail),
+        Refused::BadAuth(_) => AppError::malformed(detail),
+        Refused::Unavailable(_) => AppError::unavailable(detail),
+    }
+}
+
+/// POST /api/agent/register-legacy
+pub async fn register(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Valid<Registration>,
+) -> Result<HttpResponse, AppError> {
+    let Valid(body) = body;
+    let from = remote_address(&request);
+    state.poll_rates.from_address(from)?;
+    let auth = Auth {
+        api_key: body.site_code,
+        hostname: body.hostname,
+        os_info: body.os_info,
+        version: body.version,
+        device_id: Some(body.device_id),
+        protocol: Some(FIRST_GENERATION),
+        capabilities: vec![POLLING.to_owned()],
+        enrollment_nonce: body.enrollment_nonce,
+        ..Auth::default()
+    };
+    let gateway = &state.gateway;
+    let admitted = enrollment::admit(&state.db, auth, false, &gateway.guesses, from)
+        .await
+        .map_err(|error| refused(&error))?;
+    let Some(key) = admitted.new_key else {
+        // What came was a key of the agent's own: it is registered, and its key is not told again.
+        return Err(refused(&Refused::AlreadyEnrolled));
+    };
+    let agent_id = admitted.agent.id;
+    tracing::info!(agent.id = %agent_id, "a polling agent was registered");
+    gateway
+        .writer
+        .do_send(Report::Connected(admitted.connected));
+    state.registry.do_send(Polled(agent_id));
+    Ok(HttpResponse::Created().json(json!({ "agent_id": agent_id, "api_key": key })))
+}
+
+/// Who asks: the key in the header, or in the body as older agents send it.
+async fn caller(
+    request: &HttpRequest,
+    state: &AppState,
+    in_body: Option<&str>,
+) -> Result<Agent, AppError> {
+    let header = request.headers().get(header::AUTHORIZATION);
+    let bearer = header
+        .and_then(|value| value.to_str().ok()?.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key.trim());
+    let key = bearer.or(in_body).ok_or_else(|| {
+        AppError::unauthorized(
+            "token_missing",
+            "send Authorization: Bearer <the agent's key>",
+        )
+    })?;
+    state
+        .poll_rates
+        .authenticate(&state.db, key, remote_address(request))
+        .await
+}
+
+/// Body of a heartbeat.
+#[derive(Deserialize, Validate)]
+pub struct Heartbeat {
+    #[garde(inner(length(max = 256)))]
+    api_key: Option<String>,
+    #[garde(skip)]
+    metrics: Option<Metrics>,
+    /// The number of this poll: a repeat of it gets the same commands again.
+    #[garde(inner(length(chars, min = 1, max = 64), ascii))]
+    poll_id: Option<String>,
+}
+
+/// Answer to a heartbeat.
+#[derive(Serialize)]
+struct Pending {
+    agent_id: AgentId,
+    pending_commands: Vec<Command>,
+}
+
+/// POST /api/agent/heartbeat
+pub async fn heartbeat(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Valid<Heartbeat>,
+) -> Result<HttpResponse, AppError> {
+    let Valid(body) = body;
+    let agent = caller(&request, &state, body.api_key.as_deref()).await?;
+    let at = now();
+    let writer = &state.gateway.writer;
+    writer.do_send(Report::Seen(agent.id, at));
+    if let Some(metrics) = body.metrics {
+        writer.do_send(Report::Sample(agent.id, at, metrics));
+    }
+    state.registry.do_send(Polled(agent.id));
+    if body.poll_id.as_deref().is_some_and(|id| id.contains('\0')) {
+        return Err(AppError::invalid_field(
+            "poll_id",
+            "poll_id must not hold NUL",
+        ));
+    }
+    let most = i64::from(state.settings.commands.max_in_flight);
+    let sent = commands::poll(&state.db, agent.id, body.poll_id, most, at).await?;
+    Ok(HttpResponse::Ok().json(Pending {
+        agent_id: agent.id,
+        pending_commands: sent.iter().filter_map(order).collect(),
+    }))
+}
+
+/// Body of a result.
+#[derive(Deserialize, Validate)]
+pub struct ResultBody {
+    #[garde(inner(length(max = 256)))]
+    api_key: Option<String>,
+    #[serde(alias = "command_id")]
+    #[garde(skip)]
+    id: CommandId,
+    #[garde(skip)]
+    exit_code: Option<i32>,
+    #[serde(default)]
+    #[garde(skip)]
+    stdout: String,
+    #[serde(default)]
+    #[garde(skip)]
+    stderr: String,
+    #[serde(default)]
+    #[garde(skip)]
+    duration_ms: u64,
+}
+
+/// POST /api/agent/command-result
+pub async fn result(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Valid<ResultBody>,
+) -> Result<HttpResponse, AppError> {
+    let Valid(body) = body;
+    let agent = caller(&request, &state, body.api_key.as_deref()).await?;
+    let id = body.id;
+    let told = CommandResult {
+        id,
+        exit_code: body.exit_code,
+        stdout: body.stdout,
+        stderr: body.stderr,
+        duration_ms: body.duration_ms,
+        reason: None,
+    };
+    state.gateway.writer.do_send(Report::Seen(agent.id, now()));
+    let settled = commands::finish(&state.db, vec![finish(agent.id, told)], now()).await?;
+    match settled.first() {
+        Some(Settled::Ended | Settled::Late) => Ok(HttpResponse::build(StatusCode::OK)
+            .json(json!({ "command_id": id, "status": "stored" }))),
+        Some(Settled::Unknown) | None => Err(AppError::not_found("command of this agent")),
+    }
+}
