@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::commands::dispatcher;
+use crate::commands::warden::Warden;
 use crate::config::Config;
 use crate::connection::{Keeper, Peers};
 use crate::device::Device;
@@ -28,7 +29,8 @@ pub enum StartError {
 
 /// Runs the agent until `stopping` becomes true.
 ///
-/// `guard_program` is this agent's own program, started as `guard` beside every tunnel session.
+/// `guard_program` is this agent's own program, started as `guard` beside every tunnel session and for
+/// the commands outside.
 ///
 /// # Errors
 /// [`StartError`]; once started, nothing ends the agent but its stop.
@@ -52,10 +54,12 @@ pub async fn run(
     let (machine, machine_inputs) = mpsc::channel(QUEUE);
     let (commands, command_inputs) = mpsc::channel(QUEUE);
     let peers = Peers::new(machine, commands);
+    let state_dir = config.state_dir().to_owned();
     let keeper = Keeper::new(config, store, identity, device, peers).map_err(StartError::Server)?;
+    let warden = Warden::new(guard_program.clone());
     let machine = Machine::new(Arc::clone(&settings), guard_program);
     let machine = tokio::spawn(machine.run(machine_inputs));
-    let dispatcher = tokio::spawn(dispatcher::run(settings, command_inputs));
+    let dispatcher = tokio::spawn(dispatcher::run(settings, state_dir, warden, command_inputs));
     keeper.run(stopping).await;
     // The keeper is gone and with it the senders: both tasks end, each after its processes have.
     for ended in [machine.await, dispatcher.await] {

@@ -14,7 +14,7 @@ use crate::channels::terminal::{self, Orders};
 use crate::config::CommandSettings;
 use crate::connection::Outbox;
 use crate::device;
-use crate::platform::{self, Guard, Launcher};
+use crate::platform::{self, Guard, Launcher, Remains};
 use crate::state::{Effect, Event, State};
 
 /// How long a session's end waits for its guard, and then for the sweep.
@@ -131,7 +131,7 @@ impl Machine {
     async fn enter(&mut self, id: SessionId) -> Result<(), String> {
         let outbox = self.outbox.as_ref().ok_or("the connection is lost")?;
         let mark: Arc<str> = device::random_hex::<16>().into();
-        let guard = Guard::start(&self.guard_program)
+        let guard = Guard::start(&self.guard_program, Remains::End)
             .map_err(|error| format!("the guard of the session cannot be started: {error}"))?;
         let lane = outbox.open_lane().await.ok_or("the connection is lost")?;
         let tech = self.state.technician().map(tracing::field::display);

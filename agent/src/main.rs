@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use gururmm_agent::config::Config;
+use gururmm_agent::platform::Remains;
 use gururmm_agent::{agent, platform, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// A stop that takes longer is cut off; the guards of sessions then finish what is left.
+/// A stop that takes longer is cut off; the guards then finish what is left.
 const STOP_LIMIT: Duration = Duration::from_millis(4500);
 
 /// What a guard is started from: the running program, even after an update has replaced its file.
@@ -34,9 +35,13 @@ enum Task {
     /// Looks at the configuration
     #[command(subcommand)]
     Config(ConfigTask),
-    /// Ends what a tunnel session started once the agent is gone
+    /// Starts programs for the agent, and ends them once it is gone
     #[command(hide = true)]
-    Guard,
+    Guard {
+        /// What ended programs left running stays
+        #[arg(long)]
+        remains_stay: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -53,7 +58,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Run { config } => run(&config),
         Task::Config(ConfigTask::Check { config }) => check(&config),
-        Task::Guard => platform::guard_main(),
+        Task::Guard { remains_stay: true } => platform::guard_main(Remains::Stay),
+        Task::Guard { .. } => platform::guard_main(Remains::End),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -90,6 +90,7 @@ async fn start(
     let job = Job {
         invocation,
         environment,
+        directory: None,
         timeout: settings.timeout(terminal.timeout_seconds),
     };
     Execution::start(job, &session.launcher)

@@ -1,11 +1,13 @@
 //! Commands outside tunnels, with real programs and a connection made of queues.
 
-use gururmm_shared::CommandType;
+use gururmm_shared::{CommandType, EndReason};
 
 use super::*;
+use crate::commands::interpreter::CLAUDE_TASK_REFUSAL;
 use crate::connection::Outgoing;
 
 struct Server {
+    state: tempfile::TempDir,
     inputs: mpsc::Sender<Input>,
     outgoing: mpsc::Receiver<Outgoing>,
 }
@@ -13,7 +15,10 @@ struct Server {
 impl Server {
     async fn start(settings: CommandSettings, acknowledges: bool) -> Self {
         let (inputs, received) = mpsc::channel(8);
-        tokio::spawn(run(Arc::new(settings), received));
+        let state = tempfile::tempdir().unwrap();
+        let directory = state.path().to_owned();
+        let warden = Warden::without_guard();
+        tokio::spawn(run(Arc::new(settings), directory, warden, received));
         let (outbox, outgoing) = Outbox::new();
         inputs
             .send(Input::Connected {
@@ -22,7 +27,11 @@ impl Server {
             })
             .await
             .unwrap();
-        Self { inputs, outgoing }
+        Self {
+            state,
+            inputs,
+            outgoing,
+        }
     }
 
     async fn reconnect(&mut self, acknowledges: bool) {
@@ -43,13 +52,16 @@ impl Server {
     }
 
     async fn result(&mut self) -> CommandResult {
-        let Some(Outgoing::Message(message)) = self.outgoing.recv().await else {
-            panic!("nothing")
-        };
-        let AgentMessage::CommandResult(result) = *message else {
-            panic!("{message:?}")
-        };
-        result
+        loop {
+            let Some(Outgoing::Message(message)) = self.outgoing.recv().await else {
+                panic!("nothing")
+            };
+            match *message {
+                AgentMessage::CommandResult(result) => return result,
+                AgentMessage::CommandOutput(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     async fn in_flight(&self) -> Vec<CommandId> {
@@ -106,7 +118,7 @@ async fn a_server_that_never_acknowledges_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_repeated_order_is_run_once_and_answered_from_memory() {
+async fn a_repeated_order_is_run_once_and_answered() {
     let directory = tempfile::tempdir().unwrap();
     let (ran, gate) = (directory.path().join("ran"), directory.path().join("gate"));
     let line = format!(
@@ -143,6 +155,7 @@ async fn commands_go_on_while_the_connection_is_lost() {
 async fn what_may_not_run_is_refused_with_its_reason() {
     let settings = CommandSettings {
         max_running: 1,
+        max_queued: 1,
         ..CommandSettings::default()
     };
     let mut server = Server::start(settings, true).await;
@@ -166,10 +179,108 @@ async fn what_may_not_run_is_refused_with_its_reason() {
     assert_eq!(server.result().await.stderr, "the command is empty");
     server.order(&command("sleep 1000")).await;
     server.order(&command("true")).await;
+    server.order(&command("true")).await;
     assert_eq!(
         server.result().await.stderr,
-        "1 commands are running already"
+        "1 commands are running and 1 wait already: send it again later"
     );
+}
+
+#[tokio::test]
+async fn the_id_is_in_the_journal_before_the_command_runs_and_the_result_before_it_is_sent() {
+    let mut server = Server::start(CommandSettings::default(), true).await;
+    let journal = server.state.path().join("commands.journal");
+    let line = format!("cat {}; echo once", journal.display());
+    let order = command(&line);
+    server.order(&order).await;
+    let result = server.result().await;
+    assert!(
+        result
+            .stdout
+            .contains(&format!("\"started\":{{\"id\":\"{}", order.id)),
+        "{}",
+        result.stdout
+    );
+    let written = std::fs::read_to_string(&journal).unwrap();
+    assert!(written.contains("\\nonce"), "{written}");
+}
+
+#[tokio::test]
+async fn a_command_is_refused_while_the_journal_cannot_be_opened_and_runs_afterwards() {
+    let mut server = Server::start(CommandSettings::default(), true).await;
+    let state = server.state.path().to_owned();
+    // Another agent with the same directory.
+    let (inputs, received) = mpsc::channel(8);
+    let warden = Warden::without_guard();
+    let settings = Arc::new(CommandSettings::default());
+    let (outbox, outgoing) = Outbox::new();
+    server.in_flight().await;
+    tokio::spawn(run(settings, state, warden, received));
+    let mut other = Server {
+        state: tempfile::tempdir().unwrap(),
+        inputs,
+        outgoing,
+    };
+    let acknowledges = true;
+    let connected = Input::Connected {
+        outbox,
+        acknowledges,
+    };
+    other.inputs.send(connected).await.unwrap();
+    let ran = server.state.path().join("ran");
+    let order = command(&format!("echo x >> {}", ran.display()));
+    other.order(&order).await;
+    let refused = other.result().await;
+    assert_eq!(refused.reason, Some(EndReason::Refused));
+    assert!(
+        refused.stderr.contains("another agent uses it"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!ran.exists());
+    // The first one goes.
+    let (inputs, _) = mpsc::channel(1);
+    server.inputs = inputs;
+    let next = loop {
+        let order = command(&format!("echo x >> {}", ran.display()));
+        other.order(&order).await;
+        let mut result = other.result().await;
+        while result.id != order.id {
+            // Refusals that were not acknowledged are told again.
+            result = other.result().await;
+        }
+        if result.exit_code == Some(0) {
+            break order;
+        }
+    };
+    assert!(other.in_flight().await.contains(&next.id));
+    assert!(
+        other.in_flight().await.contains(&order.id),
+        "its refusal waits"
+    );
+    assert_eq!(std::fs::read_to_string(ran).unwrap(), "x\n");
+}
+
+#[tokio::test]
+async fn many_commands_of_one_moment_are_run_in_their_order() {
+    let settings = CommandSettings {
+        max_running: 1,
+        ..CommandSettings::default()
+    };
+    let mut server = Server::start(settings, true).await;
+    let orders: Vec<_> = (0..20)
+        .map(|number| command(&format!("echo {number}")))
+        .collect();
+    for order in &orders {
+        server.order(order).await;
+    }
+    for (number, order) in orders.iter().enumerate() {
+        let result = server.result().await;
+        assert_eq!(
+            (result.id, result.stdout),
+            (order.id, format!("{number}\n"))
+        );
+    }
 }
 
 #[tokio::test]

@@ -20,10 +20,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::job::{Ending, Job, Progress, Stream};
 use super::pipe::Pipe;
-use crate::platform::{self, Launched, Launcher, Order, Running};
+use crate::platform::{self, Launched, Launcher, Leader, Order, Running};
 
 /// Between the request to end and the end by force.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The same where the agent itself is about to end.
+const LAST_GRACE: Duration = Duration::from_secs(1);
 
 /// A program has exited but somebody holds its pipes: so long without output is waited for more.
 const QUIET: Duration = Duration::from_millis(500);
@@ -45,11 +48,12 @@ pub struct Execution {
     last_output: Instant,
     reading: bool,
     abandoned: bool,
+    unwatched: bool,
     finished: bool,
 }
 
 impl Execution {
-    /// Starts a program with nothing to read, in the home directory.
+    /// Starts a program with nothing to read.
     ///
     /// # Errors
     /// Why it cannot be started, from the operating system.
@@ -61,7 +65,7 @@ impl Execution {
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
-            directory: platform::home_directory(),
+            directory: job.directory.unwrap_or_else(platform::home_directory),
         };
         let started = Instant::now();
         let Launched {
@@ -81,6 +85,7 @@ impl Execution {
             last_output: started,
             reading: true,
             abandoned: false,
+            unwatched: false,
             finished: false,
         })
     }
@@ -90,6 +95,27 @@ impl Execution {
         if self.reason.is_none() {
             self.end(EndReason::Cancelled);
         }
+    }
+
+    /// The same with less patience: the agent itself is about to end.
+    pub fn interrupt(&mut self) {
+        if self.reason.is_none() {
+            self.end(EndReason::Interrupted);
+        }
+        let soon = Instant::now() + LAST_GRACE;
+        self.killed_at = self.killed_at.map(|at| at.min(soon));
+    }
+
+    /// The program's first process; none if it has ended already.
+    #[must_use]
+    pub fn leader(&self) -> Option<Leader> {
+        self.running.leader()
+    }
+
+    /// Whether nobody knows how the program fares, or can end it by this: its guard is gone.
+    #[must_use]
+    pub fn is_unwatched(&self) -> bool {
+        self.unwatched
     }
 
     /// Waits for the next thing to happen. Output is read only if `read`; else a program that writes
@@ -127,6 +153,7 @@ impl Execution {
     fn note_exit(&mut self, status: io::Result<ExitStatus>) {
         let status = status.unwrap_or_else(|error| {
             tracing::error!(%error, "the end of a program cannot be waited for");
+            self.unwatched = true;
             ExitStatus::from_raw(libc::SIGKILL)
         });
         let now = Instant::now();

@@ -12,6 +12,7 @@ fn shell(line: &str, timeout: Duration) -> Job {
     Job {
         invocation: Invocation::new(&gururmm_shared::CommandType::Shell, line, &settings).unwrap(),
         environment: vec![("GURURMM_TEST", "here".to_owned())],
+        directory: None,
         timeout,
     }
 }

@@ -1,5 +1,6 @@
 //! What the executor is asked for and what it tells.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gururmm_shared::EndReason;
@@ -13,6 +14,8 @@ pub struct Job {
     pub invocation: Invocation,
     /// Variables beside the agent's own environment.
     pub environment: Vec<(&'static str, String)>,
+    /// Where it starts; none means the home directory.
+    pub directory: Option<PathBuf>,
     /// How long it may run.
     pub timeout: Duration,
 }

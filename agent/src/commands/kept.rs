@@ -1,66 +1,98 @@
 //! What is kept of the output of a command outside a tunnel.
 
+use super::job::Stream;
+
 /// Stands where output was cut off.
 const TRUNCATED: &str = "\n[truncated]\n";
 
 /// The mark's length as JSON writes it: each of its line ends takes two bytes.
 const TRUNCATED_WRITTEN: usize = TRUNCATED.len() + 2;
 
-/// The head of a stream: at most `limit` bytes as JSON writes them, with a mark where more came.
+/// A stream may take all but this share of the room (one in so many), which is for the other: the one
+/// line that says what went wrong is not to be lost behind the other's noise.
+const SHARE: usize = 4;
+
+/// The heads of both streams: together at most `limit` bytes as JSON writes them, each with a mark
+/// where more came. What is kept once stays as it is.
 ///
 /// A message that its receiver finds too large would be sent again and again, and control characters
 /// grow up to six times on the wire: so their written length is what counts.
+#[derive(Debug)]
 pub struct Kept {
+    heads: [Head; 2],
+    /// Room for text beside the two marks.
+    room: usize,
+}
+
+#[derive(Debug, Default)]
+struct Head {
     text: String,
     written: usize,
-    limit: usize,
-    /// Length of the text before which there is room for the mark.
-    mark_at: usize,
     full: bool,
 }
 
 impl Kept {
     /// Nothing yet, and room for `limit` bytes.
+    #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
-            text: String::new(),
-            written: 0,
-            limit,
-            mark_at: 0,
-            full: false,
+            heads: Default::default(),
+            room: limit.saturating_sub(2 * TRUNCATED_WRITTEN),
         }
     }
 
-    /// Takes more of the stream.
-    pub fn push(&mut self, text: &str) {
-        if self.full {
-            return;
+    /// Takes more of a stream.
+    pub fn push(&mut self, stream: Stream, text: &str) {
+        let others = self.room / SHARE;
+        let [stdout, stderr] = &mut self.heads;
+        let (head, other) = match stream {
+            Stream::Stdout => (stdout, stderr),
+            Stream::Stderr => (stderr, stdout),
+        };
+        if !head.full {
+            head.push(text, self.room - other.written.max(others).min(self.room));
         }
-        let before = self.text.len();
-        for (index, character) in text.char_indices() {
-            self.written += written_length(character);
-            if self.written > self.limit {
+    }
+
+    /// What was kept of a stream so far; more only comes behind it.
+    #[must_use]
+    pub fn text(&self, stream: Stream) -> &str {
+        let [stdout, stderr] = &self.heads;
+        match stream {
+            Stream::Stdout => &stdout.text,
+            Stream::Stderr => &stderr.text,
+        }
+    }
+
+    /// What was kept: standard output and standard error.
+    #[must_use]
+    pub fn into_texts(self) -> (String, String) {
+        let [stdout, stderr] = self.heads;
+        (stdout.text, stderr.text)
+    }
+}
+
+impl Head {
+    fn push(&mut self, text: &str, room: usize) {
+        let mut end = 0;
+        for character in text.chars() {
+            let written = self.written + written_length(character);
+            if written > room {
                 self.full = true;
-                self.text.push_str(&text[..index]);
-                self.text.truncate(self.mark_at);
-                self.text.push_str(TRUNCATED);
-                return;
+                break;
             }
-            if self.written + TRUNCATED_WRITTEN <= self.limit {
-                self.mark_at = before + index + character.len_utf8();
-            }
+            self.written = written;
+            end += character.len_utf8();
         }
-        self.text.push_str(text);
-    }
-
-    /// What was kept.
-    pub fn into_text(self) -> String {
-        self.text
+        self.text.push_str(&text[..end]);
+        if self.full {
+            self.text.push_str(TRUNCATED);
+        }
     }
 }
 
 /// How many bytes a character takes inside a JSON string (RFC 8259 section 7).
-fn written_length(character: char) -> usize {
+pub fn written_length(character: char) -> usize {
     match character {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
         '\0'..='\u{1f}' => 6,
@@ -72,22 +104,28 @@ fn written_length(character: char) -> usize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_head_of_a_long_output_is_kept_with_a_mark() {
-        let mut kept = Kept::new(20);
-        kept.push("0123456789");
-        kept.push("0123456789");
-        assert_eq!(kept.text.len(), 20, "exactly the limit is not too much");
-        kept.push("x");
-        kept.push("y");
-        assert_eq!(kept.text, "01234\n[truncated]\n");
-        let mut kept = Kept::new(20);
-        kept.push(&"é".repeat(20));
-        assert_eq!(kept.text, "éé\n[truncated]\n");
+    fn written(text: &str) -> usize {
+        serde_json::to_string(text).unwrap().len() - 2
     }
 
     #[test]
-    fn what_is_kept_is_within_the_limit_as_it_is_written() {
+    fn the_head_of_a_long_output_is_kept_with_a_mark_and_never_changes() {
+        let mut kept = Kept::new(40 + 2 * TRUNCATED_WRITTEN);
+        kept.push(Stream::Stdout, "0123456789012345678901234567");
+        kept.push(Stream::Stdout, "89");
+        assert_eq!(kept.text(Stream::Stdout).len(), 30, "just the room");
+        kept.push(Stream::Stdout, "x");
+        kept.push(Stream::Stdout, "y");
+        let cut = "012345678901234567890123456789\n[truncated]\n";
+        assert_eq!(kept.text(Stream::Stdout), cut);
+        kept.push(Stream::Stderr, "what went wrong");
+        let (stdout, stderr) = kept.into_texts();
+        assert_eq!(stdout, cut);
+        assert_eq!(stderr, "what went \n[truncated]\n");
+    }
+
+    #[test]
+    fn both_streams_together_are_within_the_limit_as_they_are_written() {
         for sample in [
             "a",
             "é",
@@ -101,16 +139,18 @@ mod tests {
             "a\n\u{1}é",
         ] {
             let mut kept = Kept::new(1000);
-            for _ in 0..1000 {
-                kept.push(sample);
+            for round in 0..2000 {
+                let stream = if round % 3 == 0 {
+                    Stream::Stderr
+                } else {
+                    Stream::Stdout
+                };
+                kept.push(stream, sample);
             }
-            let text = kept.into_text();
-            let written = serde_json::to_string(&text).unwrap().len() - 2;
-            assert!((980..=1000).contains(&written), "{sample:?}: {written}");
-            assert!(
-                text.ends_with(TRUNCATED) || text.len() == 1000,
-                "{sample:?}"
-            );
+            let (stdout, stderr) = kept.into_texts();
+            let both = written(&stdout) + written(&stderr);
+            assert!((970..=1000).contains(&both), "{sample:?}: {both}");
+            assert!(stdout.ends_with(TRUNCATED) && stderr.ends_with(TRUNCATED));
         }
     }
 }

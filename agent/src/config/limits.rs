@@ -65,10 +65,11 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             commands.max_running as u64,
             1..=1024,
         ),
+        ("commands.max_queued", commands.max_queued as u64, 0..=4096),
         (
             "commands.output_limit_bytes",
             commands.output_limit_bytes as u64,
-            4096..=8 << 20,
+            4096..=1 << 20,
         ),
     ] {
         within(key, value, &range)?;

@@ -117,8 +117,9 @@ pub struct CommandSettings {
     pub max_timeout_seconds: u64,
     /// How many commands may run at once, inside and outside tunnels each.
     pub max_running: usize,
-    /// How much of each stream of a command outside a tunnel is kept, as JSON writes it. Both
-    /// together must fit into a message that the server takes (2 MiB unless configured there).
+    /// How many commands outside tunnels may wait for that.
+    pub max_queued: usize,
+    /// How much of both streams of a command outside a tunnel is kept, as JSON writes it.
     pub output_limit_bytes: usize,
     /// The interpreter of `python` commands.
     pub python: String,
@@ -143,6 +144,7 @@ impl Default for CommandSettings {
             timeout_seconds: 300,
             max_timeout_seconds: 86_400,
             max_running: 32,
+            max_queued: 256,
             output_limit_bytes: 1024 * 1024,
             python: "python3".to_owned(),
             powershell: "pwsh".to_owned(),

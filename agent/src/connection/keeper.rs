@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use gururmm_shared::{Auth, AuthAck, CAPABILITY_OUTPUT_WINDOW, PROTOCOL};
+use gururmm_shared::{
+    Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL,
+    CAPABILITY_COMMAND_OUTPUT, CAPABILITY_OUTPUT_WINDOW, CommandId, PROTOCOL,
+};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
@@ -25,6 +28,18 @@ use crate::reports::Reporter;
 
 /// How long the server may take to answer the agent's good-bye.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long the dispatcher may take to say what is in flight: its disk may hold it up, and that is no
+/// reason to stay away. What it does not say is sent by the server again, and answered then.
+const IN_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the agent can do beyond its protocol.
+const CAPABILITIES: [&str; 4] = [
+    CAPABILITY_OUTPUT_WINDOW,
+    CAPABILITY_COMMAND_JOURNAL,
+    CAPABILITY_COMMAND_CANCEL,
+    CAPABILITY_COMMAND_OUTPUT,
+];
 
 /// Keeps the connection.
 pub struct Keeper {
@@ -119,10 +134,7 @@ impl Keeper {
     }
 
     async fn auth(&self) -> Auth {
-        let (answer, in_flight) = oneshot::channel();
-        self.peers
-            .command(dispatcher::Input::InFlight(answer))
-            .await;
+        let in_flight = timeout(IN_FLIGHT_PATIENCE, self.in_flight()).await;
         let device = self.device.clone();
         // Once the agent has a key of its own, the one of the configuration is never sent again.
         let key = self
@@ -138,11 +150,20 @@ impl Keeper {
             device_id: Some(device.device_id),
             previous_version: None,
             protocol: Some(PROTOCOL),
-            capabilities: vec![CAPABILITY_OUTPUT_WINDOW.to_owned()],
+            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
             boot_id: device.boot_id,
             enrollment_nonce: Some(self.identity.enrollment_nonce.clone()),
-            in_flight: in_flight.await.unwrap_or_default(),
+            in_flight: in_flight.unwrap_or_default(),
         }
+    }
+
+    async fn in_flight(&self) -> Vec<CommandId> {
+        let (answer, in_flight) = oneshot::channel();
+        self.peers
+            .command(dispatcher::Input::InFlight(answer))
+            .await;
+        // An error means that the dispatcher is gone, which was said already.
+        in_flight.await.unwrap_or_default()
     }
 
     /// Keeps what `auth_ack` tells about the agent, before anything else is sent.
@@ -198,14 +219,17 @@ impl Keeper {
         }
     }
 
-    /// Waits until the agent is to stop; then ends the session, says good-bye and waits for the answer.
+    /// Waits until the agent is to stop; then ends the session and the commands, says good-bye and
+    /// waits for the answer.
     async fn farewell(&self, outbox: &Outbox, mut stopping: watch::Receiver<bool>) -> Parting {
         // An error means that nobody can stop the agent any more, so it stops by itself.
         let _ = stopping.wait_for(|stop| *stop).await;
         let (done, left) = oneshot::channel();
+        let (finished, written) = oneshot::channel();
         self.peers.machine(machine::Input::Stop(done)).await;
-        // An error means that the machine is gone, and with it every session.
-        let _ = left.await;
+        self.peers.command(dispatcher::Input::Stop(finished)).await;
+        // An error means that the machine is gone, and with it every session; or the dispatcher.
+        let _ = tokio::join!(left, written);
         outbox.goodbye().await;
         tokio::time::sleep(LAST_WORDS).await;
         Parting::Stopped

@@ -51,6 +51,12 @@ impl Outbox {
             .is_ok()
     }
 
+    /// Queues a message that may as well get lost, if the queue is not even half full: it is not to
+    /// be in the way of anything else.
+    pub fn try_send_aside(&self, message: AgentMessage) -> bool {
+        self.control.capacity() > CONTROL_MESSAGES / 2 && self.try_send(message)
+    }
+
     /// Opens the lane of a session; none when the connection is gone.
     pub async fn open_lane(&self) -> Option<mpsc::Sender<AgentMessage>> {
         let (lane, pieces) = mpsc::channel(LANE_PIECES);

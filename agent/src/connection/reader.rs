@@ -86,9 +86,12 @@ impl Reader<'_> {
                         .await;
                 }
             }
-            ServerMessage::CommandCancel(_)
-            | ServerMessage::ConfigUpdate(_)
-            | ServerMessage::Update(_) => {
+            ServerMessage::CommandCancel(cancel) => {
+                self.peers
+                    .command(dispatcher::Input::Cancel(cancel.id))
+                    .await;
+            }
+            ServerMessage::ConfigUpdate(_) | ServerMessage::Update(_) => {
                 tracing::warn!(
                     kind = message.kind(),
                     "this version of the agent does not support it yet"

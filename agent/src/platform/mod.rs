@@ -1,5 +1,5 @@
-//! The operating system behind one façade: how programs are started and ended, the guard process of a
-//! session and the sweep where it failed, the socket's options. The only place for `unsafe`.
+//! The operating system behind one façade: how programs are started and ended, the guard process that
+//! outlives the agent and the sweep where it failed, the socket's options. The only place for `unsafe`.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the agent runs on Linux only so far; the Windows agent is not there yet");
@@ -7,6 +7,6 @@ compile_error!("the agent runs on Linux only so far; the Windows agent is not th
 mod unix;
 
 pub use unix::{
-    Guard, Launched, Launcher, Order, Running, SESSION_MARK, Sweep, guard_main, home_directory,
-    is_administrator, shell, sweep, tune_socket,
+    Guard, Launched, Launcher, Leader, Order, Remains, Running, SESSION_MARK, Sweep, guard_main,
+    home_directory, is_administrator, shell, sweep, tune_socket,
 };

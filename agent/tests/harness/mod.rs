@@ -53,6 +53,40 @@ impl Stage {
         }
     }
 
+    /// Starts an agent whose files can grow to so many blocks of 512 bytes: its disk is full early.
+    pub async fn start_with_small_files(blocks: u32) -> Self {
+        let mut stage = Self::start().await;
+        // It may have dialled already.
+        stage.agent.kill().await.unwrap();
+        stage.listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/ws", stage.listener.local_addr().unwrap());
+        let toml = stage.directory.path().join("agent.toml");
+        fs::write(&toml, configuration(&url)).unwrap();
+        let line = format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec {} run --config {}",
+            env!("CARGO_BIN_EXE_gururmm-agent"),
+            toml.display()
+        );
+        stage.agent = Command::new("/bin/sh")
+            .args(["-c", &line])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        stage
+    }
+
+    /// Waits until the journal of commands holds a text.
+    pub async fn until_journal_holds(&self, text: &str) {
+        let journal = self.file("commands.journal");
+        soon(async {
+            while !fs::read_to_string(&journal).is_ok_and(|journal| journal.contains(text)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
     /// Starts the agent again, after it was killed.
     pub fn restart_agent(&mut self) {
         self.agent = spawn_agent(self.directory.path());
@@ -97,6 +131,12 @@ impl Stage {
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = i32::try_from(self.agent.id().unwrap()).unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Ends the agent by a signal.
+    pub async fn end_agent(&mut self, signal: nix::sys::signal::Signal) {
+        self.signal(signal);
+        soon(self.agent.wait()).await.unwrap();
     }
 }
 
@@ -171,12 +211,17 @@ impl Connection {
 
     /// Receives the next message of a type; only the agent's own reports may come before it.
     pub async fn expect(&mut self, wanted: &str) -> Value {
+        self.expect_past(wanted, "heartbeat").await
+    }
+
+    /// The same, where messages of another type may come before it too.
+    pub async fn expect_past(&mut self, wanted: &str, passed: &str) -> Value {
         loop {
             let (kind, payload) = self.receive().await;
             if kind == wanted {
                 return payload;
             }
-            let report = ["heartbeat", "metrics", "network_state"].contains(&kind.as_str());
+            let report = ["heartbeat", "metrics", "network_state", passed].contains(&kind.as_str());
             assert!(report, "{kind} {payload} instead of {wanted}");
         }
     }

@@ -1,4 +1,4 @@
-//! How programs are started: by the agent itself, or by the guard of a session.
+//! How programs are started: by the agent itself, or by a guard.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::group::ProcessGroup;
 use super::guard::{Guarded, Starter};
+use super::trees::Leader;
 
 /// A program to be started, with nothing to read, as the leader of a process group of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub struct Order {
 pub enum Launcher {
     /// The agent: what the program leaves behind stays.
     Agent,
-    /// The guard of a session: nothing outlives it.
+    /// A guard: what outlives it is its own affair.
     Guard(Starter),
 }
 
@@ -91,6 +92,16 @@ impl Running {
             Control::Own(child, _) => child.wait().await,
             Control::Guarded(guarded) => guarded.wait().await,
         }
+    }
+
+    /// The program's first process; none if it has ended already.
+    #[must_use]
+    pub fn leader(&self) -> Option<Leader> {
+        let pid = match &self.0 {
+            Control::Own(child, _) => i32::try_from(child.id()?).ok()?,
+            Control::Guarded(guarded) => guarded.pid(),
+        };
+        Leader::of(pid)
     }
 
     /// Asks all of the program's group to end (SIGTERM).

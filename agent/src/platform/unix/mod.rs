@@ -5,6 +5,7 @@ mod guard;
 mod launch;
 mod processes;
 mod sweep;
+mod trees;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,9 +13,10 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-pub use guard::{Guard, guard_main};
+pub use guard::{Guard, Remains, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
 pub use sweep::{SESSION_MARK, Sweep, sweep};
+pub use trees::Leader;
 
 /// Sent data that nobody acknowledged for so long ends the connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(45);

@@ -1,5 +1,7 @@
-//! The guard: a small process beside a tunnel session that starts the session's programs and ends
-//! whatever they left, also when the agent is gone, were it by `kill -9`.
+//! The guard: a small process beside the agent that starts programs and ends them, and whatever they
+//! left, also when the agent is gone, were it by `kill -9`. Each tunnel session has one, after which
+//! nothing is left; the commands outside tunnels share one, which ends only what has not ended by
+//! itself: what a finished command left running stays ([`Remains`]).
 //!
 //! It is the *child subreaper* (prctl(2)) of all it starts: a process that leaves its group, its
 //! session, its environment and its parents behind becomes the guard's own child, so nothing gets away
@@ -38,6 +40,15 @@ use crate::platform::Order;
 /// Questions that may wait: some for every command that may run at once.
 const QUESTIONS: usize = 1024;
 
+/// What becomes, at a guard's end, of processes that programs left behind which have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    /// They are killed.
+    End,
+    /// They stay. Programs that have not ended are killed, with their groups and descendants.
+    Stay,
+}
+
 /// The agent's end of a guard; dropping it makes the guard kill what is left.
 #[derive(Debug)]
 pub struct Guard {
@@ -51,10 +62,11 @@ impl Guard {
     ///
     /// # Errors
     /// What the operating system said.
-    pub fn start(program: &Path) -> io::Result<Self> {
+    pub fn start(program: &Path, remains: Remains) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let child = Command::new(program)
             .arg("guard")
+            .args((remains == Remains::Stay).then_some("--remains-stay"))
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
@@ -79,7 +91,13 @@ impl Guard {
         self.starter.clone()
     }
 
-    /// Has everything killed that is left, and waits for it at most `patience`: how many processes
+    /// Whether the guard is gone, with what it would have told.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.relay.is_finished()
+    }
+
+    /// Has everything killed that is to be killed, and waits for it at most `patience`: how many processes
     /// that were. None: they are not gone yet, or the guard itself was killed.
     pub async fn end(self, patience: Duration) -> Option<usize> {
         let Self { starter, relay, .. } = self;
@@ -88,7 +106,7 @@ impl Guard {
     }
 }
 
-/// Starts programs under a guard; what they leave ends with the guard.
+/// Starts programs under a guard.
 #[derive(Debug, Clone)]
 pub struct Starter {
     questions: mpsc::Sender<Question>,
@@ -116,9 +134,10 @@ impl Starter {
             )),
         };
         self.questions.send(question).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())??;
+        let pid = answer.await.map_err(|_| gone())??;
         Ok(Guarded {
             id,
+            pid,
             exit,
             starter: self.clone(),
         })
@@ -133,7 +152,7 @@ impl Starter {
         // A guard that is gone has nothing left to be told; one that does not take its questions for
         // so long is beyond being told, and kills everything at its end.
         if let Err(TrySendError::Full(question)) = self.questions.try_send(question) {
-            tracing::error!(?question, "the guard of a session does not listen");
+            tracing::error!(?question, "a guard does not listen");
         }
     }
 }
@@ -142,6 +161,7 @@ impl Starter {
 #[derive(Debug)]
 pub struct Guarded {
     id: u64,
+    pid: i32,
     exit: oneshot::Receiver<ExitStatus>,
     starter: Starter,
 }
@@ -153,6 +173,11 @@ impl Guarded {
     /// When the guard is gone.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         (&mut self.exit).await.map_err(|_| gone())
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// Asks the program's group to end.
@@ -182,7 +207,7 @@ struct Question {
 
 #[derive(Debug)]
 struct Answers {
-    started: Option<oneshot::Sender<io::Result<()>>>,
+    started: Option<oneshot::Sender<io::Result<i32>>>,
     exited: oneshot::Sender<ExitStatus>,
 }
 
@@ -199,7 +224,7 @@ async fn relay(mut socket: UnixStream, asked: mpsc::Receiver<Question>) -> Optio
         asked = ask(writer, asked, &waiting) => asked.map(|()| None),
     };
     ended.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the guard of a session is lost");
+        tracing::warn!(%error, "a guard is lost");
         None
     })
 }
@@ -214,9 +239,9 @@ async fn listen(mut reader: ReadHalf<'_>, waiting: &Waiting) -> io::Result<usize
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever asked may have stopped waiting: a failed send below means that.
         match wire::decode(&body)? {
-            Reply::Started(id) => {
+            Reply::Started(id, pid) => {
                 if let Some(started) = waiting.get_mut(&id).and_then(|one| one.started.take()) {
-                    let _ = started.send(Ok(()));
+                    let _ = started.send(Ok(pid));
                 }
             }
             Reply::Failed(id, code) => {

@@ -1,4 +1,4 @@
-//! The guard process: starts a session's programs and outlives all of them.
+//! The guard process: starts programs and outlives all of them that are to end.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
@@ -16,10 +16,12 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
+use super::Remains;
 use super::wire::{self, OUTPUTS, Reply, Request};
 use crate::platform::Order;
 use crate::platform::unix::group::ProcessGroup;
 use crate::platform::unix::processes::{self, Reaped};
+use crate::platform::unix::trees;
 
 /// The first pause between two attempts to kill what is left, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -28,7 +30,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_s
 ///
 /// # Errors
 /// When it was started by something else than an agent, or lacks something of the operating system.
-pub fn guard_main() -> Result<(), String> {
+pub fn guard_main(remains: Remains) -> Result<(), String> {
     let socket = io::stdin()
         .as_fd()
         .try_clone_to_owned()
@@ -36,10 +38,10 @@ pub fn guard_main() -> Result<(), String> {
         .ok()
         .filter(|socket| socket.peer_addr().is_ok())
         .ok_or("the guard is started by the agent, not by hand")?;
-    serve(socket).map_err(|error| format!("the guard has failed: {error}"))
+    serve(socket, remains).map_err(|error| format!("the guard has failed: {error}"))
 }
 
-fn serve(socket: UnixStream) -> io::Result<()> {
+fn serve(socket: UnixStream, remains: Remains) -> io::Result<()> {
     // Fails only for a group's leader, who is then out of the agent's group anyway.
     let _ = nix::unistd::setsid();
     // What loses its parent becomes our child: nothing that is started here can get away.
@@ -51,7 +53,10 @@ fn serve(socket: UnixStream) -> io::Result<()> {
         programs: HashMap::new(),
     };
     let told = guard.follow();
-    let killed = guard.end_all();
+    let killed = match remains {
+        Remains::End => guard.end_all(),
+        Remains::Stay => guard.end_programs(),
+    };
     match told {
         Ok(true) => guard.reply(&Reply::Ended(killed)),
         // The agent is gone, and nobody is there to be told.
@@ -91,7 +96,9 @@ impl Guard {
         loop {
             let (asked, died) = self.wait(None)?;
             if died {
-                self.reap()?;
+                for (id, status) in self.reap() {
+                    self.reply(&Reply::Exited(id, status))?;
+                }
             }
             if !asked {
                 continue;
@@ -155,15 +162,17 @@ impl Guard {
             Ok(Ok(pid)) => {
                 let program = Program { pid, reaped: false };
                 self.programs.insert(id, program);
-                Reply::Started(id)
+                Reply::Started(id, pid)
             }
             Ok(Err(_)) => Reply::Failed(id, None),
             Err(error) => Reply::Failed(id, error.raw_os_error()),
         }
     }
 
-    /// Takes note of all children that have ended: programs, and orphans that came to us.
-    fn reap(&mut self) -> io::Result<()> {
+    /// Takes note of all children that have ended: programs, and orphans that came to us. Tells the
+    /// programs among them, with how they ended (wait(2)).
+    fn reap(&mut self) -> Vec<(u64, i32)> {
+        let mut told = Vec::new();
         while let Reaped::Ended(pid, status) = processes::reap() {
             let ended = self
                 .programs
@@ -171,11 +180,10 @@ impl Guard {
                 .find(|(_, program)| program.pid == pid && !program.reaped);
             if let Some((id, program)) = ended {
                 program.reaped = true;
-                let reply = Reply::Exited(*id, status);
-                self.reply(&reply)?;
+                told.push((*id, status));
             }
         }
-        Ok(())
+        told
     }
 
     fn signal(&self, id: u64, signal: Signal) {
@@ -212,6 +220,27 @@ impl Guard {
                 killed.insert((process.pid, process.started));
             }
             // An error leaves the pause out, and only that.
+            if self.wait(Some(pause)).is_err() {
+                std::thread::sleep(pause);
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// Kills the programs that have not ended, with what belongs to them; tells how many processes
+    /// that were. What ended programs left behind stays, and becomes the child of init.
+    fn end_programs(&mut self) -> usize {
+        let mut killed = 0;
+        let (mut pause, longest) = PAUSES;
+        loop {
+            // Nobody waits for their ends any more, but a number that is not reaped is nobody else's.
+            self.reap();
+            let left = self.programs.values().filter(|program| !program.reaped);
+            let leaders: HashSet<i32> = left.map(|program| program.pid).collect();
+            if leaders.is_empty() {
+                return killed;
+            }
+            killed += trees::kill(&leaders, &leaders, processes::descendants);
             if self.wait(Some(pause)).is_err() {
                 std::thread::sleep(pause);
             }

@@ -1,4 +1,4 @@
-//! What the agent and the guard of a session say to each other over their socket.
+//! What the agent and a guard say to each other over their socket.
 //!
 //! A message is its length (4 bytes, little endian) and JSON. File descriptors, where a message has
 //! some, travel beside the length's bytes (`SCM_RIGHTS`, unix(7)), so a reader that takes exactly the
@@ -32,15 +32,15 @@ pub enum Request {
     Kill(u64),
     /// Nothing more will be asked about this program.
     Forget(u64),
-    /// Kill whatever is left, say so and go.
+    /// Kill what is to be killed, say so and go.
     End,
 }
 
 /// What the guard tells.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// The program runs.
-    Started(u64),
+    /// The program runs; this is its process.
+    Started(u64, i32),
     /// It could not be started: the operating system's number of the error, where it has one.
     Failed(u64, Option<i32>),
     /// The program has ended with this status (wait(2)).
