@@ -16,7 +16,10 @@ impl Poller {
         let body = json!({"site_code": rmm.site.code, "device_id": format!("old-{}", Uuid::new_v4()),
             "hostname": "xp-till-1", "os_info": "Windows 7", "agent_version": "0.1"});
         let anonymous = rmm.server.anonymous();
-        let answer = anonymous.post("/api/agent/register-legacy", body).await.expect(201);
+        let answer = anonymous
+            .post("/api/agent/register-legacy", body)
+            .await
+            .expect(201);
         Self {
             api: anonymous.with_token(text(&answer, "api_key")),
             id: text(&answer, "agent_id").to_owned(),
@@ -24,13 +27,20 @@ impl Poller {
     }
 
     async fn poll(&self, body: Value) -> Vec<Value> {
-        let answer = self.api.post("/api/agent/heartbeat", body).await.expect(200);
+        let answer = self
+            .api
+            .post("/api/agent/heartbeat", body)
+            .await
+            .expect(200);
         answer["pending_commands"].as_array().unwrap().clone()
     }
 
     async fn result(&self, id: &str, code: i32, stdout: &str) -> u16 {
         let body = json!({"command_id": id, "exit_code": code, "stdout": stdout, "stderr": "", "duration_ms": 3});
-        self.api.post("/api/agent/command-result", body).await.status
+        self.api
+            .post("/api/agent/command-result", body)
+            .await
+            .status
     }
 }
 
