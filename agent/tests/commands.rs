@@ -209,6 +209,50 @@ async fn a_result_is_sent_again_over_restarts_until_it_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn commands_are_started_in_their_order_and_queued_ones_only_when_they_are_sent_again() {
+    let mut stage = Stage::start_with("[commands]\nmax_running = 1\nmax_queued = 2\n").await;
+    let mut server = stage.accept_and_acknowledge().await;
+    let ids = [id(), id(), id(), id()];
+    let line = |number: usize| {
+        let (ran, gate) = (stage.file("ran"), stage.file("gate"));
+        format!(
+            "echo {number} >> {}; while [ ! -e {} ]; do sleep 0.01; done",
+            ran.display(),
+            gate.display()
+        )
+    };
+    let lines: Vec<_> = (0..4).map(line).collect();
+    for (id, line) in ids.iter().zip(&lines) {
+        server.send(command(id, line)).await;
+    }
+    let refused = result(&mut server).await;
+    assert_eq!(
+        (&refused["id"], &refused["reason"]),
+        (&json!(ids[3]), &json!("refused"))
+    );
+    assert_eq!(pids_in(&stage.file("ran"), 1).await, [0]);
+    stage.end_agent(Signal::SIGKILL).await;
+    stage.restart_agent();
+    let (mut server, auth) = reconnected(&stage).await;
+    assert_eq!(
+        auth["in_flight"],
+        json!([ids[3], ids[0]]),
+        "none of those never started"
+    );
+    for wanted in [3, 0] {
+        assert_eq!(result(&mut server).await["id"], ids[wanted].as_str());
+    }
+    fs::write(stage.file("gate"), "").expect("a file");
+    for wanted in [1, 2] {
+        server.send(command(&ids[wanted], &lines[wanted])).await;
+    }
+    for wanted in [1, 2] {
+        assert_eq!(result(&mut server).await["id"], ids[wanted].as_str());
+    }
+    assert_eq!(pids_in(&stage.file("ran"), 3).await, [0, 1, 2]);
+}
+
+#[tokio::test]
 async fn a_torn_journal_is_no_reason_not_to_start() {
     let mut stage = Stage::start().await;
     let mut server = stage.accept_and_acknowledge().await;

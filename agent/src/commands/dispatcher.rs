@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gururmm_shared::{AgentMessage, Command, CommandId, CommandResult};
+use gururmm_shared::{Command, CommandId, CommandResult, CommandType};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout_at};
 
+use super::claude_task::{self, Allowance};
+use super::courier::Courier;
 use super::ledger::Ledger;
 use super::live::Live;
 use super::preparation;
@@ -61,28 +63,20 @@ pub enum Input {
     Stop(oneshot::Sender<()>),
 }
 
-struct Connection {
-    outbox: Outbox,
-    acknowledges: bool,
-}
-
 /// The task.
 pub struct Dispatcher {
     settings: Arc<CommandSettings>,
     ledger: Ledger,
     scribe: Scribe,
     warden: Warden,
-    connection: Option<Connection>,
-    /// The connection again, for those who tell output, where the server wants to hear of it.
-    listener: watch::Sender<Option<Outbox>>,
+    courier: Courier,
     running: JoinSet<CommandResult>,
     names: HashMap<task::Id, CommandId>,
     wishes: HashMap<CommandId, watch::Sender<Wish>>,
+    claude_tasks: Allowance,
     leaders: mpsc::Sender<(CommandId, Leader)>,
     /// Ends when the command before was started.
     turn: oneshot::Receiver<()>,
-    /// Results to be sent again, on the connection that there is.
-    again: VecDeque<CommandId>,
 }
 
 impl Dispatcher {
@@ -100,14 +94,13 @@ impl Dispatcher {
             settings,
             scribe: Scribe::new(state_dir),
             warden,
-            connection: None,
-            listener: watch::Sender::new(None),
+            courier: Courier::new(),
             running: JoinSet::new(),
             names: HashMap::new(),
             wishes: HashMap::new(),
+            claude_tasks: Allowance::default(),
             leaders,
             turn,
-            again: VecDeque::new(),
         };
         (dispatcher, heard)
     }
@@ -138,7 +131,7 @@ pub async fn run(
             Some((id, leader)) = leaders.recv() => dispatcher.tell(Event::Begun(id, leader)).await,
             Some(ended) = dispatcher.running.join_next_with_id() => dispatcher.on_end(ended).await,
             _ = resend.tick() => dispatcher.look_after().await,
-            _ = pace.tick(), if !dispatcher.again.is_empty() => dispatcher.send_again().await,
+            _ = pace.tick(), if dispatcher.courier.has_queued() => dispatcher.send_again().await,
         }
     }
     dispatcher.stop().await;
@@ -151,19 +144,10 @@ impl Dispatcher {
                 outbox,
                 acknowledges,
             } => {
-                self.listener
-                    .send_replace(acknowledges.then(|| outbox.clone()));
-                self.connection = Some(Connection {
-                    outbox,
-                    acknowledges,
-                });
+                self.courier.connected(outbox, acknowledges);
                 self.queue_waiting();
             }
-            Input::Disconnected => {
-                self.listener.send_replace(None);
-                self.connection = None;
-                self.again.clear();
-            }
+            Input::Disconnected => self.courier.disconnected(),
             Input::Run(command) => {
                 self.open_journal().await;
                 self.tell(Event::Ordered(Box::new(command))).await;
@@ -268,11 +252,18 @@ impl Dispatcher {
 
     async fn start(&mut self, command: Command) -> Result<(), String> {
         let id = command.id;
-        let job = preparation::prepare(&command, &self.settings)?;
+        let is_claude_task = matches!(command.command_type, CommandType::ClaudeTask { .. });
+        let job = preparation::prepare(&command, &self.settings).await?;
         let launcher = self.warden.launcher();
         let launcher = launcher
             .map_err(|error| format!("the guard of commands cannot be started: {error}"))?;
-        self.write(Record::Started { id }, true).await?;
+        if is_claude_task {
+            self.claude_tasks.begin(id, Instant::now())?;
+        }
+        if let Err(reason) = self.write(Record::Started { id }, true).await {
+            self.claude_tasks.end(id);
+            return Err(reason);
+        }
         let kind = command.command_type.name();
         tracing::info!(command.id = %id, command.kind = kind, "a command starts");
         let (wish, wishes) = watch::channel(Wish::GoOn);
@@ -283,10 +274,11 @@ impl Dispatcher {
             launcher,
             limit: self.settings.output_limit_bytes,
             wishes,
-            live: Live::new(id, self.listener.subscribe(), self.settings.max_running),
+            live: Live::new(id, self.courier.listener(), self.settings.max_running),
             leaders: self.leaders.clone(),
             turn: std::mem::replace(&mut self.turn, next_turn),
             started,
+            translate: is_claude_task.then_some(claude_task::translate),
         };
         self.wishes.insert(id, wish);
         let handle = self.running.spawn(task.run());
@@ -312,16 +304,15 @@ impl Dispatcher {
             return;
         };
         self.wishes.remove(&id);
+        self.claude_tasks.end(id);
         let result = result.unwrap_or_else(|| verdict::interrupted(id));
         self.tell(Event::Ended(result)).await;
     }
 
     /// Sends a result; tells that a server which never acknowledges has it.
-    async fn send(&mut self, result: &CommandResult) -> Option<Event> {
-        let connection = self.connection.as_ref()?;
-        let message = AgentMessage::CommandResult(result.clone());
-        let sent = connection.outbox.send(message).await;
-        (sent && !connection.acknowledges).then_some(Event::Acknowledged(result.id))
+    async fn send(&self, result: &CommandResult) -> Option<Event> {
+        let acknowledged = self.courier.send(result).await;
+        acknowledged.then_some(Event::Acknowledged(result.id))
     }
 
     async fn look_after(&mut self) {
@@ -340,13 +331,12 @@ impl Dispatcher {
     }
 
     fn queue_waiting(&mut self) {
-        if self.connection.is_some() {
-            self.again = self.ledger.waiting().map(|result| result.id).collect();
-        }
+        let waiting = self.ledger.waiting().map(|result| result.id);
+        self.courier.queue(waiting);
     }
 
     async fn send_again(&mut self) {
-        let Some(id) = self.again.pop_front() else {
+        let Some(id) = self.courier.next() else {
             return;
         };
         // It may have been acknowledged in the meantime.

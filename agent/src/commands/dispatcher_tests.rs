@@ -1,6 +1,6 @@
 //! Commands outside tunnels, with real programs and a connection made of queues.
 
-use gururmm_shared::{CommandType, EndReason};
+use gururmm_shared::{AgentMessage, CommandType, EndReason};
 
 use super::*;
 use crate::commands::interpreter::CLAUDE_TASK_REFUSAL;

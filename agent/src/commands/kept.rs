@@ -91,8 +91,21 @@ impl Head {
     }
 }
 
+/// How many bytes a text takes inside a JSON string.
+pub fn written_bytes(text: &str) -> usize {
+    // A byte of a longer character is written as it is.
+    let bytes = text.bytes().map(|byte| {
+        if byte.is_ascii() {
+            written_length(char::from(byte))
+        } else {
+            1
+        }
+    });
+    bytes.sum()
+}
+
 /// How many bytes a character takes inside a JSON string (RFC 8259 section 7).
-pub fn written_length(character: char) -> usize {
+fn written_length(character: char) -> usize {
     match character {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
         '\0'..='\u{1f}' => 6,
@@ -149,6 +162,7 @@ mod tests {
             }
             let (stdout, stderr) = kept.into_texts();
             let both = written(&stdout) + written(&stderr);
+            assert_eq!(both, written_bytes(&stdout) + written_bytes(&stderr));
             assert!((970..=1000).contains(&both), "{sample:?}: {both}");
             assert!(stdout.ends_with(TRUNCATED) && stderr.ends_with(TRUNCATED));
         }

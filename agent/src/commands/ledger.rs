@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use gururmm_shared::{Command, CommandId, CommandResult};
 
-use super::kept::written_length;
+use super::kept::written_bytes;
 use super::record::{Record, Summary};
 use super::step::{Effect, Event, Room};
 use super::verdict;
@@ -346,8 +346,7 @@ impl Waiting {
 }
 
 fn size(result: &CommandResult) -> usize {
-    let texts = result.stdout.chars().chain(result.stderr.chars());
-    texts.map(written_length).sum()
+    written_bytes(&result.stdout) + written_bytes(&result.stderr)
 }
 
 fn size_of_order(command: &Command) -> usize {

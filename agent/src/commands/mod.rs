@@ -7,6 +7,8 @@
 //!                  └──────────────── results ──────────────────────┘
 //! ```
 
+pub mod claude_task;
+mod courier;
 pub mod dispatcher;
 pub mod executor;
 pub mod interpreter;

@@ -1,26 +1,43 @@
 //! What is looked at before a command is started: whether it may run, and as what.
 
-use gururmm_shared::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
+use gururmm_shared::{Command, CommandType};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::claude_task;
 use super::interpreter::{CLAUDE_TASK_REFUSAL, Invocation};
 use super::job::Job;
 use super::running::COMMAND_ID;
 use crate::config::CommandSettings;
 use crate::platform;
 
+/// How long a file system may take to tell where a directory is; others wait behind it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The program of a command.
 ///
 /// # Errors
 /// Why the command is refused.
-pub fn prepare(command: &Command, settings: &CommandSettings) -> Result<Job, String> {
-    let invocation = Invocation::new(&command.command_type, &command.command, settings)
-        .ok_or(CLAUDE_TASK_REFUSAL)?;
-    if command.command.trim().is_empty() {
-        return Err("the command is empty".to_owned());
-    }
+pub async fn prepare(command: &Command, settings: &Arc<CommandSettings>) -> Result<Job, String> {
     if command.elevated && !platform::is_administrator() {
         return Err("the agent does not run as administrator".to_owned());
     }
+    if matches!(command.command_type, CommandType::ClaudeTask { .. }) {
+        let (command, settings) = (command.clone(), Arc::clone(settings));
+        let prepared = spawn_blocking(move || claude_task::prepare(&command, &settings));
+        return timeout(PATIENCE, prepared)
+            .await
+            .map_err(|_| "the file system of commands.claude_task_root does not answer")?
+            .map_err(|error| format!("the task cannot be prepared: {error}"))?;
+    }
+    if command.command.trim().is_empty() {
+        return Err("the command is empty".to_owned());
+    }
+    let invocation = Invocation::new(&command.command_type, &command.command, settings)
+        .ok_or(CLAUDE_TASK_REFUSAL)?;
     Ok(Job {
         invocation,
         environment: vec![(COMMAND_ID, command.id.to_string())],

@@ -51,6 +51,8 @@ pub struct Task {
     pub turn: oneshot::Receiver<()>,
     /// Dropped when this one was started.
     pub started: oneshot::Sender<()>,
+    /// What its kind of command makes of the result.
+    pub translate: Option<fn(CommandResult) -> CommandResult>,
 }
 
 impl Task {
@@ -83,7 +85,11 @@ impl Task {
             wishes: self.wishes,
         };
         let ending = watch.until_ended().await;
-        result(id, ending, watch.kept, begun.elapsed())
+        let result = result(id, ending, watch.kept, begun.elapsed());
+        match self.translate {
+            Some(translate) => translate(result),
+            None => result,
+        }
     }
 }
 

@@ -83,6 +83,16 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     not_empty("commands.python", &commands.python)?;
     not_empty("commands.powershell", &commands.powershell)?;
     not_empty("commands.script_interpreter", &commands.script_interpreter)?;
+    not_empty(
+        "commands.claude_task_program",
+        &commands.claude_task_program,
+    )?;
+    if let Some(root) = commands.claude_task_root.as_ref()
+        && !root.is_absolute()
+    {
+        let problem = format!("is {root:?}, it must be an absolute path");
+        return Err(("commands.claude_task_root", problem));
+    }
     if let Some(device_id) = &agent.device_id {
         not_empty("agent.device_id", device_id)?;
     }

@@ -194,6 +194,15 @@ restart_cooldown_seconds = 60
             ),
             ("[agent]\nheartbeat_seconds = 0", "agent.heartbeat_seconds"),
             ("[commands]\nmax_running = 0", "commands.max_running"),
+            ("[commands]\nmax_queued = 5000", "commands.max_queued"),
+            (
+                "[commands]\noutput_limit_bytes = 1048577",
+                "commands.output_limit_bytes",
+            ),
+            (
+                "[commands]\nclaude_task_root = \"srv\"",
+                "commands.claude_task_root",
+            ),
             (
                 "[commands]\ntimeout_seconds = 90000",
                 "commands.timeout_seconds",

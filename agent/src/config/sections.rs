@@ -127,6 +127,10 @@ pub struct CommandSettings {
     pub powershell: String,
     /// The interpreter of `script` commands; the text comes behind `-c`.
     pub script_interpreter: String,
+    /// Under this directory Claude tasks may work; without it they are refused.
+    pub claude_task_root: Option<PathBuf>,
+    /// The program of Claude tasks.
+    pub claude_task_program: String,
 }
 
 impl CommandSettings {
@@ -149,6 +153,8 @@ impl Default for CommandSettings {
             python: "python3".to_owned(),
             powershell: "pwsh".to_owned(),
             script_interpreter: "/bin/sh".to_owned(),
+            claude_task_root: None,
+            claude_task_program: "claude".to_owned(),
         }
     }
 }

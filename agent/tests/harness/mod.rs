@@ -41,31 +41,23 @@ pub struct Stage {
 impl Stage {
     /// Starts an agent that is to dial this stage.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("ws://{}/ws", listener.local_addr().unwrap());
-        fs::write(directory.path().join("agent.toml"), configuration(&url)).unwrap();
-        let agent = spawn_agent(directory.path());
-        Self {
-            listener,
-            directory,
-            agent,
-        }
+        Self::start_with("").await
+    }
+
+    /// Starts an agent with more lines in its configuration.
+    pub async fn start_with(lines: &str) -> Self {
+        let mut stage = Self::prepare(lines).await;
+        stage.restart_agent();
+        stage
     }
 
     /// Starts an agent whose files can grow to so many blocks of 512 bytes: its disk is full early.
     pub async fn start_with_small_files(blocks: u32) -> Self {
-        let mut stage = Self::start().await;
-        // It may have dialled already.
-        stage.agent.kill().await.unwrap();
-        stage.listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ws://{}/ws", stage.listener.local_addr().unwrap());
-        let toml = stage.directory.path().join("agent.toml");
-        fs::write(&toml, configuration(&url)).unwrap();
+        let mut stage = Self::prepare("").await;
         let line = format!(
             "trap '' XFSZ; ulimit -f {blocks}; exec {} run --config {}",
             env!("CARGO_BIN_EXE_gururmm-agent"),
-            toml.display()
+            stage.file("agent.toml").display()
         );
         stage.agent = Command::new("/bin/sh")
             .args(["-c", &line])
@@ -74,6 +66,22 @@ impl Stage {
             .spawn()
             .unwrap();
         stage
+    }
+
+    /// All but the agent: in its place there is something that has ended.
+    async fn prepare(lines: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+        let toml = configuration(&url) + lines;
+        fs::write(directory.path().join("agent.toml"), toml).unwrap();
+        let mut agent = Command::new("true").spawn().unwrap();
+        agent.wait().await.unwrap();
+        Self {
+            listener,
+            directory,
+            agent,
+        }
     }
 
     /// Waits until the journal of commands holds a text.
