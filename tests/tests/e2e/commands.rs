@@ -192,7 +192,7 @@ on_both_databases! {
         let given = rmm.give(id, "sleep 1000").await;
         agent.command().await;
         let path = format!("/api/commands/{given}/cancel");
-        rmm.technician.post(&path, Value::Null).await.expect(202);
+        rmm.technician.post(&path, Value::Null).await.check(202);
         assert_eq!(agent.command_cancel().await, given);
         // It goes before it can answer, and is told again when it is back.
         agent.close().await;

@@ -32,7 +32,7 @@ async fn give_commands(api: Api, path: String, line: String, stop: Arc<AtomicBoo
         // While the server is down there is no answer, or half of one: such a command may be kept or
         // not, and is counted by what the server lists in the end.
         let body = json!({"command": line});
-        if let Ok(answer) = api.try_post(&path, body).await
+        if let Ok(answer) = api.try_post(&path, &body).await
             && answer.status == 202
         {
             accepted.push(text(&answer.json(), "command_id").to_owned());
