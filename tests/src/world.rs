@@ -11,7 +11,7 @@ use crate::deployment::Deployment;
 use crate::server::TestServer;
 
 /// Longest run of one test; one that hangs fails with its logs instead.
-const TEST_LIMIT: Duration = Duration::from_secs(180);
+const TEST_LIMIT: Duration = Duration::from_secs(600);
 
 /// A test's own database and directory.
 pub struct World {
