@@ -19,6 +19,7 @@ use tracing_actix_web::TracingLogger;
 
 use crate::actors::metrics_messages::Flush;
 use crate::actors::metrics_writer::MetricsWriter;
+use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
 use crate::config::Settings;
@@ -104,11 +105,14 @@ impl App {
             guesses: Arc::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
+        let policies = PolicyPush::new(db.clone(), registry.clone());
+        let policies = Supervisor::start(|_| policies);
         let tickets = Arc::new(Tickets::default());
         let state = AppState {
             settings,
             db,
             registry,
+            policies,
             accounts,
             tickets,
             gateway,

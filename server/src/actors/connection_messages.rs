@@ -32,6 +32,8 @@ pub enum ToConnection {
         /// What.
         message: ServerMessage,
     },
+    /// Send this to the agent, on behalf of no session.
+    Tell(Box<ServerMessage>),
     /// End the connection.
     Close {
         /// With this close code.

@@ -7,6 +7,7 @@
 pub mod connection_messages;
 pub mod metrics_messages;
 pub mod metrics_writer;
+pub mod policy_push;
 pub mod registry;
 pub mod registry_messages;
 pub mod session_messages;

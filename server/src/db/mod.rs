@@ -12,6 +12,8 @@ pub mod clients;
 mod error;
 pub mod metrics;
 mod migrate;
+pub mod places;
+pub mod policies;
 mod pools;
 mod postgres;
 mod schema;

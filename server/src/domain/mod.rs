@@ -4,9 +4,11 @@
 
 pub mod channels;
 pub mod close_reason;
+pub mod command_rules;
 pub mod credentials;
 pub mod enrollment;
 pub mod message_budget;
+pub mod policy;
 pub mod replay;
 pub mod role;
 pub mod scope;

@@ -7,6 +7,7 @@ mod clients;
 mod extract;
 mod health;
 mod page;
+mod policies;
 pub mod problems;
 pub mod request_span;
 pub mod router;

@@ -1,10 +1,12 @@
 //! Which path is answered by whom.
 
 use actix_cors::Cors;
-use actix_web::web::{self, ServiceConfig, delete, get, patch, post};
+use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
-use super::{agents, audit, auth, clients, health, problems, sites, streams, tunnels, users};
+use super::{
+    agents, audit, auth, clients, health, policies, problems, sites, streams, tunnels, users,
+};
 use crate::config::Settings;
 
 /// Registers every path.
@@ -66,7 +68,19 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
             "/api/v1/tunnel/{session_id}/audit",
             get().to(audit::of_session),
         )
+        .configure(fleet)
         .default_service(web::to(problems::unknown_path));
+}
+
+/// How the fleet is kept.
+fn fleet(config: &mut ServiceConfig) {
+    config
+        .route("/api/policies", get().to(policies::list))
+        .route("/api/policies", post().to(policies::create))
+        .route("/api/policies/{id}", get().to(policies::show))
+        .route("/api/policies/{id}", put().to(policies::change))
+        .route("/api/policies/{id}", delete().to(policies::remove))
+        .route("/api/agents/{id}/policy", get().to(policies::of_agent));
 }
 
 /// Which origins beside its own a browser may call from.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::Addr;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::config::Settings;
 use crate::db::Db;
@@ -21,6 +22,8 @@ pub struct AppState {
     pub db: Db,
     /// Who is connected.
     pub registry: Addr<AgentRegistry>,
+    /// Who tells agents of changed policies.
+    pub policies: Addr<PolicyPush>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
     /// Tickets for streams.

@@ -7,6 +7,7 @@ pub mod code_guesses;
 pub mod enrollment;
 pub mod login_limits;
 pub mod passwords;
+pub mod policies;
 pub mod recovery;
 pub mod secret_file;
 pub mod tickets;

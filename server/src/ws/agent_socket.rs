@@ -203,6 +203,7 @@ impl AgentConnection {
             agent_id,
             generation,
             ack,
+            config,
         } = registered;
         self.registered = Some((agent_id, generation));
         if matches!(self.phase, Phase::Closing) {
@@ -213,6 +214,9 @@ impl AgentConnection {
         tracing::Span::current().record("agent.id", tracing::field::display(agent_id));
         tracing::info!(generation, "agent connected");
         Self::send(&ServerMessage::AuthAck(ack), ctx);
+        if !config.is_empty() {
+            Self::send(&ServerMessage::ConfigUpdate(config), ctx);
+        }
     }
 
     fn check_life(&mut self, ctx: &mut SocketContext) {
@@ -260,7 +264,8 @@ impl Handler<ToConnection> for AgentConnection {
                 self.routes.attach(session_id, tunnel);
             }
             ToConnection::Detach { session_id } => self.routes.detach(session_id),
-            ToConnection::Send { .. } if !matches!(self.phase, Phase::Live { .. }) => {}
+            ToConnection::Send { .. } | ToConnection::Tell(_)
+                if !matches!(self.phase, Phase::Live { .. }) => {}
             ToConnection::Send {
                 session_id,
                 message,
@@ -268,6 +273,7 @@ impl Handler<ToConnection> for AgentConnection {
                 self.routes.note_sent(session_id, &message);
                 Self::send(&message, ctx);
             }
+            ToConnection::Tell(message) => Self::send(&message, ctx),
             ToConnection::Close { code, reason } => self.close(code, reason, ctx),
         }
     }

@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use crate::db::testing::{Scratch, execute, number, on_both, on_both_unmigrated};
 use crate::db::{DatabaseKind, DatabaseSettings, Db, DbError, clients, schema};
 
-const MIGRATIONS: usize = 4;
+const MIGRATIONS: usize = 5;
 
 async fn tables(db: &Db) -> i64 {
     let catalogue = match db.kind() {
