@@ -20,5 +20,6 @@ pub mod metrics;
 pub mod network;
 pub mod platform;
 pub mod reports;
+pub mod settings;
 pub mod state;
 pub mod telemetry;

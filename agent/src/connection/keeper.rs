@@ -56,7 +56,7 @@ impl Keeper {
                 "the connection is not encrypted: use wss://"
             );
         }
-        let reporter = Reporter::new(&config);
+        let reporter = Reporter::new(&config, peers.settings().subscribe());
         Ok(Self {
             config,
             dialer,

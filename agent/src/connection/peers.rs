@@ -5,12 +5,14 @@ use tokio::sync::mpsc;
 use super::outbox::Outbox;
 use crate::commands::dispatcher;
 use crate::machine;
+use crate::settings::SettingsStore;
 
 /// The tasks that outlive connections.
 #[derive(Debug, Clone)]
 pub struct Peers {
     machine: mpsc::Sender<machine::Input>,
     commands: mpsc::Sender<dispatcher::Input>,
+    settings: SettingsStore,
 }
 
 impl Peers {
@@ -19,8 +21,18 @@ impl Peers {
     pub fn new(
         machine: mpsc::Sender<machine::Input>,
         commands: mpsc::Sender<dispatcher::Input>,
+        settings: SettingsStore,
     ) -> Self {
-        Self { machine, commands }
+        Self {
+            machine,
+            commands,
+            settings,
+        }
+    }
+
+    /// The settings that the server may change.
+    pub fn settings(&self) -> &SettingsStore {
+        &self.settings
     }
 
     /// Tells the machine something.
@@ -39,6 +51,7 @@ impl Peers {
 
     /// Tells all that there is a connection, and whether its server acknowledges results.
     pub async fn connected(&self, outbox: &Outbox, acknowledges: bool) {
+        self.settings.reset();
         self.machine(machine::Input::Connected(outbox.clone()))
             .await;
         let outbox = outbox.clone();

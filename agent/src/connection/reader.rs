@@ -86,9 +86,8 @@ impl Reader<'_> {
                         .await;
                 }
             }
-            ServerMessage::CommandCancel(_)
-            | ServerMessage::ConfigUpdate(_)
-            | ServerMessage::Update(_) => {
+            ServerMessage::ConfigUpdate(update) => self.peers.settings().take(&update),
+            ServerMessage::CommandCancel(_) | ServerMessage::Update(_) => {
                 tracing::warn!(
                     kind = message.kind(),
                     "this version of the agent does not support it yet"

@@ -3,6 +3,7 @@
 mod group;
 mod guard;
 mod launch;
+mod people;
 mod processes;
 mod sweep;
 
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 
 pub use guard::{Guard, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
+pub use people::tell_people;
 pub use sweep::{SESSION_MARK, Sweep, sweep};
 
 /// Sent data that nobody acknowledged for so long ends the connection.
