@@ -13,6 +13,7 @@ mod hostile_agents;
 mod login_limits;
 mod own_sessions;
 mod places;
+mod policies;
 mod revocation;
 mod server_process;
 mod smoke;
