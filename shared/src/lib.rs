@@ -11,6 +11,7 @@ mod command_type;
 mod decode;
 pub mod flow;
 mod ids;
+mod inventory;
 mod server_message;
 mod tunnel_payload;
 mod utf8_stream;
@@ -31,6 +32,10 @@ pub use decode::DecodeError;
 pub use ids::{
     AgentId, AlertId, AuditId, ClientId, CommandId, DeliveryId, MaintenanceId, NotificationId,
     PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
+};
+pub use inventory::{
+    DiskInfo, HardwareInfo, InterfaceInfo, Inventory, InventorySections, ServiceInfo, SoftwareInfo,
+    SystemInfo, UserInfo,
 };
 pub use server_message::{
     Ack, AuthAck, Command, CommandCancel, ErrorReply, ServerMessage, TunnelClose, TunnelOpen,
