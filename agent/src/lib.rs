@@ -15,6 +15,7 @@ pub mod config;
 pub mod connection;
 pub mod device;
 pub mod identity;
+pub mod inventory;
 pub mod machine;
 pub mod metrics;
 pub mod network;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use gururmm_shared::{ConfigUpdate, ServiceConfig};
 use tokio::sync::watch;
 
-use crate::config::{Config, MetricsSettings, ServiceAction, WatchdogSettings, WatchedService};
+use crate::config::{
+    Config, InventorySettings, MetricsSettings, ServiceAction, WatchdogSettings, WatchedService,
+};
 
 /// Services that are watched at most.
 const MOST_SERVICES: usize = 100;
@@ -19,6 +21,8 @@ pub struct LiveSettings {
     pub metrics: MetricsSettings,
     /// Which services are watched.
     pub watchdog: WatchdogSettings,
+    /// How often the inventory is taken.
+    pub inventory: InventorySettings,
     /// Whether who sits at the machine is told of a tunnel.
     pub tell_person: bool,
 }
@@ -30,6 +34,7 @@ impl LiveSettings {
         Self {
             metrics: config.metrics.clone(),
             watchdog: config.watchdog.clone(),
+            inventory: config.inventory.clone(),
             tell_person: false,
         }
     }
@@ -61,6 +66,12 @@ impl LiveSettings {
                 own.services = services.iter().map(service).collect::<Result<_, _>>()?;
             }
         }
+        if let Some(inventory) = &update.inventory {
+            put(
+                &mut self.inventory.interval_seconds,
+                inventory.interval_seconds,
+            );
+        }
         if let Some(tunnel) = &update.tunnel {
             put(&mut self.tell_person, tunnel.tell_person);
         }
@@ -72,6 +83,8 @@ impl LiveSettings {
         )?;
         let check = self.watchdog.check_interval_seconds;
         within("watchdog.check_interval_seconds", check, 1, DAY)?;
+        let inventory = self.inventory.interval_seconds;
+        within("inventory.interval_seconds", inventory, 60, 7 * DAY)?;
         Ok(self)
     }
 }

@@ -1,6 +1,8 @@
 //! The tasks beside the connection that get what the server says.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
 
 use super::outbox::Outbox;
 use crate::commands::dispatcher;
@@ -13,6 +15,7 @@ pub struct Peers {
     machine: mpsc::Sender<machine::Input>,
     commands: mpsc::Sender<dispatcher::Input>,
     settings: SettingsStore,
+    again: Arc<Notify>,
 }
 
 impl Peers {
@@ -27,7 +30,13 @@ impl Peers {
             machine,
             commands,
             settings,
+            again: Arc::default(),
         }
+    }
+
+    /// Notified when the server had no room for an inventory.
+    pub fn inventory_again(&self) -> Arc<Notify> {
+        Arc::clone(&self.again)
     }
 
     /// The settings that the server may change.

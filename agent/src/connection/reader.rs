@@ -94,6 +94,9 @@ impl Reader<'_> {
                 );
             }
             ServerMessage::Error(error) => {
+                if error.code == "inventory_busy" {
+                    self.peers.inventory_again().notify_one();
+                }
                 tracing::warn!(
                     code = error.code,
                     message = error.message,
