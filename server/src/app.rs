@@ -29,6 +29,7 @@ use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{problems, router};
 use crate::services::accounts::Accounts;
+use crate::services::inventory::InventoryDesk;
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recovery;
@@ -103,6 +104,7 @@ impl App {
             writer: writer.clone(),
             settings: Arc::new(settings.agents.clone()),
             guesses: Arc::default(),
+            inventories: InventoryDesk::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
         let policies = PolicyPush::new(db.clone(), registry.clone());

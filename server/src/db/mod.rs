@@ -4,12 +4,15 @@
 
 #[macro_use]
 mod macros;
+#[macro_use]
+mod within;
 
 pub mod agent_state;
 pub mod agent_updates;
 pub mod agents;
 pub mod clients;
 mod error;
+pub mod inventory;
 pub mod metrics;
 mod migrate;
 pub mod places;

@@ -248,3 +248,46 @@ diesel::allow_tables_to_appear_in_same_query!(
     tunnel_audit,
     users,
 );
+
+table! {
+    inventory (agent_id) {
+        agent_id -> Uuid,
+        hash -> Text,
+        data -> Jsonb,
+        received_at -> Timestamptz,
+    }
+}
+
+table! {
+    inventory_software (agent_id, name, version) {
+        agent_id -> Uuid,
+        name -> Text,
+        version -> Text,
+    }
+}
+
+table! {
+    inventory_users (agent_id, name, terminal) {
+        agent_id -> Uuid,
+        name -> Text,
+        terminal -> Text,
+    }
+}
+
+table! {
+    inventory_changes (id) {
+        id -> Int8,
+        agent_id -> Uuid,
+        at -> Timestamptz,
+        section -> Text,
+        change -> Text,
+        key -> Text,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+    }
+}
+
+diesel::joinable!(inventory_software -> agents (agent_id));
+
+diesel::allow_tables_to_appear_in_same_query!(inventory_software, agents);
+diesel::allow_tables_to_appear_in_same_query!(inventory_software, sites);

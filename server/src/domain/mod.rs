@@ -7,6 +7,7 @@ pub mod close_reason;
 pub mod command_rules;
 pub mod credentials;
 pub mod enrollment;
+pub mod inventory;
 pub mod message_budget;
 pub mod policy;
 pub mod replay;

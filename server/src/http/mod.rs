@@ -6,6 +6,7 @@ mod auth;
 mod clients;
 mod extract;
 mod health;
+mod inventory;
 mod page;
 mod policies;
 pub mod problems;

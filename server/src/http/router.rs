@@ -5,7 +5,8 @@ use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
 use super::{
-    agents, audit, auth, clients, health, policies, problems, sites, streams, tunnels, users,
+    agents, audit, auth, clients, health, inventory, policies, problems, sites, streams, tunnels,
+    users,
 };
 use crate::config::Settings;
 
@@ -80,7 +81,13 @@ fn fleet(config: &mut ServiceConfig) {
         .route("/api/policies/{id}", get().to(policies::show))
         .route("/api/policies/{id}", put().to(policies::change))
         .route("/api/policies/{id}", delete().to(policies::remove))
-        .route("/api/agents/{id}/policy", get().to(policies::of_agent));
+        .route("/api/agents/{id}/policy", get().to(policies::of_agent))
+        .route("/api/agents/{id}/inventory", get().to(inventory::of_agent))
+        .route(
+            "/api/agents/{id}/inventory/changes",
+            get().to(inventory::changes),
+        )
+        .route("/api/inventory/software", get().to(inventory::software));
 }
 
 /// Which origins beside its own a browser may call from.

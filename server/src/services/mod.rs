@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod audit;
 pub mod code_guesses;
 pub mod enrollment;
+pub mod inventory;
 pub mod login_limits;
 pub mod passwords;
 pub mod policies;

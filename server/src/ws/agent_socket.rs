@@ -12,7 +12,7 @@ use actix_web_actors::ws::{
 use gururmm_shared::{AgentId, AgentMessage, DecodeError, ErrorReply, ServerMessage, close_code};
 
 use super::agent_auth::{Denied, Registered, authenticate};
-use super::agent_messages::reports_budget;
+use super::agent_messages::{inventories_budget, reports_budget};
 use super::agent_routes::AgentRoutes;
 use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
@@ -24,6 +24,7 @@ use crate::config::AgentSettings;
 use crate::db::Db;
 use crate::domain::message_budget::MessageBudget;
 use crate::services::code_guesses::CodeGuesses;
+use crate::services::inventory::InventoryDesk;
 
 /// A first message has at most so many bytes: until then anybody may be at the other end.
 const AUTH_BYTES: u64 = 16 * 1024;
@@ -46,6 +47,8 @@ pub struct AgentGateway {
     pub settings: Arc<AgentSettings>,
     /// Wrong site codes by address.
     pub guesses: Arc<CodeGuesses>,
+    /// Inventories on their way into the database.
+    pub inventories: InventoryDesk,
     /// A message's limit.
     pub message_bytes: u32,
 }
@@ -67,6 +70,7 @@ pub struct AgentConnection {
     pub(super) budget: MessageBudget,
     pub(super) patience: MessageBudget,
     pub(super) reports: MessageBudget,
+    pub(super) inventories: MessageBudget,
     last_seen: LastSeen,
     last_message: Instant,
     pub(super) routes: AgentRoutes,
@@ -98,6 +102,7 @@ pub fn start(
         ),
         patience: MessageBudget::new(1.0 / BAD_MESSAGE_SECONDS, BAD_MESSAGES, now),
         reports: reports_budget(now),
+        inventories: inventories_budget(now),
         last_seen: LastSeen::new(now),
         last_message: now,
         routes: AgentRoutes::default(),
