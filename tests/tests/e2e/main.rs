@@ -10,6 +10,7 @@ mod clean_up;
 mod enrolment;
 mod first_generation;
 mod hostile_agents;
+mod inventory;
 mod login_limits;
 mod own_sessions;
 mod places;
