@@ -17,8 +17,10 @@ use secrecy::ExposeSecret;
 use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
 
-use crate::actors::metrics_messages::Flush;
+use crate::actors::alerts::AlertWatcher;
+use crate::actors::metrics_messages::{Flush, WatchReports};
 use crate::actors::metrics_writer::MetricsWriter;
+use crate::actors::notifier::Notifier;
 use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
@@ -84,6 +86,8 @@ impl App {
     /// # Errors
     /// One line that says what is missing.
     pub async fn build(settings: Settings, figures: PrometheusHandle) -> anyhow::Result<Self> {
+        // One provider for all that speaks TLS; an error means that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         prepare_data_dir(&settings.data_dir)?;
         let db = open_database(&settings).await?;
         let migrations = db.migrate().await?;
@@ -95,8 +99,12 @@ impl App {
         announce_setup(&db, &settings.data_dir).await?;
         let settings = Arc::new(settings);
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let arbiters: Vec<Arbiter> = (0..cores + 2).map(|_| Arbiter::new()).collect();
-        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let arbiters: Vec<Arbiter> = (0..cores + 3).map(|_| Arbiter::new()).collect();
+        let handles: Vec<ArbiterHandle> = arbiters
+            .iter()
+            .take(cores + 2)
+            .map(Arbiter::handle)
+            .collect();
         let (registry, writer) = start_actors(&db, &settings, &handles);
         let gateway = AgentGateway {
             db: db.clone(),
@@ -109,12 +117,15 @@ impl App {
         };
         let policies = PolicyPush::new(db.clone(), registry.clone());
         let policies = Supervisor::start(|_| policies);
+        let alerts = start_alerts(&db, &settings, &registry, arbiters.last());
+        writer.do_send(WatchReports(alerts.clone().recipient()));
         let tickets = Arc::new(Tickets::default());
         let state = AppState {
             settings,
             db,
             registry,
             policies,
+            alerts,
             accounts,
             tickets,
             gateway,
@@ -199,6 +210,20 @@ fn start_actors(
     );
     let registry = Supervisor::start_in_arbiter(own.first().unwrap_or(&current), |_| registry);
     (registry, writer)
+}
+
+/// The last arbiter is that of the alerts: a slow rule holds nobody up.
+fn start_alerts(
+    db: &Db,
+    settings: &Settings,
+    registry: &Addr<AgentRegistry>,
+    arbiter: Option<&Arbiter>,
+) -> Addr<AlertWatcher> {
+    let arbiter = arbiter.map_or_else(Arbiter::current, Arbiter::handle);
+    let notifier = Notifier::new(db.clone(), Arc::new(settings.notifications.clone()));
+    Supervisor::start_in_arbiter(&arbiter, |_| notifier);
+    let watcher = AlertWatcher::new(db.clone(), registry.clone());
+    Supervisor::start_in_arbiter(&arbiter, |_| watcher)
 }
 
 fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {

@@ -42,3 +42,53 @@ CREATE TABLE inventory_changes (
     after    jsonb CHECK (length(after::text) <= 1048576)
 );
 CREATE INDEX inventory_changes_agent_id ON inventory_changes (agent_id, id);
+
+-- What alerts have beside what they had, when none are opened, and how they are told.
+ALTER TABLE alerts ADD COLUMN snoozed_until timestamptz;
+ALTER TABLE alerts ADD COLUMN resolved_by uuid REFERENCES users (id) ON DELETE SET NULL;
+CREATE INDEX alerts_snoozed_until ON alerts (snoozed_until) WHERE snoozed_until IS NOT NULL;
+
+CREATE TABLE maintenance_windows (
+    id         uuid PRIMARY KEY,
+    client_id  uuid REFERENCES clients (id) ON DELETE CASCADE,
+    site_id    uuid REFERENCES sites (id) ON DELETE CASCADE,
+    agent_id   uuid REFERENCES agents (id) ON DELETE CASCADE,
+    starts_at  timestamptz NOT NULL,
+    ends_at    timestamptz NOT NULL,
+    reason     text NOT NULL CHECK (length(reason) BETWEEN 1 AND 200),
+    created_by uuid REFERENCES users (id) ON DELETE SET NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT maintenance_windows_one_target CHECK (num_nonnulls(client_id, site_id, agent_id) <= 1),
+    CONSTRAINT maintenance_windows_ends_at CHECK (ends_at > starts_at)
+);
+CREATE INDEX maintenance_windows_by_end ON maintenance_windows (ends_at);
+
+CREATE TABLE notification_channels (
+    id           uuid PRIMARY KEY,
+    name         text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    kind         text NOT NULL CHECK (kind IN ('email', 'webhook')),
+    target       text NOT NULL CHECK (length(target) BETWEEN 1 AND 2000),
+    secret       text CHECK (length(secret) <= 200),
+    min_severity text NOT NULL CHECK (min_severity IN ('info', 'warning', 'critical')),
+    client_id    uuid REFERENCES clients (id) ON DELETE CASCADE,
+    enabled      boolean NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL
+);
+
+CREATE TABLE notification_deliveries (
+    id          uuid PRIMARY KEY,
+    channel_id  uuid NOT NULL REFERENCES notification_channels (id) ON DELETE CASCADE,
+    alert_id    uuid REFERENCES alerts (id) ON DELETE SET NULL,
+    event       text NOT NULL CHECK (length(event) <= 64),
+    payload     jsonb NOT NULL CHECK (length(payload::text) <= 65536),
+    status      text NOT NULL CHECK (status IN ('pending', 'delivered', 'failed')),
+    attempts    integer NOT NULL,
+    next_at     timestamptz NOT NULL,
+    last_error  text CHECK (length(last_error) <= 2000),
+    created_at  timestamptz NOT NULL,
+    finished_at timestamptz
+);
+CREATE INDEX notification_deliveries_due ON notification_deliveries (next_at) WHERE status = 'pending';
+CREATE INDEX notification_deliveries_channel_id ON notification_deliveries (channel_id, id);
+CREATE INDEX notification_deliveries_finished_at ON notification_deliveries (finished_at);

@@ -4,9 +4,12 @@
 //! `*_messages.rs` files, which import nothing of the actors themselves. Sockets (the room above)
 //! are reached through `Recipient`s.
 
+pub mod alert_messages;
+pub mod alerts;
 pub mod connection_messages;
 pub mod metrics_messages;
 pub mod metrics_writer;
+pub mod notifier;
 pub mod policy_push;
 pub mod registry;
 pub mod registry_messages;

@@ -9,29 +9,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::Authenticated;
-use super::page::Page;
+use super::page::{Page, cut, limit_of};
 use super::state::AppState;
 use crate::db::inventory::{self, SoftwareSearch, StoredChange};
 use crate::db::places;
 use crate::domain::role::Capability;
 use crate::error::AppError;
 
-const PAGE_DEFAULT: i64 = 100;
-const PAGE_MOST: i64 = 500;
 /// Machines that are named beside a package; its count tells of all.
 const AGENTS_NAMED: i64 = 50;
 /// Characters to look for.
 const SEARCH_CHARS: usize = 200;
-
-/// A limit of a list.
-fn limit_of(asked: Option<i64>) -> Result<i64, AppError> {
-    let limit = asked.unwrap_or(PAGE_DEFAULT);
-    if (1..=PAGE_MOST).contains(&limit) {
-        return Ok(limit);
-    }
-    let detail = format!("limit is 1 to {PAGE_MOST}");
-    Err(AppError::invalid_field("limit", detail))
-}
 
 async fn may_read(who: &Authenticated, state: &AppState, id: AgentId) -> Result<(), AppError> {
     who.require(Capability::ReadFleet)?;
@@ -92,14 +80,6 @@ pub async fn changes(
     let next_cursor = rows.last().filter(|_| more).map(|row| row.id.to_string());
     let items = rows.iter().map(change).collect();
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
-}
-
-/// Takes away what was read only to see whether there is more.
-fn cut<T>(rows: &mut Vec<T>, limit: i64) -> bool {
-    let page = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > page;
-    rows.truncate(page);
-    more
 }
 
 /// What to look for.

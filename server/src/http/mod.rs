@@ -1,12 +1,15 @@
 //! The HTTP API: thin files, one a resource: extract, authorise, call, answer.
 
 mod agents;
+mod alerts;
 mod audit;
 mod auth;
 mod clients;
 mod extract;
 mod health;
 mod inventory;
+mod maintenance;
+mod notifications;
 mod page;
 mod policies;
 pub mod problems;
@@ -16,5 +19,6 @@ mod sessions;
 mod sites;
 pub mod state;
 mod streams;
+mod targets;
 mod tunnels;
 mod users;

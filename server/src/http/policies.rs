@@ -11,12 +11,14 @@ use serde_json::Value;
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
 use super::state::AppState;
+use super::targets::{place_of, target_of};
+use crate::actors::alert_messages::RulesChanged;
 use crate::actors::policy_push::PolicyChanged;
 use crate::db::policies::{self, NewPolicy, Policy};
-use crate::db::{DbError, clients, places};
+use crate::db::{DbError, places};
 use crate::domain::policy::{PolicySettings, diff};
 use crate::domain::role::Capability;
-use crate::domain::scope::Place;
+use crate::domain::target::Target;
 use crate::error::AppError;
 use crate::services;
 
@@ -48,49 +50,24 @@ impl From<Policy> for PolicyView {
     }
 }
 
-/// What a policy is for.
-#[derive(Debug, Clone, Copy)]
-struct Target {
-    client_id: Option<ClientId>,
-    site_id: Option<SiteId>,
-    agent_id: Option<AgentId>,
+fn target(policy: &Policy) -> Target {
+    Target {
+        client_id: policy.client_id,
+        site_id: policy.site_id,
+        agent_id: policy.agent_id,
+    }
 }
 
-impl Target {
-    fn of(policy: &Policy) -> Self {
-        Self {
-            client_id: policy.client_id,
-            site_id: policy.site_id,
-            agent_id: policy.agent_id,
-        }
-    }
-
-    fn changed(self) -> PolicyChanged {
-        match (self.client_id, self.site_id, self.agent_id) {
-            (_, _, Some(id)) => PolicyChanged::Agent(id),
-            (_, Some(id), None) => PolicyChanged::Site(id),
-            (Some(id), None, None) => PolicyChanged::Client(id),
-            (None, None, None) => PolicyChanged::Everywhere,
-        }
-    }
-
-    /// Where the target is; the default policy belongs to nowhere.
-    async fn place(self, state: &AppState) -> Result<Place, AppError> {
-        if let Some(id) = self.agent_id {
-            let place = places::of_agent(&state.db, id).await?;
-            return place.ok_or_else(|| AppError::not_found("agent"));
-        }
-        if let Some(id) = self.site_id {
-            let place = places::of_site(&state.db, id).await?;
-            return place.ok_or_else(|| AppError::not_found("site"));
-        }
-        let Some(id) = self.client_id else {
-            return Ok(Place::default());
-        };
-        let client = clients::by_id(&state.db, id).await?;
-        let client = client.ok_or_else(|| AppError::not_found("client"))?;
-        Ok(Place::client(client.id))
-    }
+/// Tells those whom a change concerns.
+fn announce(state: &AppState, target: Target) {
+    let changed = match (target.client_id, target.site_id, target.agent_id) {
+        (_, _, Some(id)) => PolicyChanged::Agent(id),
+        (_, Some(id), None) => PolicyChanged::Site(id),
+        (Some(id), None, None) => PolicyChanged::Client(id),
+        (None, None, None) => PolicyChanged::Everywhere,
+    };
+    state.policies.do_send(changed);
+    state.alerts.do_send(RulesChanged);
 }
 
 /// Body of a new policy.
@@ -132,11 +109,10 @@ async fn find(
     who.require(capability)?;
     let policy = policies::by_id(&state.db, id).await?;
     let policy = policy.ok_or_else(|| AppError::not_found("policy"))?;
-    let target = Target::of(&policy);
+    let target = target(&policy);
     // What holds for all may be read by all.
-    let common = matches!(target.changed(), PolicyChanged::Everywhere);
-    if !(common && capability == Capability::ReadFleet) {
-        who.require_at(capability, target.place(state).await?)?;
+    if !(target.is_everything() && capability == Capability::ReadFleet) {
+        who.require_at(capability, place_of(state, target).await?)?;
     }
     Ok(policy)
 }
@@ -146,10 +122,9 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
     who.require(Capability::ReadFleet)?;
     let mut items = Vec::new();
     for policy in policies::list(&state.db).await? {
-        let target = Target::of(&policy);
-        let common = matches!(target.changed(), PolicyChanged::Everywhere);
-        let seen = match target.place(&state).await {
-            Ok(place) => common || who.scope.covers(place),
+        let target = target(&policy);
+        let seen = match place_of(&state, target).await {
+            Ok(place) => target.is_everything() || who.scope.covers(place),
             // Its target, and the policy with it, has just been deleted.
             Err(error) if error.code == "not_found" => false,
             Err(error) => return Err(error),
@@ -165,22 +140,8 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
 pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     who.require(Capability::ManagePolicies)?;
-    let target = Target {
-        client_id: body.client_id.map(ClientId),
-        site_id: body.site_id.map(SiteId),
-        agent_id: body.agent_id.map(AgentId),
-    };
-    let named = [
-        target.client_id.is_some(),
-        target.site_id.is_some(),
-        target.agent_id.is_some(),
-    ];
-    if named.into_iter().filter(|named| *named).count() > 1 {
-        return Err(AppError::malformed(
-            "a policy is for one client, one site, one agent or, with none of them, for all",
-        ));
-    }
-    let place = target.place(&state).await?;
+    let target = target_of(body.client_id, body.site_id, body.agent_id)?;
+    let place = place_of(&state, target).await?;
     who.require_at(Capability::ManagePolicies, place)?;
     let new = NewPolicy {
         name: body.name.trim().to_owned(),
@@ -198,7 +159,7 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
         DbError::ForeignKey => AppError::not_found("client, site or agent"),
         other => other.into(),
     })?;
-    state.policies.do_send(target.changed());
+    announce(&state, target);
     tracing::info!(policy.id = %policy.id, user.id = %who.user.id, "policy created");
     Ok(HttpResponse::Created().json(PolicyView::from(policy)))
 }
@@ -229,7 +190,7 @@ pub async fn change(
     // What an older program wrote and this one cannot read counts as changed in all.
     let known = services::policies::settings(&before).unwrap_or_default();
     let fields = diff(&known, &body.settings);
-    state.policies.do_send(Target::of(&policy).changed());
+    announce(&state, target(&policy));
     tracing::info!(policy.id = %id, user.id = %who.user.id, ?fields, "policy changed");
     Ok(HttpResponse::Ok().json(PolicyView::from(policy)))
 }
@@ -245,7 +206,7 @@ pub async fn remove(
     if !policies::delete(&state.db, id).await? {
         return Err(AppError::not_found("policy"));
     }
-    state.policies.do_send(Target::of(&policy).changed());
+    announce(&state, target(&policy));
     tracing::info!(policy.id = %id, user.id = %who.user.id, "policy deleted");
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,8 +5,8 @@ use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
 use super::{
-    agents, audit, auth, clients, health, inventory, policies, problems, sites, streams, tunnels,
-    users,
+    agents, alerts, audit, auth, clients, health, inventory, maintenance, notifications, policies,
+    problems, sites, streams, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -87,7 +87,33 @@ fn fleet(config: &mut ServiceConfig) {
             "/api/agents/{id}/inventory/changes",
             get().to(inventory::changes),
         )
-        .route("/api/inventory/software", get().to(inventory::software));
+        .route("/api/inventory/software", get().to(inventory::software))
+        .route("/api/alerts", get().to(alerts::list))
+        .route(
+            "/api/alerts/{id}/acknowledge",
+            post().to(alerts::acknowledge),
+        )
+        .route("/api/alerts/{id}/resolve", post().to(alerts::resolve))
+        .route("/api/alerts/{id}/snooze", post().to(alerts::snooze))
+        .route("/api/maintenance", get().to(maintenance::list))
+        .route("/api/maintenance", post().to(maintenance::create))
+        .route("/api/maintenance/{id}", delete().to(maintenance::remove))
+        .route("/api/notifications", get().to(notifications::list))
+        .route("/api/notifications", post().to(notifications::create))
+        .route("/api/notifications/{id}", get().to(notifications::show))
+        .route("/api/notifications/{id}", put().to(notifications::change))
+        .route(
+            "/api/notifications/{id}",
+            delete().to(notifications::remove),
+        )
+        .route(
+            "/api/notifications/{id}/test",
+            post().to(notifications::test),
+        )
+        .route(
+            "/api/notifications/{id}/deliveries",
+            get().to(notifications::log),
+        );
 }
 
 /// Which origins beside its own a browser may call from.

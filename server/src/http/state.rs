@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::Addr;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::actors::alerts::AlertWatcher;
 use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::config::Settings;
@@ -24,6 +25,8 @@ pub struct AppState {
     pub registry: Addr<AgentRegistry>,
     /// Who tells agents of changed policies.
     pub policies: Addr<PolicyPush>,
+    /// Who watches for alerts.
+    pub alerts: Addr<AlertWatcher>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
     /// Tickets for streams.

@@ -32,13 +32,13 @@ fn migrations_go_up_and_down_and_up_again() {
         assert!(up[0].contains("users_and_sites"), "{up:?}");
         assert_eq!(db.pending_migrations().await, Ok(0));
         assert_eq!(db.migrate().await, Ok(Vec::new()));
-        assert_eq!(tables(&db).await, 19);
+        assert_eq!(tables(&db).await, 22);
         let mut down = db.revert_all().await.unwrap();
         assert_eq!(tables(&db).await, 1, "diesel's own");
         down.reverse();
         assert_eq!(down, up);
         assert_eq!(db.migrate().await, Ok(up));
-        assert_eq!(tables(&db).await, 19);
+        assert_eq!(tables(&db).await, 22);
     });
 }
 
@@ -99,7 +99,10 @@ fn every_table_has_the_columns_of_the_schema() {
             inventory,
             inventory_software,
             inventory_users,
-            inventory_changes
+            inventory_changes,
+            maintenance_windows,
+            notification_channels,
+            notification_deliveries
         );
     });
 }
