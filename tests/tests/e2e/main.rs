@@ -4,6 +4,7 @@
 mod agent_connections;
 mod agent_messages;
 mod agent_process;
+mod alerts;
 mod audit;
 mod broken_writes;
 mod clean_up;
@@ -12,6 +13,7 @@ mod first_generation;
 mod hostile_agents;
 mod inventory;
 mod login_limits;
+mod notifications;
 mod own_sessions;
 mod places;
 mod policies;
