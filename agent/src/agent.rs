@@ -12,6 +12,7 @@ use crate::connection::{Keeper, Peers};
 use crate::device::Device;
 use crate::identity::{IdentityError, IdentityStore};
 use crate::machine::Machine;
+use crate::settings::SettingsStore;
 
 /// Inputs that may wait for a task.
 const QUEUE: usize = 64;
@@ -53,11 +54,13 @@ pub async fn run(
     let settings = Arc::new(config.commands.clone());
     let (machine, machine_inputs) = mpsc::channel(QUEUE);
     let (commands, command_inputs) = mpsc::channel(QUEUE);
-    let peers = Peers::new(machine, commands);
+    let live = SettingsStore::new(&config);
+    let told = live.subscribe();
+    let peers = Peers::new(machine, commands, live);
     let state_dir = config.state_dir().to_owned();
     let keeper = Keeper::new(config, store, identity, device, peers).map_err(StartError::Server)?;
     let warden = Warden::new(guard_program.clone());
-    let machine = Machine::new(Arc::clone(&settings), guard_program);
+    let machine = Machine::new(Arc::clone(&settings), told, guard_program);
     let machine = tokio::spawn(machine.run(machine_inputs));
     let dispatcher = tokio::spawn(dispatcher::run(settings, state_dir, warden, command_inputs));
     keeper.run(stopping).await;

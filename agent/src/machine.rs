@@ -15,6 +15,7 @@ use crate::config::CommandSettings;
 use crate::connection::Outbox;
 use crate::device;
 use crate::platform::{self, Guard, Launcher, Remains};
+use crate::settings::LiveSettings;
 use crate::state::{Effect, Event, State};
 
 /// How long a session's end waits for its guard, and then for the sweep.
@@ -46,6 +47,7 @@ struct Open {
 pub struct Machine {
     state: State,
     settings: Arc<CommandSettings>,
+    live: watch::Receiver<LiveSettings>,
     guard_program: PathBuf,
     outbox: Option<Outbox>,
     open: Option<Open>,
@@ -54,10 +56,15 @@ pub struct Machine {
 impl Machine {
     /// A machine in heartbeat mode; `guard_program` is this agent's own program.
     #[must_use]
-    pub fn new(settings: Arc<CommandSettings>, guard_program: PathBuf) -> Self {
+    pub fn new(
+        settings: Arc<CommandSettings>,
+        live: watch::Receiver<LiveSettings>,
+        guard_program: PathBuf,
+    ) -> Self {
         Self {
             state: State::new(settings.max_running),
             settings,
+            live,
             guard_program,
             outbox: None,
             open: None,
@@ -136,6 +143,9 @@ impl Machine {
         let lane = outbox.open_lane().await.ok_or("the connection is lost")?;
         let tech = self.state.technician().map(tracing::field::display);
         tracing::info!(session.id = %id, technician.id = tech, "a tunnel opens");
+        if self.live.borrow().tell_person {
+            platform::tell_people("A technician has opened a remote session on this machine.");
+        }
         self.open = Some(Open {
             session: terminal::Session {
                 id,

@@ -52,6 +52,24 @@ impl Sampler {
         }
     }
 
+    /// Measures this from now on.
+    pub fn measure(&mut self, settings: MetricsSettings) {
+        let parts = |settings: &MetricsSettings| {
+            let &MetricsSettings {
+                collect_cpu,
+                collect_network,
+                ..
+            } = settings;
+            (collect_cpu, collect_network)
+        };
+        // Only what counts from a beginning needs a new one.
+        if parts(&settings) == parts(&self.settings) {
+            self.settings = settings;
+        } else {
+            *self = Self::new(settings);
+        }
+    }
+
     /// How long to wait before a sample of the CPU means anything.
     #[must_use]
     pub fn too_early(&self) -> Duration {

@@ -17,9 +17,12 @@ use secrecy::ExposeSecret;
 use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
 
+use crate::actors::alerts::AlertWatcher;
 use crate::actors::commands::CommandDispatcher;
-use crate::actors::metrics_messages::Flush;
+use crate::actors::metrics_messages::{Flush, WatchReports};
 use crate::actors::metrics_writer::MetricsWriter;
+use crate::actors::notifier::Notifier;
+use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
 use crate::config::Settings;
@@ -30,6 +33,7 @@ use crate::http::state::AppState;
 use crate::http::{problems, router};
 use crate::services::accounts::Accounts;
 use crate::services::commands::CommandRates;
+use crate::services::inventory::InventoryDesk;
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recovery;
@@ -84,6 +88,8 @@ impl App {
     /// # Errors
     /// One line that says what is missing.
     pub async fn build(settings: Settings, figures: PrometheusHandle) -> anyhow::Result<Self> {
+        // One provider for all that speaks TLS; an error means that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         prepare_data_dir(&settings.data_dir)?;
         let db = open_database(&settings).await?;
         let migrations = db.migrate().await?;
@@ -95,8 +101,12 @@ impl App {
         announce_setup(&db, &settings.data_dir).await?;
         let settings = Arc::new(settings);
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let arbiters: Vec<Arbiter> = (0..cores + 3).map(|_| Arbiter::new()).collect();
-        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let arbiters: Vec<Arbiter> = (0..cores + 4).map(|_| Arbiter::new()).collect();
+        let handles: Vec<ArbiterHandle> = arbiters
+            .iter()
+            .take(cores + 3)
+            .map(Arbiter::handle)
+            .collect();
         let (registry, writer, commands) = start_actors(&db, &settings, &handles);
         let gateway = AgentGateway {
             db: db.clone(),
@@ -105,8 +115,13 @@ impl App {
             commands: commands.clone(),
             settings: Arc::new(settings.agents.clone()),
             guesses: Arc::default(),
+            inventories: InventoryDesk::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
+        let policies = PolicyPush::new(db.clone(), registry.clone());
+        let policies = Supervisor::start(|_| policies);
+        let alerts = start_alerts(&db, &settings, &registry, arbiters.last());
+        writer.do_send(WatchReports(alerts.clone().recipient()));
         let tickets = Arc::new(Tickets::default());
         let command_rates = Arc::new(CommandRates::new(settings.commands.per_minute));
         let state = AppState {
@@ -116,6 +131,8 @@ impl App {
             commands,
             command_rates,
             poll_rates: Arc::default(),
+            policies,
+            alerts,
             accounts,
             tickets,
             gateway,
@@ -207,6 +224,20 @@ fn start_actors(db: &Db, settings: &Settings, arbiters: &[ArbiterHandle]) -> Act
     );
     let registry = Supervisor::start_in_arbiter(own(0), |_| registry);
     (registry, writer, commands)
+}
+
+/// The last arbiter is that of the alerts: a slow rule holds nobody up.
+fn start_alerts(
+    db: &Db,
+    settings: &Settings,
+    registry: &Addr<AgentRegistry>,
+    arbiter: Option<&Arbiter>,
+) -> Addr<AlertWatcher> {
+    let arbiter = arbiter.map_or_else(Arbiter::current, Arbiter::handle);
+    let notifier = Notifier::new(db.clone(), Arc::new(settings.notifications.clone()));
+    Supervisor::start_in_arbiter(&arbiter, |_| notifier);
+    let watcher = AlertWatcher::new(db.clone(), registry.clone());
+    Supervisor::start_in_arbiter(&arbiter, |_| watcher)
 }
 
 fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {

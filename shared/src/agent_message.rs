@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decode::messages;
-use crate::{CommandId, EndReason, SessionId, TunnelData, TunnelError};
+use crate::{CommandId, EndReason, Inventory, SessionId, TunnelData, TunnelError};
 
 messages! {
     /// A message from an agent to the server.
@@ -18,6 +18,8 @@ messages! {
         "metrics" => Metrics(Metrics),
         /// The network interfaces, sent when they change.
         "network_state" => NetworkState(NetworkState),
+        /// What the machine is made of, sent when it changes (protocol 2).
+        "inventory" => Inventory(Inventory),
         /// What a running `command` has written so far (capability `command_output`).
         "command_output" => CommandOutput(CommandOutput),
         /// The end of a `command`.

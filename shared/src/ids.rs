@@ -75,3 +75,27 @@ id!(
     /// A row of the audit.
     AuditId
 );
+id!(
+    /// A policy.
+    PolicyId
+);
+id!(
+    /// An alert.
+    AlertId
+);
+id!(
+    /// A maintenance window.
+    MaintenanceId
+);
+id!(
+    /// A channel by which alerts are told.
+    NotificationId
+);
+id!(
+    /// What is told of an alert by one channel.
+    DeliveryId
+);
+id!(
+    /// A registration token.
+    RegistrationTokenId
+);

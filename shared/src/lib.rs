@@ -3,6 +3,7 @@
 //! Owns the shapes of every message, their decoding, and the arithmetic of flow control. Does no
 //! I/O and knows neither tokio, actix nor a database: both ends of a socket use the same code.
 
+mod agent_config;
 mod agent_message;
 mod channel_id;
 pub mod close_code;
@@ -10,12 +11,17 @@ mod command_type;
 mod decode;
 pub mod flow;
 mod ids;
+mod inventory;
 mod server_message;
 mod tunnel_payload;
 mod utf8_stream;
 mod version;
 mod viewer_message;
 
+pub use agent_config::{
+    ConfigUpdate, InventoryConfig, MetricsConfig, ServiceConfig, TunnelConfig, UpdateConfig,
+    WatchdogConfig,
+};
 pub use agent_message::{
     AgentMessage, Auth, CommandOutput, CommandResult, Metrics, NetworkState, OsInfo, TunnelClosed,
     TunnelReady, UpdateResult, WatchdogEvent,
@@ -23,7 +29,14 @@ pub use agent_message::{
 pub use channel_id::{ChannelId, InvalidChannelId};
 pub use command_type::CommandType;
 pub use decode::DecodeError;
-pub use ids::{AgentId, AuditId, ClientId, CommandId, JobId, SessionId, SiteId, UserId};
+pub use ids::{
+    AgentId, AlertId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
+    NotificationId, PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
+};
+pub use inventory::{
+    DiskInfo, HardwareInfo, InterfaceInfo, Inventory, InventorySections, ServiceInfo, SoftwareInfo,
+    SystemInfo, UserInfo,
+};
 pub use server_message::{
     Ack, AuthAck, Command, CommandCancel, ErrorReply, ServerMessage, TunnelClose, TunnelOpen,
     Update,

@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::decode::messages;
-use crate::{AgentId, CommandId, CommandType, SessionId, TunnelData, UserId};
+use crate::{AgentId, CommandId, CommandType, ConfigUpdate, SessionId, TunnelData, UserId};
 
 messages! {
     /// A message from the server to an agent.
@@ -17,7 +16,7 @@ messages! {
         /// End this command (capability `command_cancel`).
         "command_cancel" => CommandCancel(CommandCancel),
         /// New settings.
-        "config_update" => ConfigUpdate(Value),
+        "config_update" => ConfigUpdate(ConfigUpdate),
         /// Install this version.
         "update" => Update(Update),
         /// Understood; nothing more to be sent again.

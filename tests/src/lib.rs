@@ -17,6 +17,7 @@ pub mod processes;
 pub mod proxy;
 pub mod raw_agent;
 pub mod raw_socket;
+pub mod receiver;
 pub mod server;
 pub mod token;
 pub mod viewer;

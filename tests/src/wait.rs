@@ -30,6 +30,25 @@ where
     }
 }
 
+/// As [`eventually`], for an attempt that needs what only one may have, as an agent's connection.
+pub async fn eventually_trying<T>(
+    what: &str,
+    deadline: Duration,
+    mut attempt: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = attempt().await {
+            return value;
+        }
+        assert!(
+            start.elapsed() < deadline,
+            "not within {deadline:?}: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Polls `condition` for the whole of `period` and panics with `what` as soon as it is false.
 pub async fn hold<F, Fut>(what: &str, period: Duration, mut condition: F)
 where

@@ -17,6 +17,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         server,
         agent,
         metrics,
+        inventory,
         watchdog,
         commands,
         ..
@@ -44,6 +45,11 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             "metrics.interval_seconds",
             metrics.interval_seconds,
             10..=3600,
+        ),
+        (
+            "inventory.interval_seconds",
+            inventory.interval_seconds,
+            60..=7 * DAY,
         ),
         (
             "watchdog.check_interval_seconds",

@@ -8,7 +8,8 @@ mod watchdog;
 use std::path::{Path, PathBuf};
 
 pub use sections::{
-    AgentSettings, CommandSettings, LogFormat, LogSettings, MetricsSettings, ServerSettings,
+    AgentSettings, CommandSettings, InventorySettings, LogFormat, LogSettings, MetricsSettings,
+    ServerSettings,
 };
 pub use watchdog::{ServiceAction, WatchdogSettings, WatchedService};
 
@@ -26,6 +27,9 @@ pub struct Config {
     /// What is measured and how often.
     #[serde(default)]
     pub metrics: MetricsSettings,
+    /// How often the inventory is taken.
+    #[serde(default)]
+    pub inventory: InventorySettings,
     /// The services to be watched.
     #[serde(default)]
     pub watchdog: WatchdogSettings,

@@ -107,6 +107,25 @@ impl Default for MetricsSettings {
     }
 }
 
+/// `[inventory]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InventorySettings {
+    /// Whether an inventory is taken.
+    pub enabled: bool,
+    /// Time between looks at the machine, 60 to 604800.
+    pub interval_seconds: u64,
+}
+
+impl Default for InventorySettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval_seconds: 3600,
+        }
+    }
+}
+
 /// `[commands]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -71,7 +71,11 @@ impl Keeper {
                 "the connection is not encrypted: use wss://"
             );
         }
-        let reporter = Reporter::new(&config);
+        let reporter = Reporter::new(
+            &config,
+            peers.settings().subscribe(),
+            peers.inventory_again(),
+        );
         Ok(Self {
             config,
             dialer,
@@ -209,7 +213,7 @@ impl Keeper {
             parting = reader.read(stream) => parting,
             parting = writer::write(sink, control) => parting,
             parting = self.farewell(&outbox, stopping.clone()) => parting,
-            () = self.reporter.run(&outbox) => Parting::Lost("nothing can be reported".to_owned()),
+            () = self.reporter.run(&outbox, ack.protocol >= Some(PROTOCOL)) => Parting::Lost("nothing can be reported".to_owned()),
         };
         self.peers.disconnected().await;
         if *stopping.borrow() {

@@ -1,16 +1,21 @@
 //! The tasks beside the connection that get what the server says.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
 
 use super::outbox::Outbox;
 use crate::commands::dispatcher;
 use crate::machine;
+use crate::settings::SettingsStore;
 
 /// The tasks that outlive connections.
 #[derive(Debug, Clone)]
 pub struct Peers {
     machine: mpsc::Sender<machine::Input>,
     commands: mpsc::Sender<dispatcher::Input>,
+    settings: SettingsStore,
+    again: Arc<Notify>,
 }
 
 impl Peers {
@@ -19,8 +24,24 @@ impl Peers {
     pub fn new(
         machine: mpsc::Sender<machine::Input>,
         commands: mpsc::Sender<dispatcher::Input>,
+        settings: SettingsStore,
     ) -> Self {
-        Self { machine, commands }
+        Self {
+            machine,
+            commands,
+            settings,
+            again: Arc::default(),
+        }
+    }
+
+    /// Notified when the server had no room for an inventory.
+    pub fn inventory_again(&self) -> Arc<Notify> {
+        Arc::clone(&self.again)
+    }
+
+    /// The settings that the server may change.
+    pub fn settings(&self) -> &SettingsStore {
+        &self.settings
     }
 
     /// Tells the machine something.
@@ -39,6 +60,7 @@ impl Peers {
 
     /// Tells all that there is a connection, and whether its server acknowledges results.
     pub async fn connected(&self, outbox: &Outbox, acknowledges: bool) {
+        self.settings.reset();
         self.machine(machine::Input::Connected(outbox.clone()))
             .await;
         let outbox = outbox.clone();

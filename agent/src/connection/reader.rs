@@ -91,13 +91,17 @@ impl Reader<'_> {
                     .command(dispatcher::Input::Cancel(cancel.id))
                     .await;
             }
-            ServerMessage::ConfigUpdate(_) | ServerMessage::Update(_) => {
+            ServerMessage::ConfigUpdate(update) => self.peers.settings().take(&update),
+            ServerMessage::Update(_) => {
                 tracing::warn!(
                     kind = message.kind(),
                     "this version of the agent does not support it yet"
                 );
             }
             ServerMessage::Error(error) => {
+                if error.code == "inventory_busy" {
+                    self.peers.inventory_again().notify_one();
+                }
                 tracing::warn!(
                     code = error.code,
                     message = error.message,

@@ -8,5 +8,5 @@ mod unix;
 
 pub use unix::{
     Guard, Launched, Launcher, Leader, Order, Remains, Running, SESSION_MARK, Sweep, guard_main,
-    home_directory, is_administrator, shell, sweep, tune_socket,
+    home_directory, is_administrator, shell, sweep, tell_people, tune_socket,
 };

@@ -52,7 +52,8 @@ struct Link {
 
 impl Link {
     fn tell(&self, message: ServerMessage) {
-        self.connection.do_send(ToConnection::Tell(message));
+        self.connection
+            .do_send(ToConnection::Tell(Box::new(message)));
     }
 
     fn note(&mut self, command: &Command, at: DateTime<Utc>) {
@@ -214,7 +215,9 @@ impl CommandDispatcher {
         ctx.spawn(keep.into_actor(self).map(|kept, act, ctx| {
             act.settling = false;
             for (agent_id, id, connection) in kept {
-                connection.do_send(ToConnection::Tell(ServerMessage::Ack(Ack { id: Some(id) })));
+                connection.do_send(ToConnection::Tell(Box::new(ServerMessage::Ack(Ack {
+                    id: Some(id),
+                }))));
                 act.reports.forget(id);
                 if let Some(link) = act.agents.get_mut(&agent_id) {
                     link.sent.remove(&id);

@@ -33,7 +33,7 @@ pub enum ToConnection {
         message: ServerMessage,
     },
     /// Send this to the agent, on behalf of no session.
-    Tell(ServerMessage),
+    Tell(Box<ServerMessage>),
     /// End the connection.
     Close {
         /// With this close code.

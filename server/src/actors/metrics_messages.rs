@@ -1,9 +1,10 @@
 //! What agents report and is written to the database in batches.
 
-use actix::Message;
+use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
 use gururmm_shared::{AgentId, Metrics, NetworkState, UpdateResult, WatchdogEvent};
 
+use super::alert_messages::Observed;
 use crate::db::agents::AgentConnected;
 
 /// Something to be written soon.
@@ -25,6 +26,11 @@ pub enum Report {
     /// An update has ended.
     Update(AgentId, UpdateResult),
 }
+
+/// Tell this one what is seen of agents.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct WatchReports(pub Recipient<Observed>);
 
 /// Write what waits; answered when it is written.
 #[derive(Debug, Message)]

@@ -10,13 +10,15 @@ use actix::prelude::*;
 use chrono::{DateTime, Datelike, Utc};
 use gururmm_shared::{AgentId, Metrics, NetworkState, UpdateResult, WatchdogEvent};
 
-use super::metrics_messages::{Flush, Report};
+use super::alert_messages::Observed;
+use super::metrics_messages::{Flush, Report, WatchReports};
 use crate::db::agents::AgentConnected;
 use crate::db::metrics::MetricsSample;
 use crate::db::watchdog_events::NewWatchdogEvent;
 use crate::db::{
     Db, DbError, agent_state, agent_updates, agents, metrics as samples, watchdog_events,
 };
+use crate::domain::alert_rules::{Event, Sample};
 use crate::domain::text::tame;
 
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -60,17 +62,19 @@ impl Batch {
 /// The actor.
 pub struct MetricsWriter {
     db: Db,
+    alerts: Option<Recipient<Observed>>,
     waiting: Batch,
     writing: bool,
     flushed: Vec<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl MetricsWriter {
-    /// A writer with nothing to write.
+    /// A writer with nothing to write; `alerts` is told what is seen of agents.
     #[must_use]
     pub fn new(db: Db) -> Self {
         Self {
             db,
+            alerts: None,
             waiting: Batch::default(),
             writing: false,
             flushed: Vec::new(),
@@ -78,6 +82,12 @@ impl MetricsWriter {
     }
 
     fn take(&mut self, report: Report) {
+        if let Some(alerts) = &self.alerts
+            && let Some(observed) = observed(&report)
+            && let Err(SendError::Full(_)) = alerts.try_send(observed)
+        {
+            metrics::counter!("gururmm_alert_observations_dropped_total").increment(1);
+        }
         match report {
             Report::Connected(agent) => {
                 self.waiting.presence.insert(agent.id, Presence::Online);
@@ -134,6 +144,47 @@ impl MetricsWriter {
             }
         }));
     }
+}
+
+/// What a report means to who watches for alerts.
+fn observed(report: &Report) -> Option<Observed> {
+    let (agent_id, event) = match report {
+        Report::Connected(agent) => (agent.id, Event::Online),
+        Report::Disconnected(id, _) => (*id, Event::Offline),
+        Report::Sample(id, at, metrics) => (*id, Event::Sampled(load(*at, metrics))),
+        Report::Watchdog(id, _, event) => (
+            *id,
+            Event::Service {
+                service: tame(&event.service, 200),
+                event: event.event.clone(),
+            },
+        ),
+        Report::Update(id, result) => (
+            *id,
+            Event::Updated {
+                success: result.success,
+            },
+        ),
+        Report::Seen(..) | Report::Network(..) => return None,
+    };
+    Some(Observed { agent_id, event })
+}
+
+fn load(at: DateTime<Utc>, metrics: &Metrics) -> Sample {
+    Sample {
+        cpu: metrics.cpu_percent,
+        memory: share(metrics.memory_used_bytes, metrics.memory_total_bytes),
+        disk: share(metrics.disk_used_bytes, metrics.disk_total_bytes),
+        clock_off_seconds: metrics
+            .timestamp
+            .map(|told| told.timestamp().saturating_sub(at.timestamp())),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a share of bytes")]
+fn share(used: Option<u64>, total: Option<u64>) -> Option<f64> {
+    let total = total.filter(|total| *total > 0)?;
+    Some(used? as f64 * 100.0 / total as f64)
 }
 
 fn push<T>(queue: &mut VecDeque<T>, item: T) {
@@ -285,6 +336,14 @@ impl Handler<Report> for MetricsWriter {
         if self.waiting.rows() >= BATCH {
             self.flush(ctx);
         }
+    }
+}
+
+impl Handler<WatchReports> for MetricsWriter {
+    type Result = ();
+
+    fn handle(&mut self, message: WatchReports, _: &mut Self::Context) {
+        self.alerts = Some(message.0);
     }
 }
 

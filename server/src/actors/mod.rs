@@ -4,12 +4,16 @@
 //! `*_messages.rs` files, which import nothing of the actors themselves. Sockets (the room above)
 //! are reached through `Recipient`s.
 
+pub mod alert_messages;
+pub mod alerts;
 pub mod command_messages;
 pub mod command_reports;
 pub mod commands;
 pub mod connection_messages;
 pub mod metrics_messages;
 pub mod metrics_writer;
+pub mod notifier;
+pub mod policy_push;
 pub mod registry;
 pub mod registry_messages;
 pub mod session_messages;

@@ -18,7 +18,8 @@ use super::connection_messages::{AgentHandle, ToConnection};
 use super::metrics_messages::Report;
 use super::registry_messages::{
     Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
-    LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, Unregister,
+    LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, TellAgent,
+    Unregister,
 };
 use super::session_messages::{CloseSession, FromAgent, SessionEnded};
 use super::tunnel::{NewTunnel, TunnelSession};
@@ -186,6 +187,20 @@ impl AgentRegistry {
     }
 }
 
+/// The settings of a session whose policy may say how long it may lie still.
+fn tunnel_settings(
+    settings: &Arc<TunnelSettings>,
+    idle_timeout_seconds: Option<u32>,
+) -> Arc<TunnelSettings> {
+    match idle_timeout_seconds {
+        None => settings.clone(),
+        Some(idle_timeout_seconds) => Arc::new(TunnelSettings {
+            idle_timeout_seconds,
+            ..TunnelSettings::clone(settings)
+        }),
+    }
+}
+
 #[allow(clippy::cast_precision_loss, reason = "a gauge of how many there are")]
 fn count(n: usize) -> f64 {
     n as f64
@@ -276,7 +291,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             owner: message.caller,
             token_version: message.token_version,
             db: self.db.clone(),
-            settings: self.settings.clone(),
+            settings: tunnel_settings(&self.settings, message.idle_timeout_seconds),
             registry: ctx.address().recipient(),
             opened: sender,
         };
@@ -395,6 +410,17 @@ impl Handler<Online> for AgentRegistry {
             Some((id, age.or_else(polled)?))
         };
         MessageResult(message.agents.into_iter().filter_map(age).collect())
+    }
+}
+
+impl Handler<TellAgent> for AgentRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: TellAgent, _: &mut Self::Context) {
+        if let Some(agent) = self.agents.get(&message.agent_id) {
+            let told = ToConnection::Tell(Box::new(message.message));
+            agent.handle.connection.do_send(told);
+        }
     }
 }
 

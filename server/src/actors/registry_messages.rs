@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{Addr, Message};
-use gururmm_shared::{AgentId, SessionId, UserId};
+use gururmm_shared::{AgentId, ServerMessage, SessionId, UserId};
 
 use super::connection_messages::AgentHandle;
 use super::tunnel::TunnelSession;
@@ -51,6 +51,8 @@ pub struct OpenTunnel {
     pub caller: Caller,
     /// The token version with which they ask.
     pub token_version: i64,
+    /// How long it may lie still, where a policy says so.
+    pub idle_timeout_seconds: Option<u32>,
 }
 
 /// Why a session did not open.
@@ -142,6 +144,16 @@ pub struct CloseSessions {
 pub struct DropAgent {
     /// Which.
     pub agent_id: AgentId,
+}
+
+/// Say something to an agent, if it is connected.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TellAgent {
+    /// To which.
+    pub agent_id: AgentId,
+    /// What.
+    pub message: ServerMessage,
 }
 
 /// Which of these agents are connected, and how long ago did each give a sign of life?

@@ -151,6 +151,12 @@ impl Settings {
                 10_000_000,
             ),
             (
+                "notifications.retry_seconds",
+                self.notifications.retry_seconds,
+                1,
+                3600,
+            ),
+            (
                 "limits.json_body_bytes",
                 self.limits.json_body_bytes,
                 1024,
@@ -203,6 +209,12 @@ impl Settings {
             return Err(
                 "auth.signing_key needs at least 32 bytes; leave it out to have one made"
                     .to_owned(),
+            );
+        }
+        let smtp = &self.notifications.smtp;
+        if !smtp.host.is_empty() && smtp.from.is_empty() {
+            return Err(
+                "notifications.smtp.from must be set beside notifications.smtp.host".to_owned(),
             );
         }
         for origin in &self.http.allowed_origins {

@@ -8,5 +8,5 @@ mod settings;
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use settings::{
     AgentSettings, AuthSettings, CommandSettings, HttpSettings, LimitSettings, LogFormat,
-    LogSettings, Settings, TunnelSettings,
+    LogSettings, NotificationSettings, Settings, SmtpSettings, SmtpTls, TunnelSettings,
 };

@@ -28,6 +28,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// Browsers.
     pub http: HttpSettings,
+    /// How alerts are told.
+    pub notifications: NotificationSettings,
     /// The log.
     pub log: LogSettings,
 }
@@ -150,6 +152,49 @@ pub struct HttpSettings {
     pub allowed_origins: Vec<String>,
 }
 
+/// How alerts are told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotificationSettings {
+    /// Whether webhooks may go to this machine and to private networks.
+    pub allow_private_targets: bool,
+    /// How long after the first attempt in vain the second one comes; each pause doubles.
+    pub retry_seconds: u32,
+    /// The mail server.
+    pub smtp: SmtpSettings,
+}
+
+/// The mail server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmtpSettings {
+    /// Its name; empty means that there is none.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub tls: SmtpTls,
+    /// The account; empty means that none is needed.
+    pub username: String,
+    /// Its password.
+    #[serde(serialize_with = "secret")]
+    pub password: SecretString,
+    /// The sender, as `GuruRMM <rmm@example.com>`.
+    pub from: String,
+}
+
+/// How a connection to a mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpTls {
+    /// From the beginning.
+    Tls,
+    /// After `STARTTLS`, which must be there.
+    Starttls,
+    /// Not at all: for a server on this machine.
+    None,
+}
+
 /// The log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -187,6 +232,7 @@ impl Default for Settings {
             commands: CommandSettings::default(),
             limits: LimitSettings::default(),
             http: HttpSettings::default(),
+            notifications: NotificationSettings::default(),
             log: LogSettings::default(),
         }
     }
@@ -266,6 +312,29 @@ impl Default for LimitSettings {
             command_bytes: 32 * 1024,
             agent_message_bytes: 2 * 1024 * 1024,
             viewer_message_bytes: 16 * 1024,
+        }
+    }
+}
+
+impl Default for NotificationSettings {
+    fn default() -> Self {
+        Self {
+            allow_private_targets: false,
+            retry_seconds: 30,
+            smtp: SmtpSettings::default(),
+        }
+    }
+}
+
+impl Default for SmtpSettings {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: 587,
+            tls: SmtpTls::Starttls,
+            username: String::new(),
+            password: SecretString::default(),
+            from: String::new(),
         }
     }
 }

@@ -121,6 +121,9 @@ fn unique_name(message: &str) -> String {
     let named = match what {
         "tech_sessions.tech_id, tech_sessions.agent_id" => "tech_sessions_one_active",
         "alerts.agent_id, alerts.kind" => "alerts_one_unresolved",
+        "policies.client_id" => "policies_one_per_client",
+        "policies.site_id" => "policies_one_per_site",
+        "policies.agent_id" => "policies_one_per_agent",
         _ => "",
     };
     if !named.is_empty() {

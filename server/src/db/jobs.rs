@@ -105,7 +105,7 @@ pub async fn list(
         {
             let seen = commands::table
                 .inner_join(agents::table.left_join(sites::table))
-                .filter(within!(clients, own))
+                .filter(covered!(clients, own))
                 .filter(commands::job_id.is_not_null())
                 .select(commands::job_id.assume_not_null());
             rows = rows.filter(jobs::id.eq_any(seen));
@@ -137,7 +137,7 @@ pub async fn progress(
             sites: own,
         } = scope
         {
-            rows = rows.filter(within!(clients, own));
+            rows = rows.filter(covered!(clients, own));
         }
         rows.load(conn).await
     })?;
@@ -177,7 +177,7 @@ pub async fn request_cancel(
             sites: own,
         } = scope
         {
-            left = left.filter(within!(clients, own));
+            left = left.filter(covered!(clients, own));
         }
         Ok(left.load(conn).await?)
     })

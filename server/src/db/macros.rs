@@ -188,7 +188,7 @@ macro_rules! ops {
 }
 
 /// The condition that an agent's site, joined in the query, is within a scope's clients or sites.
-macro_rules! within {
+macro_rules! covered {
     ($clients:expr, $sites:expr) => {
         $crate::db::schema::sites::client_id
             .nullable()

@@ -4,16 +4,25 @@
 
 #[macro_use]
 mod macros;
+#[macro_use]
+mod within;
 
 pub mod agent_state;
 pub mod agent_updates;
 pub mod agents;
+pub mod alerts;
 pub mod clients;
 pub mod commands;
+pub mod deliveries;
 mod error;
+pub mod inventory;
 pub mod jobs;
+pub mod maintenance;
 pub mod metrics;
 mod migrate;
+pub mod notifications;
+pub mod places;
+pub mod policies;
 mod pools;
 mod postgres;
 mod schema;

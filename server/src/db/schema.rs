@@ -199,6 +199,8 @@ table! {
         acknowledged_at -> Nullable<Timestamptz>,
         acknowledged_by -> Nullable<Uuid>,
         resolved_at -> Nullable<Timestamptz>,
+        snoozed_until -> Nullable<Timestamptz>,
+        resolved_by -> Nullable<Uuid>,
     }
 }
 
@@ -282,3 +284,94 @@ diesel::allow_tables_to_appear_in_same_query!(
     tunnel_audit,
     users,
 );
+
+table! {
+    inventory (agent_id) {
+        agent_id -> Uuid,
+        hash -> Text,
+        data -> Jsonb,
+        received_at -> Timestamptz,
+    }
+}
+
+table! {
+    inventory_software (agent_id, name, version) {
+        agent_id -> Uuid,
+        name -> Text,
+        version -> Text,
+    }
+}
+
+table! {
+    inventory_users (agent_id, name, terminal) {
+        agent_id -> Uuid,
+        name -> Text,
+        terminal -> Text,
+    }
+}
+
+table! {
+    inventory_changes (id) {
+        id -> Int8,
+        agent_id -> Uuid,
+        at -> Timestamptz,
+        section -> Text,
+        change -> Text,
+        key -> Text,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+    }
+}
+
+table! {
+    maintenance_windows (id) {
+        id -> Uuid,
+        client_id -> Nullable<Uuid>,
+        site_id -> Nullable<Uuid>,
+        agent_id -> Nullable<Uuid>,
+        starts_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        reason -> Text,
+        created_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
+    notification_channels (id) {
+        id -> Uuid,
+        name -> Text,
+        kind -> Text,
+        target -> Text,
+        secret -> Nullable<Text>,
+        min_severity -> Text,
+        client_id -> Nullable<Uuid>,
+        enabled -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    notification_deliveries (id) {
+        id -> Uuid,
+        channel_id -> Uuid,
+        alert_id -> Nullable<Uuid>,
+        event -> Text,
+        payload -> Jsonb,
+        status -> Text,
+        attempts -> Int4,
+        next_at -> Timestamptz,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::joinable!(alerts -> agents (agent_id));
+diesel::joinable!(inventory_software -> agents (agent_id));
+
+diesel::allow_tables_to_appear_in_same_query!(inventory_software, agents);
+diesel::allow_tables_to_appear_in_same_query!(inventory_software, sites);
+diesel::allow_tables_to_appear_in_same_query!(alerts, agents);
+diesel::allow_tables_to_appear_in_same_query!(alerts, sites);

@@ -13,7 +13,10 @@ use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{self, SqlType};
 use diesel::sqlite::Sqlite;
-use gururmm_shared::{AgentId, AuditId, ClientId, CommandId, JobId, SessionId, SiteId, UserId};
+use gururmm_shared::{
+    AgentId, AlertId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
+    NotificationId, PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
+};
 use serde_json::Value;
 
 /// A UUID: `uuid` on PostgreSQL, a BLOB of 16 bytes on SQLite.
@@ -140,6 +143,14 @@ macro_rules! id {
 }
 
 id!(UserId, ClientId, SiteId, AgentId, CommandId, JobId, AuditId);
+id!(
+    PolicyId,
+    AlertId,
+    MaintenanceId,
+    NotificationId,
+    DeliveryId,
+    RegistrationTokenId
+);
 
 impl ToSql<Timestamptz, Pg> for DateTime<Utc> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

@@ -2,16 +2,22 @@
 //!
 //! Nothing here has a clock, a socket or a database of its own; all of it is tested as functions.
 
+pub mod alert_rules;
 pub mod channels;
 pub mod close_reason;
+pub mod command_rules;
 pub mod command_state;
 pub mod credentials;
+pub mod delivery;
 pub mod enrollment;
+pub mod inventory;
 pub mod message_budget;
+pub mod policy;
 pub mod replay;
 pub mod role;
 pub mod scope;
 pub mod session_state;
 pub mod site_code;
+pub mod target;
 pub mod text;
 pub mod viewers;

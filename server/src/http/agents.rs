@@ -15,6 +15,8 @@ use super::auth::whole;
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
 use super::state::AppState;
+use crate::actors::alert_messages::RulesChanged;
+use crate::actors::policy_push::PolicyChanged;
 use crate::actors::registry_messages::{CloseSessions, DropAgent, Online, SessionsOf};
 use crate::db::agent_state::AgentState;
 use crate::db::agents::{self, Agent, AgentFilter, AgentOverview};
@@ -271,6 +273,8 @@ pub async fn relocate(
         if moved.is_none() {
             return Err(AppError::not_found("agent"));
         }
+        state.policies.do_send(PolicyChanged::Agent(id));
+        state.alerts.do_send(RulesChanged);
         // Whoever had a tunnel to it may have no business in its new place.
         let of = SessionsOf::Agent(id);
         state

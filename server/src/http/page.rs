@@ -2,6 +2,32 @@
 
 use serde::Serialize;
 
+use crate::error::AppError;
+
+const PAGE_DEFAULT: i64 = 100;
+const PAGE_MOST: i64 = 500;
+
+/// How many a page has.
+///
+/// # Errors
+/// 400: more than may be, or none.
+pub fn limit_of(asked: Option<i64>) -> Result<i64, AppError> {
+    let limit = asked.unwrap_or(PAGE_DEFAULT);
+    if (1..=PAGE_MOST).contains(&limit) {
+        return Ok(limit);
+    }
+    let detail = format!("limit is 1 to {PAGE_MOST}");
+    Err(AppError::invalid_field("limit", detail))
+}
+
+/// Takes away what was read only to see whether there is more; tells whether there is.
+pub fn cut<T>(rows: &mut Vec<T>, limit: i64) -> bool {
+    let page = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > page;
+    rows.truncate(page);
+    more
+}
+
 /// A list, or one page of it.
 #[derive(Debug, Serialize)]
 pub struct Page<T> {

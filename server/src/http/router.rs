@@ -1,12 +1,12 @@
 //! Which path is answered by whom.
 
 use actix_cors::Cors;
-use actix_web::web::{self, ServiceConfig, delete, get, patch, post};
+use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
 use super::{
-    agents, audit, auth, clients, commands, health, jobs, legacy, problems, sites, streams,
-    tunnels, users,
+    agents, alerts, audit, auth, clients, commands, health, inventory, jobs, legacy, maintenance,
+    notifications, policies, problems, sites, streams, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -71,6 +71,7 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
         )
         .configure(commands_and_jobs)
         .configure(polling_agents)
+        .configure(fleet)
         .default_service(web::to(problems::unknown_path));
 }
 
@@ -100,6 +101,49 @@ fn polling_agents(config: &mut ServiceConfig) {
         .route("/api/agent/register-legacy", post().to(legacy::register))
         .route("/api/agent/heartbeat", post().to(legacy::heartbeat))
         .service(result);
+}
+
+/// How the fleet is kept.
+fn fleet(config: &mut ServiceConfig) {
+    config
+        .route("/api/policies", get().to(policies::list))
+        .route("/api/policies", post().to(policies::create))
+        .route("/api/policies/{id}", get().to(policies::show))
+        .route("/api/policies/{id}", put().to(policies::change))
+        .route("/api/policies/{id}", delete().to(policies::remove))
+        .route("/api/agents/{id}/policy", get().to(policies::of_agent))
+        .route("/api/agents/{id}/inventory", get().to(inventory::of_agent))
+        .route(
+            "/api/agents/{id}/inventory/changes",
+            get().to(inventory::changes),
+        )
+        .route("/api/inventory/software", get().to(inventory::software))
+        .route("/api/alerts", get().to(alerts::list))
+        .route(
+            "/api/alerts/{id}/acknowledge",
+            post().to(alerts::acknowledge),
+        )
+        .route("/api/alerts/{id}/resolve", post().to(alerts::resolve))
+        .route("/api/alerts/{id}/snooze", post().to(alerts::snooze))
+        .route("/api/maintenance", get().to(maintenance::list))
+        .route("/api/maintenance", post().to(maintenance::create))
+        .route("/api/maintenance/{id}", delete().to(maintenance::remove))
+        .route("/api/notifications", get().to(notifications::list))
+        .route("/api/notifications", post().to(notifications::create))
+        .route("/api/notifications/{id}", get().to(notifications::show))
+        .route("/api/notifications/{id}", put().to(notifications::change))
+        .route(
+            "/api/notifications/{id}",
+            delete().to(notifications::remove),
+        )
+        .route(
+            "/api/notifications/{id}/test",
+            post().to(notifications::test),
+        )
+        .route(
+            "/api/notifications/{id}/deliveries",
+            get().to(notifications::log),
+        );
 }
 
 /// Which origins beside its own a browser may call from.

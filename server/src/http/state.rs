@@ -5,7 +5,9 @@ use std::sync::Arc;
 use actix::Addr;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::actors::alerts::AlertWatcher;
 use crate::actors::commands::CommandDispatcher;
+use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::config::Settings;
 use crate::db::Db;
@@ -30,6 +32,10 @@ pub struct AppState {
     pub command_rates: Arc<CommandRates>,
     /// How often polling agents ask.
     pub poll_rates: Arc<PollRates>,
+    /// Who tells agents of changed policies.
+    pub policies: Addr<PolicyPush>,
+    /// Who watches for alerts.
+    pub alerts: Addr<AlertWatcher>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
     /// Tickets for streams.

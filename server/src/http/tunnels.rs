@@ -23,6 +23,7 @@ use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services::audit::Refusal;
 use crate::services::commands::check_line;
+use crate::services::policies::{self, CommandRefused};
 
 /// How long a close may take: the agent's word and the database's.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
@@ -87,10 +88,23 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
     }
     let agent = agents::by_id(&state.db, agent_id).await?;
     let agent = agent.ok_or_else(|| AppError::not_found("agent"))?;
+    let policy = policies::effective(&state.db, agent_id)
+        .await?
+        .settings
+        .tunnel;
+    if !policy.admits(who.role) {
+        let error = AppError::forbidden(
+            "tunnel_not_allowed",
+            "the policy of this agent lets other roles open tunnels; ask an administrator",
+        );
+        let refusal = refusal(Some((agent_id, agent.hostname)));
+        return Err(refuse(&state, &who, refusal, error).await);
+    }
     let asked = OpenTunnel {
         agent_id,
         caller: who.caller.clone(),
         token_version: who.user.token_version,
+        idle_timeout_seconds: policy.idle_timeout_seconds,
     };
     match state.registry.send(asked).await? {
         Ok(session_id) => Ok(HttpResponse::Created().json(json!({
@@ -200,6 +214,15 @@ fn session_error(error: &SessionError) -> AppError {
     }
 }
 
+fn not_run(refused: CommandRefused) -> AppError {
+    match refused {
+        CommandRefused::ByPolicy(refusal) => {
+            AppError::forbidden("command_not_allowed", refusal.to_string())
+        }
+        CommandRefused::Unknown(error) => error.into(),
+    }
+}
+
 /// POST /api/v1/tunnel/:session_id/command
 pub async fn command(
     state: Data<AppState>,
@@ -216,6 +239,13 @@ pub async fn command(
         session_id: Some(session_id),
         ..Refusal::default()
     };
+    let asked = match &body.command_type {
+        Some(CommandType::ClaudeTask { task, .. }) => task,
+        _ => &body.command,
+    };
+    if let Err(refused) = policies::check_command(&state.db, session.agent_id, asked).await {
+        return Err(refuse(&state, &who, refusal, not_run(refused)).await);
+    }
     let run = RunCommand {
         command: body.command,
         command_type: body.command_type.unwrap_or_default(),

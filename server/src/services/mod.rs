@@ -2,12 +2,17 @@
 
 pub mod access;
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
 pub mod code_guesses;
 pub mod commands;
+pub mod deliveries;
 pub mod enrollment;
+pub mod inventory;
 pub mod login_limits;
+pub mod notifications;
 pub mod passwords;
+pub mod policies;
 pub mod polling;
 pub mod recovery;
 pub mod secret_file;

@@ -5,21 +5,24 @@ use std::net::IpAddr;
 use actix::prelude::*;
 use chrono::Utc;
 use gururmm_shared::{
-    Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL, CAPABILITY_OUTPUT_WINDOW,
-    CommandId, PROTOCOL, SessionId,
+    AgentId, Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL,
+    CAPABILITY_OUTPUT_WINDOW, CommandId, ConfigUpdate, PROTOCOL, SessionId,
 };
 
 use super::agent_socket::AgentGateway;
 use crate::actors::connection_messages::{AgentHandle, LastSeen, ToConnection};
 use crate::actors::metrics_messages::Report;
 use crate::actors::registry_messages::{Generation, Register};
+use crate::db::Db;
 use crate::services::enrollment::{self, Refused};
+use crate::services::policies;
 
 /// An agent that is let in.
 pub(super) struct Registered {
     pub agent_id: gururmm_shared::AgentId,
     pub generation: Generation,
     pub ack: AuthAck,
+    pub config: ConfigUpdate,
     pub commands: Commands,
 }
 
@@ -79,6 +82,7 @@ pub(super) async fn authenticate(
     gateway
         .writer
         .do_send(Report::Connected(admitted.connected));
+    let config = config_of(&gateway.db, agent_id, protocol).await;
     let ack = AuthAck {
         protocol: Some(protocol.map_or(gururmm_shared::FIRST_GENERATION, |p| p.min(PROTOCOL))),
         agent_id: Some(agent_id),
@@ -90,7 +94,23 @@ pub(super) async fn authenticate(
         generation,
         ack,
         commands,
+        config,
     })
+}
+
+/// What the policies say to an agent of this protocol. It is read once the agent is registered: what
+/// changes later is pushed to it.
+async fn config_of(db: &Db, agent_id: AgentId, protocol: Option<u32>) -> ConfigUpdate {
+    if protocol.is_none_or(|protocol| protocol < PROTOCOL) {
+        return ConfigUpdate::default();
+    }
+    match policies::effective(db, agent_id).await {
+        Ok(effective) => effective.settings.for_agent(),
+        Err(error) => {
+            tracing::error!(%error, agent.id = %agent_id, "an agent cannot be told its policy");
+            ConfigUpdate::default()
+        }
+    }
 }
 
 /// A session's word to the agent that nobody waits for any more.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix::prelude::*;
-use gururmm_shared::{AgentId, AgentMessage, DecodeError, close_code};
+use gururmm_shared::{AgentId, AgentMessage, DecodeError, Inventory, close_code};
 
 use super::agent_auth::close_unknown;
 use super::agent_socket::{AgentConnection, SocketContext};
@@ -18,6 +18,14 @@ const REPORTS_PER_SECOND: f64 = 2.0;
 /// Bytes of a message with network interfaces.
 const NETWORK_BYTES: usize = 512 * 1024;
 
+/// One inventory in so many seconds.
+const INVENTORY_SECONDS: f64 = 10.0;
+
+/// The budget of inventories of a new connection.
+pub(super) fn inventories_budget(now: Instant) -> MessageBudget {
+    MessageBudget::new(1.0 / INVENTORY_SECONDS, 1, now)
+}
+
 /// The budget of reports of a new connection.
 pub(super) fn reports_budget(now: Instant) -> MessageBudget {
     MessageBudget::new(REPORTS_PER_SECOND, REPORTS, now)
@@ -31,6 +39,13 @@ impl AgentConnection {
                     return self.close(close_code::POLICY, "too many messages", ctx);
                 }
                 let hint = format!("a network_state has at most {NETWORK_BYTES} bytes");
+                Self::send_error("too_large", hint, ctx);
+            }
+            Ok(AgentMessage::Inventory(_)) if text.len() > Inventory::MAX_BYTES => {
+                if !self.budget.take(Instant::now()) {
+                    return self.close(close_code::POLICY, "too many messages", ctx);
+                }
+                let hint = format!("an inventory has at most {} bytes", Inventory::MAX_BYTES);
                 Self::send_error("too_large", hint, ctx);
             }
             Ok(message) => self.on_message(agent_id, message, ctx),
@@ -72,6 +87,7 @@ impl AgentConnection {
             AgentMessage::NetworkState(network) => Report::Network(agent_id, at, network),
             AgentMessage::WatchdogEvent(event) => Report::Watchdog(agent_id, at, event),
             AgentMessage::UpdateResult(result) => Report::Update(agent_id, result),
+            AgentMessage::Inventory(told) => return self.on_inventory(agent_id, told, ctx),
             AgentMessage::CommandOutput(output) => {
                 return self.report(CommandReport::Output(agent_id, output), ctx);
             }
@@ -108,6 +124,23 @@ impl AgentConnection {
             return Self::send_error("too_many_reports", hint, ctx);
         }
         self.gateway.writer.do_send(report);
+    }
+
+    fn on_inventory(&mut self, agent_id: AgentId, told: Inventory, ctx: &mut SocketContext) {
+        if !self.inventories.take(Instant::now()) {
+            let hint =
+                format!("an inventory is taken every {INVENTORY_SECONDS} s; this one was dropped");
+            return Self::send_error("inventory_too_soon", hint, ctx);
+        }
+        let db = self.gateway.db.clone();
+        match self.gateway.inventories.take(db, agent_id, told) {
+            // Not a future of the connection's: what was taken is stored even if it breaks.
+            Ok(storing) => drop(actix::spawn(storing)),
+            Err(_busy) => {
+                let hint = "too many inventories wait; send it again in a minute".to_owned();
+                Self::send_error("inventory_busy", hint, ctx);
+            }
+        }
     }
 
     /// Hands over to a session; while that has no room nothing more is read from the agent.

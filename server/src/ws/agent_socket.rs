@@ -12,7 +12,7 @@ use actix_web_actors::ws::{
 use gururmm_shared::{AgentId, AgentMessage, DecodeError, ErrorReply, ServerMessage, close_code};
 
 use super::agent_auth::{Denied, Registered, authenticate};
-use super::agent_messages::reports_budget;
+use super::agent_messages::{inventories_budget, reports_budget};
 use super::agent_routes::AgentRoutes;
 use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
@@ -26,6 +26,7 @@ use crate::config::AgentSettings;
 use crate::db::Db;
 use crate::domain::message_budget::MessageBudget;
 use crate::services::code_guesses::CodeGuesses;
+use crate::services::inventory::InventoryDesk;
 
 /// A first message has at most so many bytes: until then anybody may be at the other end.
 const AUTH_BYTES: u64 = 16 * 1024;
@@ -50,6 +51,8 @@ pub struct AgentGateway {
     pub settings: Arc<AgentSettings>,
     /// Wrong site codes by address.
     pub guesses: Arc<CodeGuesses>,
+    /// Inventories on their way into the database.
+    pub inventories: InventoryDesk,
     /// A message's limit.
     pub message_bytes: u32,
 }
@@ -71,6 +74,7 @@ pub struct AgentConnection {
     pub(super) budget: MessageBudget,
     pub(super) patience: MessageBudget,
     pub(super) reports: MessageBudget,
+    pub(super) inventories: MessageBudget,
     last_seen: LastSeen,
     last_message: Instant,
     pub(super) routes: AgentRoutes,
@@ -102,6 +106,7 @@ pub fn start(
         ),
         patience: MessageBudget::new(1.0 / BAD_MESSAGE_SECONDS, BAD_MESSAGES, now),
         reports: reports_budget(now),
+        inventories: inventories_budget(now),
         last_seen: LastSeen::new(now),
         last_message: now,
         routes: AgentRoutes::default(),
@@ -208,6 +213,7 @@ impl AgentConnection {
             generation,
             ack,
             commands,
+            config,
         } = registered;
         self.registered = Some((agent_id, generation));
         if matches!(self.phase, Phase::Closing) {
@@ -218,6 +224,9 @@ impl AgentConnection {
         tracing::Span::current().record("agent.id", tracing::field::display(agent_id));
         tracing::info!(generation, "agent connected");
         Self::send(&ServerMessage::AuthAck(ack), ctx);
+        if !config.is_empty() {
+            Self::send(&ServerMessage::ConfigUpdate(config), ctx);
+        }
         self.gateway.commands.do_send(AgentUp {
             agent_id,
             generation,

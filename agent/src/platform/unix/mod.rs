@@ -3,6 +3,7 @@
 mod group;
 mod guard;
 mod launch;
+mod people;
 mod processes;
 mod sweep;
 mod trees;
@@ -15,6 +16,7 @@ use tokio::net::TcpStream;
 
 pub use guard::{Guard, Remains, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
+pub use people::tell_people;
 pub use sweep::{SESSION_MARK, Sweep, sweep};
 pub use trees::Leader;
 

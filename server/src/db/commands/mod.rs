@@ -176,7 +176,7 @@ pub async fn list(db: &Db, scope: Scope, filter: CommandFilter) -> Result<Vec<Co
             sites: own,
         } = scope
         {
-            rows = rows.filter(within!(clients, own));
+            rows = rows.filter(covered!(clients, own));
         }
         rows.load(conn).await
     })

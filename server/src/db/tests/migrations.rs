@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use crate::db::testing::{Scratch, execute, number, on_both, on_both_unmigrated};
 use crate::db::{DatabaseKind, DatabaseSettings, Db, DbError, clients, schema};
 
-const MIGRATIONS: usize = 4;
+const MIGRATIONS: usize = 5;
 
 async fn tables(db: &Db) -> i64 {
     let catalogue = match db.kind() {
@@ -32,13 +32,13 @@ fn migrations_go_up_and_down_and_up_again() {
         assert!(up[0].contains("users_and_sites"), "{up:?}");
         assert_eq!(db.pending_migrations().await, Ok(0));
         assert_eq!(db.migrate().await, Ok(Vec::new()));
-        assert_eq!(tables(&db).await, 15);
+        assert_eq!(tables(&db).await, 22);
         let mut down = db.revert_all().await.unwrap();
         assert_eq!(tables(&db).await, 1, "diesel's own");
         down.reverse();
         assert_eq!(down, up);
         assert_eq!(db.migrate().await, Ok(up));
-        assert_eq!(tables(&db).await, 15);
+        assert_eq!(tables(&db).await, 22);
     });
 }
 
@@ -95,7 +95,14 @@ fn every_table_has_the_columns_of_the_schema() {
             registration_tokens,
             watchdog_events,
             tech_sessions,
-            tunnel_audit
+            tunnel_audit,
+            inventory,
+            inventory_software,
+            inventory_users,
+            inventory_changes,
+            maintenance_windows,
+            notification_channels,
+            notification_deliveries
         );
     });
 }

@@ -1,0 +1,14 @@
+DROP TABLE notification_deliveries;
+DROP TABLE notification_channels;
+DROP TABLE maintenance_windows;
+DROP INDEX alerts_snoozed_until;
+ALTER TABLE alerts DROP COLUMN resolved_by;
+ALTER TABLE alerts DROP COLUMN snoozed_until;
+DROP TABLE inventory_changes;
+DROP TABLE inventory_users;
+DROP TABLE inventory_software;
+DROP TABLE inventory;
+DROP INDEX policies_one_per_agent;
+DROP INDEX policies_one_per_site;
+DROP INDEX policies_one_per_client;
+DROP INDEX policies_one_default;

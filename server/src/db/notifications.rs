@@ -1,0 +1,134 @@
+//! Channels by which alerts are told.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use gururmm_shared::{ClientId, NotificationId};
+
+use super::schema::notification_channels as channels;
+use super::types::{Bind, now};
+use super::{Db, DbError};
+
+/// A stored channel.
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = channels)]
+pub struct Channel {
+    /// Its id.
+    pub id: NotificationId,
+    /// Its name.
+    pub name: String,
+    /// `email` or `webhook`.
+    pub kind: String,
+    /// The address or the URL.
+    pub target: String,
+    /// What webhooks are signed with.
+    pub secret: Option<String>,
+    /// Only alerts at least so bad.
+    pub min_severity: String,
+    /// Only those of this client's agents.
+    pub client_id: Option<ClientId>,
+    /// Whether it is used.
+    pub enabled: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl std::fmt::Debug for Channel {
+    // Without its target and its secret: either may open what is not ours.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a channel is set to.
+#[derive(Debug, Clone)]
+pub struct ChannelSettings {
+    /// Its name.
+    pub name: String,
+    /// The address or the URL.
+    pub target: String,
+    /// Only alerts at least so bad.
+    pub min_severity: &'static str,
+    /// Whether it is used.
+    pub enabled: bool,
+}
+
+/// Inserts a channel; [`DbError::ForeignKey`] where its client is gone.
+pub async fn insert(
+    db: &Db,
+    kind: &'static str,
+    client_id: Option<ClientId>,
+    secret: Option<String>,
+    set: ChannelSettings,
+) -> Result<Channel, DbError> {
+    let (id, at) = (Bind(NotificationId::generate()), Bind(now()));
+    exec!(db, |conn| diesel::insert_into(channels::table)
+        .values((
+            channels::id.eq(id),
+            channels::name.eq(&set.name),
+            channels::kind.eq(kind),
+            channels::target.eq(&set.target),
+            channels::secret.eq(secret.as_deref()),
+            channels::min_severity.eq(set.min_severity),
+            channels::client_id.eq(client_id.map(Bind)),
+            channels::enabled.eq(set.enabled),
+            channels::created_at.eq(at),
+            channels::updated_at.eq(at),
+        ))
+        .returning(Channel::as_returning())
+        .get_result(conn)
+        .await)
+}
+
+/// Changes a channel; nothing where there is none.
+pub async fn update(
+    db: &Db,
+    id: NotificationId,
+    set: ChannelSettings,
+) -> Result<Option<Channel>, DbError> {
+    let at = Bind(now());
+    exec!(db, |conn| diesel::update(channels::table.find(Bind(id)))
+        .set((
+            channels::name.eq(&set.name),
+            channels::target.eq(&set.target),
+            channels::min_severity.eq(set.min_severity),
+            channels::enabled.eq(set.enabled),
+            channels::updated_at.eq(at),
+        ))
+        .returning(Channel::as_returning())
+        .get_result(conn)
+        .await
+        .optional())
+}
+
+/// Deletes a channel with its deliveries; `false` where there is none.
+pub async fn delete(db: &Db, id: NotificationId) -> Result<bool, DbError> {
+    exec!(db, |conn| diesel::delete(channels::table.find(Bind(id)))
+        .execute(conn)
+        .await)
+    .map(|deleted| deleted > 0)
+}
+
+/// Lists all channels by name.
+pub async fn list(db: &Db) -> Result<Vec<Channel>, DbError> {
+    query!(db, |conn| channels::table
+        .order((channels::name, channels::id))
+        .select(Channel::as_select())
+        .load(conn)
+        .await)
+}
+
+/// Finds a channel.
+pub async fn by_id(db: &Db, id: NotificationId) -> Result<Option<Channel>, DbError> {
+    query!(db, |conn| channels::table
+        .find(Bind(id))
+        .select(Channel::as_select())
+        .first(conn)
+        .await
+        .optional())
+}

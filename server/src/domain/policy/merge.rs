@@ -1,0 +1,195 @@
+//! One policy of many: field by field, the nearest wins.
+//!
+//! ```text
+//!   default ──▶ client ──▶ site ──▶ agent
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gururmm_shared::PolicyId;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::PolicySettings;
+
+/// How near to an agent a policy is; the later ones win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// For all.
+    Default,
+    /// For a client's agents.
+    Client,
+    /// For a site's agents.
+    Site,
+    /// For one agent.
+    Agent,
+}
+
+/// One policy that touches an agent.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Which.
+    pub policy_id: PolicyId,
+    /// Its name.
+    pub name: String,
+    /// How near it is.
+    pub level: Level,
+    /// What it sets.
+    pub settings: PolicySettings,
+}
+
+/// Where a field comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// Which policy.
+    pub policy_id: PolicyId,
+    /// Its name.
+    pub name: String,
+    /// How near it is.
+    pub level: Level,
+}
+
+/// What holds for an agent, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Effective {
+    /// What holds.
+    #[serde(rename = "effective")]
+    pub settings: PolicySettings,
+    /// Where each field comes from, as `metrics.interval_seconds`.
+    pub sources: BTreeMap<String, Source>,
+}
+
+/// The fields that settings set, as `metrics.interval_seconds`.
+fn fields(settings: &PolicySettings) -> BTreeMap<String, Value> {
+    let value = serde_json::to_value(settings).expect("settings hold only maps with string keys");
+    let sections = value.as_object().cloned().unwrap_or_default();
+    let mut fields = BTreeMap::new();
+    for (section, value) in sections {
+        for (field, value) in value.as_object().cloned().unwrap_or_default() {
+            fields.insert(format!("{section}.{field}"), value);
+        }
+    }
+    fields
+}
+
+fn settings(fields: BTreeMap<String, Value>) -> PolicySettings {
+    let mut sections = Map::new();
+    for (path, value) in fields {
+        if let Some((section, field)) = path.split_once('.') {
+            let section = sections.entry(section).or_insert_with(|| Map::new().into());
+            section[field] = value;
+        }
+    }
+    serde_json::from_value(sections.into()).expect("each field comes from settings of this type")
+}
+
+/// Merges the policies that touch an agent.
+#[must_use]
+pub fn merge(mut layers: Vec<Layer>) -> Effective {
+    layers.sort_by_key(|layer| layer.level);
+    let mut merged = BTreeMap::new();
+    let mut sources = BTreeMap::new();
+    for layer in layers {
+        let source = Source {
+            policy_id: layer.policy_id,
+            name: layer.name,
+            level: layer.level,
+        };
+        for (path, value) in fields(&layer.settings) {
+            sources.insert(path.clone(), source.clone());
+            merged.insert(path, value);
+        }
+    }
+    Effective {
+        settings: settings(merged),
+        sources,
+    }
+}
+
+/// The fields that differ.
+#[must_use]
+pub fn diff(before: &PolicySettings, after: &PolicySettings) -> BTreeSet<String> {
+    let (before, after) = (fields(before), fields(after));
+    let paths = before.keys().chain(after.keys());
+    paths
+        .filter(|path| before.get(*path) != after.get(*path))
+        .cloned()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn layer(level: Level, settings: Value) -> Layer {
+        Layer {
+            policy_id: PolicyId::generate(),
+            name: format!("{level:?}"),
+            level,
+            settings: serde_json::from_value(settings).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_nearest_wins_field_by_field() {
+        let client = layer(
+            Level::Client,
+            json!({"metrics": {"interval_seconds": 60, "collect_cpu": false},
+                "alerts": {"cpu": {"above_percent": 80}}}),
+        );
+        let agent = layer(
+            Level::Agent,
+            json!({"metrics": {"interval_seconds": 10}, "alerts": {"disk": {}}}),
+        );
+        let default = layer(
+            Level::Default,
+            json!({"metrics": {"interval_seconds": 300}}),
+        );
+        let effective = merge(vec![agent.clone(), default.clone(), client.clone()]);
+        let metrics = &effective.settings.metrics;
+        assert_eq!(metrics.interval_seconds, Some(10));
+        assert_eq!(metrics.collect_cpu, Some(false));
+        assert_eq!(effective.settings.alerts.cpu.unwrap().above_percent, 80);
+        assert!(effective.settings.alerts.disk.is_some());
+        let source = |path: &str| effective.sources[path].policy_id;
+        assert_eq!(source("metrics.interval_seconds"), agent.policy_id);
+        assert_eq!(source("metrics.collect_cpu"), client.policy_id);
+        assert_eq!(effective.sources.len(), 4);
+        let wanted = merge(vec![default, client, agent]);
+        assert_eq!(effective, wanted, "their order does not matter");
+    }
+
+    #[test]
+    fn an_empty_list_is_a_value_of_its_own() {
+        let default = layer(
+            Level::Default,
+            json!({"commands": {"deny": [{"glob": "reboot"}]}}),
+        );
+        let site = layer(Level::Site, json!({"commands": {"deny": []}}));
+        let effective = merge(vec![default, site]);
+        assert_eq!(effective.settings.commands.deny, Some(Vec::new()));
+    }
+
+    #[test]
+    fn nothing_merges_to_nothing() {
+        assert_eq!(merge(Vec::new()), Effective::default());
+    }
+
+    #[test]
+    fn a_difference_names_what_came_went_and_changed() {
+        let of = |value: Value| -> PolicySettings { serde_json::from_value(value).unwrap() };
+        let before = of(json!({"metrics": {"interval_seconds": 60, "collect_cpu": true}}));
+        let after = of(json!({"metrics": {"interval_seconds": 30}, "update": {"channel": "beta"}}));
+        let paths: Vec<String> = diff(&before, &after).into_iter().collect();
+        let wanted = [
+            "metrics.collect_cpu",
+            "metrics.interval_seconds",
+            "update.channel",
+        ];
+        assert_eq!(paths, wanted);
+        assert!(diff(&after, &after).is_empty());
+    }
+}

@@ -1,0 +1,183 @@
+//! Alerts: listed, taken, resolved, put off.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use chrono::{DateTime, Duration, Utc};
+use garde::Validate;
+use gururmm_shared::{AgentId, AlertId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::extract::{Authenticated, Signed};
+use super::page::{Page, cut, limit_of};
+use super::state::AppState;
+use crate::actors::alert_messages::AlertResolved;
+use crate::db::alerts::{self, Alert, AlertFilter};
+use crate::db::places;
+use crate::domain::policy::alerts::Severity;
+use crate::domain::role::Capability;
+use crate::domain::scope::Place;
+use crate::error::AppError;
+use crate::services::audit;
+use crate::services::notifications::{Happened, tell};
+
+/// How long an alert may be put off.
+const SNOOZE_DAYS: i64 = 90;
+const STATUSES: [&str; 4] = ["open", "acknowledged", "resolved", "unresolved"];
+
+fn view(alert: &Alert, hostname: Option<&str>) -> Value {
+    json!({
+        "id": alert.id,
+        "agent_id": alert.agent_id,
+        "hostname": hostname,
+        "kind": alert.kind,
+        "severity": alert.severity,
+        "status": alert.status,
+        "message": alert.message,
+        "opened_at": alert.opened_at,
+        "acknowledged_at": alert.acknowledged_at,
+        "acknowledged_by": alert.acknowledged_by,
+        "resolved_at": alert.resolved_at,
+        "resolved_by": alert.resolved_by,
+        "snoozed_until": alert.snoozed_until,
+    })
+}
+
+/// Which alerts.
+#[derive(Deserialize)]
+pub struct Filter {
+    status: Option<String>,
+    severity: Option<String>,
+    agent_id: Option<uuid::Uuid>,
+    limit: Option<i64>,
+    cursor: Option<uuid::Uuid>,
+}
+
+/// GET /api/alerts
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    filter: Query<Filter>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let limit = limit_of(filter.limit)?;
+    let Filter {
+        status, severity, ..
+    } = &*filter;
+    if status
+        .as_deref()
+        .is_some_and(|status| !STATUSES.contains(&status))
+    {
+        let detail = format!("status is one of {}", STATUSES.join(", "));
+        return Err(AppError::invalid_field("status", detail));
+    }
+    if severity
+        .as_deref()
+        .is_some_and(|word| Severity::of(word).is_none())
+    {
+        let detail = "severity is info, warning or critical";
+        return Err(AppError::invalid_field("severity", detail));
+    }
+    let wanted = AlertFilter {
+        scope: who.scope.clone(),
+        status: status.clone(),
+        severity: severity.clone(),
+        agent_id: filter.agent_id.map(AgentId),
+        before: filter.cursor.map(AlertId),
+        limit: limit + 1,
+    };
+    let mut rows = alerts::list(&state.db, wanted).await?;
+    let more = cut(&mut rows, limit);
+    let last = rows.last().filter(|_| more);
+    let next_cursor = last.map(|(alert, _)| alert.id.to_string());
+    let items = rows
+        .iter()
+        .map(|(alert, hostname)| view(alert, hostname.as_deref()))
+        .collect();
+    Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
+}
+
+/// An alert that the caller may handle, and where its agent is.
+async fn find(
+    state: &AppState,
+    who: &Authenticated,
+    id: AlertId,
+) -> Result<(Alert, Place), AppError> {
+    who.require(Capability::HandleAlerts)?;
+    let alert = alerts::by_id(&state.db, id).await?;
+    let alert = alert.ok_or_else(|| AppError::not_found("alert"))?;
+    let place = match alert.agent_id {
+        Some(agent_id) => places::of_agent(&state.db, agent_id).await?,
+        None => None,
+    };
+    let place = place.unwrap_or_default();
+    who.require_at(Capability::HandleAlerts, place)?;
+    Ok((alert, place))
+}
+
+fn resolved_already() -> AppError {
+    AppError::conflict("alert_resolved", "the alert is resolved already")
+}
+
+/// POST /api/alerts/:id/acknowledge
+pub async fn acknowledge(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let id = AlertId(id.into_inner());
+    let (before, _) = find(&state, &who, id).await?;
+    let taken = alerts::acknowledge(&state.db, id, who.user.id, audit::now()).await?;
+    match taken {
+        Some(alert) => Ok(HttpResponse::Ok().json(view(&alert, None))),
+        None if before.status == "acknowledged" => Err(AppError::conflict(
+            "alert_acknowledged",
+            "somebody takes care of this alert already",
+        )),
+        None => Err(resolved_already()),
+    }
+}
+
+/// POST /api/alerts/:id/resolve
+pub async fn resolve(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let id = AlertId(id.into_inner());
+    let (_, place) = find(&state, &who, id).await?;
+    let resolved = alerts::resolve(&state.db, id, who.user.id, audit::now()).await?;
+    let alert = resolved.ok_or_else(resolved_already)?;
+    if let Some(agent_id) = alert.agent_id {
+        let kind = alert.kind.clone();
+        state.alerts.do_send(AlertResolved { agent_id, kind });
+    }
+    tell(&state.db, &alert, place, Happened::Resolved).await?;
+    Ok(HttpResponse::Ok().json(view(&alert, None)))
+}
+
+/// Body of a snooze.
+#[derive(Deserialize, Validate)]
+pub struct Snooze {
+    #[garde(skip)]
+    until: DateTime<Utc>,
+}
+
+/// POST /api/alerts/:id/snooze
+pub async fn snooze(
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    signed: Signed<Snooze>,
+) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    let id = AlertId(id.into_inner());
+    find(&state, &who, id).await?;
+    let now = audit::now();
+    if body.until <= now || body.until > now + Duration::days(SNOOZE_DAYS) {
+        let detail = format!("until lies in the future, at most {SNOOZE_DAYS} days");
+        return Err(AppError::invalid_field("until", detail));
+    }
+    let snoozed = alerts::snooze(&state.db, id, Some(body.until)).await?;
+    let alert = snoozed.ok_or_else(resolved_already)?;
+    Ok(HttpResponse::Ok().json(view(&alert, None)))
+}

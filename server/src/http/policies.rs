@@ -1,0 +1,227 @@
+//! Policies, and what holds for an agent.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use gururmm_shared::{AgentId, ClientId, PolicyId, SiteId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::extract::{Authenticated, Signed};
+use super::page::Page;
+use super::state::AppState;
+use super::targets::{place_of, target_of};
+use crate::actors::alert_messages::RulesChanged;
+use crate::actors::policy_push::PolicyChanged;
+use crate::db::policies::{self, NewPolicy, Policy};
+use crate::db::{DbError, places};
+use crate::domain::policy::{PolicySettings, diff};
+use crate::domain::role::Capability;
+use crate::domain::target::Target;
+use crate::error::AppError;
+use crate::services;
+
+/// A policy as the API shows it.
+#[derive(Serialize)]
+struct PolicyView {
+    id: PolicyId,
+    name: String,
+    client_id: Option<ClientId>,
+    site_id: Option<SiteId>,
+    agent_id: Option<AgentId>,
+    settings: Value,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Policy> for PolicyView {
+    fn from(policy: Policy) -> Self {
+        Self {
+            id: policy.id,
+            name: policy.name,
+            client_id: policy.client_id,
+            site_id: policy.site_id,
+            agent_id: policy.agent_id,
+            settings: policy.settings,
+            created_at: policy.created_at,
+            updated_at: policy.updated_at,
+        }
+    }
+}
+
+fn target(policy: &Policy) -> Target {
+    Target {
+        client_id: policy.client_id,
+        site_id: policy.site_id,
+        agent_id: policy.agent_id,
+    }
+}
+
+/// Tells those whom a change concerns.
+fn announce(state: &AppState, target: Target) {
+    let changed = match (target.client_id, target.site_id, target.agent_id) {
+        (_, _, Some(id)) => PolicyChanged::Agent(id),
+        (_, Some(id), None) => PolicyChanged::Site(id),
+        (Some(id), None, None) => PolicyChanged::Client(id),
+        (None, None, None) => PolicyChanged::Everywhere,
+    };
+    state.policies.do_send(changed);
+    state.alerts.do_send(RulesChanged);
+}
+
+/// Body of a new policy.
+#[derive(Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    #[garde(custom(super::extract::name))]
+    name: String,
+    #[garde(skip)]
+    client_id: Option<uuid::Uuid>,
+    #[garde(skip)]
+    site_id: Option<uuid::Uuid>,
+    #[garde(skip)]
+    agent_id: Option<uuid::Uuid>,
+    #[garde(dive)]
+    settings: PolicySettings,
+}
+
+/// Body of a change; the target stays.
+#[derive(Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    #[garde(custom(super::extract::name))]
+    name: String,
+    #[garde(dive)]
+    settings: PolicySettings,
+}
+
+fn json_of(settings: &PolicySettings) -> Result<Value, AppError> {
+    serde_json::to_value(settings).map_err(|error| AppError::internal(&error))
+}
+
+async fn find(
+    state: &AppState,
+    who: &Authenticated,
+    capability: Capability,
+    id: PolicyId,
+) -> Result<Policy, AppError> {
+    who.require(capability)?;
+    let policy = policies::by_id(&state.db, id).await?;
+    let policy = policy.ok_or_else(|| AppError::not_found("policy"))?;
+    let target = target(&policy);
+    // What holds for all may be read by all.
+    if !(target.is_everything() && capability == Capability::ReadFleet) {
+        who.require_at(capability, place_of(state, target).await?)?;
+    }
+    Ok(policy)
+}
+
+/// GET /api/policies
+pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let mut items = Vec::new();
+    for policy in policies::list(&state.db).await? {
+        let target = target(&policy);
+        let seen = match place_of(&state, target).await {
+            Ok(place) => target.is_everything() || who.scope.covers(place),
+            // Its target, and the policy with it, has just been deleted.
+            Err(error) if error.code == "not_found" => false,
+            Err(error) => return Err(error),
+        };
+        if seen {
+            items.push(PolicyView::from(policy));
+        }
+    }
+    Ok(HttpResponse::Ok().json(Page::whole(items)))
+}
+
+/// POST /api/policies
+pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    who.require(Capability::ManagePolicies)?;
+    let target = target_of(body.client_id, body.site_id, body.agent_id)?;
+    let place = place_of(&state, target).await?;
+    who.require_at(Capability::ManagePolicies, place)?;
+    let new = NewPolicy {
+        name: body.name.trim().to_owned(),
+        client_id: target.client_id,
+        site_id: target.site_id,
+        agent_id: target.agent_id,
+        settings: json_of(&body.settings)?,
+    };
+    let created = policies::insert(&state.db, new).await;
+    let policy = created.map_err(|error| match error {
+        DbError::Duplicate { .. } => AppError::conflict(
+            "policy_exists",
+            "there is a policy for this already; change that one",
+        ),
+        DbError::ForeignKey => AppError::not_found("client, site or agent"),
+        other => other.into(),
+    })?;
+    announce(&state, target);
+    tracing::info!(policy.id = %policy.id, user.id = %who.user.id, "policy created");
+    Ok(HttpResponse::Created().json(PolicyView::from(policy)))
+}
+
+/// GET /api/policies/:id
+pub async fn show(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let id = PolicyId(id.into_inner());
+    let policy = find(&state, &who, Capability::ReadFleet, id).await?;
+    Ok(HttpResponse::Ok().json(PolicyView::from(policy)))
+}
+
+/// PUT /api/policies/:id
+pub async fn change(
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    signed: Signed<Change>,
+) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    let id = PolicyId(id.into_inner());
+    let before = find(&state, &who, Capability::ManagePolicies, id).await?;
+    let name = body.name.trim().to_owned();
+    let changed = policies::update(&state.db, id, name, json_of(&body.settings)?).await?;
+    let policy = changed.ok_or_else(|| AppError::not_found("policy"))?;
+    // What an older program wrote and this one cannot read counts as changed in all.
+    let known = services::policies::settings(&before).unwrap_or_default();
+    let fields = diff(&known, &body.settings);
+    announce(&state, target(&policy));
+    tracing::info!(policy.id = %id, user.id = %who.user.id, ?fields, "policy changed");
+    Ok(HttpResponse::Ok().json(PolicyView::from(policy)))
+}
+
+/// DELETE /api/policies/:id
+pub async fn remove(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let id = PolicyId(id.into_inner());
+    let policy = find(&state, &who, Capability::ManagePolicies, id).await?;
+    if !policies::delete(&state.db, id).await? {
+        return Err(AppError::not_found("policy"));
+    }
+    announce(&state, target(&policy));
+    tracing::info!(policy.id = %id, user.id = %who.user.id, "policy deleted");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// GET /api/agents/:id/policy
+pub async fn of_agent(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let id = AgentId(id.into_inner());
+    let place = places::of_agent(&state.db, id).await?;
+    let place = place.ok_or_else(|| AppError::not_found("agent"))?;
+    who.require_at(Capability::ReadFleet, place)?;
+    let effective = services::policies::effective(&state.db, id).await?;
+    Ok(HttpResponse::Ok().json(effective))
+}

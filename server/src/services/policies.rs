@@ -1,0 +1,99 @@
+//! Which settings hold for an agent, and what they forbid.
+
+use gururmm_shared::AgentId;
+
+use crate::db::policies::Policy;
+use crate::db::{Db, DbError, places, policies};
+use crate::domain::command_rules::Refusal;
+use crate::domain::policy::{Effective, Layer, Level, PolicySettings, merge};
+use crate::domain::scope::Place;
+
+/// How near to an agent a policy is.
+#[must_use]
+pub fn level(policy: &Policy) -> Level {
+    if policy.agent_id.is_some() {
+        Level::Agent
+    } else if policy.site_id.is_some() {
+        Level::Site
+    } else if policy.client_id.is_some() {
+        Level::Client
+    } else {
+        Level::Default
+    }
+}
+
+/// Whether a policy touches an agent at a place.
+#[must_use]
+pub fn touches(policy: &Policy, agent_id: AgentId, place: Place) -> bool {
+    match level(policy) {
+        Level::Default => true,
+        Level::Client => policy.client_id == place.client_id,
+        Level::Site => policy.site_id == place.site_id,
+        Level::Agent => policy.agent_id == Some(agent_id),
+    }
+}
+
+/// The settings of a stored policy.
+///
+/// # Errors
+/// They were written by a program that knows other fields.
+pub fn settings(policy: &Policy) -> Result<PolicySettings, DbError> {
+    serde_json::from_value(policy.settings.clone())
+        .map_err(|error| DbError::Other(format!("policy {} cannot be read: {error}", policy.id)))
+}
+
+/// Merges the stored policies that touch one agent.
+///
+/// # Errors
+/// As [`settings`].
+pub fn merged<'a>(policies: impl Iterator<Item = &'a Policy>) -> Result<Effective, DbError> {
+    let layers = policies.map(|policy| {
+        Ok(Layer {
+            policy_id: policy.id,
+            name: policy.name.clone(),
+            level: level(policy),
+            settings: settings(policy)?,
+        })
+    });
+    Ok(merge(layers.collect::<Result<_, DbError>>()?))
+}
+
+/// What holds for an agent.
+///
+/// # Errors
+/// [`DbError::NotFound`] where there is no such agent.
+pub async fn effective(db: &Db, agent_id: AgentId) -> Result<Effective, DbError> {
+    let place = places::of_agent(db, agent_id).await?;
+    let place = place.ok_or(DbError::NotFound)?;
+    let found = policies::of_agent(db, agent_id, place).await?;
+    merged(found.iter())
+}
+
+/// Why a command is not run.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandRefused {
+    /// The policy does not allow it.
+    #[error(transparent)]
+    ByPolicy(#[from] Refusal),
+    /// The policy cannot be read.
+    #[error(transparent)]
+    Unknown(#[from] DbError),
+}
+
+/// Whether the policy of an agent lets a command run there.
+///
+/// # Errors
+/// [`CommandRefused`]: it does not, or that cannot be found out.
+pub async fn check_command(
+    db: &Db,
+    agent_id: AgentId,
+    command: &str,
+) -> Result<(), CommandRefused> {
+    let effective = effective(db, agent_id).await?;
+    let rules = effective
+        .settings
+        .commands
+        .rules()
+        .map_err(|problem| DbError::Other(format!("a pattern of a stored policy {problem}")))?;
+    Ok(rules.check(command)?)
+}
