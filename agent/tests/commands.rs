@@ -119,6 +119,27 @@ async fn a_guard_killed_alone_ends_its_commands_and_another_one_takes_its_place(
 }
 
 #[tokio::test]
+async fn a_command_whose_guard_dies_before_it_says_so_is_not_started_a_second_time() {
+    let stage = Stage::start().await;
+    let mut server = stage.accept_and_acknowledge().await;
+    server.send(command(&id(), "echo $PPID")).await;
+    let first = result(&mut server).await;
+    let guard: i32 = first["stdout"]
+        .as_str()
+        .and_then(|text| text.trim().parse().ok())
+        .expect("a number");
+    let guard = Pid::from_raw(guard);
+    kill(guard, Signal::SIGSTOP).expect("a guard");
+    let id = id();
+    server.send(command(&id, "echo never")).await;
+    stage.until_journal_holds(&id).await;
+    kill(guard, Signal::SIGKILL).expect("a guard");
+    assert_eq!(result(&mut server).await["reason"], "interrupted");
+    server.send(command(&id, "echo never")).await;
+    assert_eq!(result(&mut server).await["stdout"], "");
+}
+
+#[tokio::test]
 async fn what_a_finished_command_left_running_stays_when_the_agent_dies_or_stops() {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let mut stage = Stage::start().await;
