@@ -14,7 +14,7 @@ use crate::channels::terminal::{self, Orders};
 use crate::config::CommandSettings;
 use crate::connection::Outbox;
 use crate::device;
-use crate::platform::{self, Guard, Launcher, Remains};
+use crate::platform::{self, Guard, Launcher, Remains, SESSION_MARK};
 use crate::settings::LiveSettings;
 use crate::state::{Effect, Event, State};
 
@@ -171,7 +171,7 @@ impl Machine {
             outbox.close_lane().await;
         }
         let Open { session, guard, .. } = open;
-        let mark = session.mark;
+        let mark = format!("{SESSION_MARK}={}", session.mark);
         drop(session.launcher);
         if let Some(killed) = guard.end(PATIENCE).await {
             tracing::info!(session.id = %id, killed, "the tunnel is closed");

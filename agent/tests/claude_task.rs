@@ -39,7 +39,7 @@ async fn stage() -> (Stage, TempDir) {
 
 async fn run(server: &mut Connection, task: Value) -> Value {
     server.send(task).await;
-    server.expect_past("command_result", "command_output").await
+    server.result().await
 }
 
 #[tokio::test]

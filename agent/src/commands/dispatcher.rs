@@ -63,8 +63,7 @@ pub enum Input {
     Stop(oneshot::Sender<()>),
 }
 
-/// The task.
-pub struct Dispatcher {
+struct Dispatcher {
     settings: Arc<CommandSettings>,
     ledger: Ledger,
     scribe: Scribe,
@@ -81,8 +80,7 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// A dispatcher whose journal is in `state_dir`; returns also where it hears of first processes.
-    #[must_use]
-    pub fn new(
+    fn new(
         settings: Arc<CommandSettings>,
         state_dir: &Path,
         warden: Warden,

@@ -32,6 +32,8 @@ pub struct Journal {
     bytes: u64,
     rewrite_above: u64,
     limit: u64,
+    /// Whether it is not sure yet that a rewritten file is found after a loss of power.
+    unsettled: bool,
 }
 
 /// What a journal held when it was opened.
@@ -56,7 +58,6 @@ impl Journal {
             .mode(DIRECTORY_MODE)
             .create(directory)?;
         let path = directory.join(FILE_NAME);
-        let is_new = !path.try_exists()?;
         let file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -67,9 +68,8 @@ impl Journal {
         if file.metadata()?.permissions().mode() & 0o077 != 0 {
             file.set_permissions(Permissions::from_mode(MODE))?;
         }
-        if is_new {
-            File::open(directory)?.sync_all()?;
-        }
+        // Always: who made the file may have died before this.
+        sync_directory(directory)?;
         let (found, whole) = read(&file)?;
         if found.torn > 0 {
             file.set_len(whole)?;
@@ -81,6 +81,7 @@ impl Journal {
             bytes: whole,
             rewrite_above: REWRITE_ABOVE_BYTES,
             limit,
+            unsettled: false,
         };
         Ok((journal, found))
     }
@@ -91,6 +92,7 @@ impl Journal {
     /// What the operating system said. Nothing more may be appended then before [`Journal::rewrite`]
     /// has succeeded: what of it has reached the disk is not known.
     pub fn append(&mut self, records: &[Record], durable: bool) -> io::Result<()> {
+        self.settle()?;
         let lines = encode(records)?;
         let length = self.bytes + lines.len() as u64;
         if length > self.limit {
@@ -119,7 +121,7 @@ impl Journal {
     /// Puts `records` in the place of everything; they survive a loss of power when this returns.
     ///
     /// # Errors
-    /// What the operating system said; the old file is then still there, as it was.
+    /// What the operating system said; nothing that was in the old file is lost then.
     pub fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
         // However this ends, it is not to be tried again with every record.
         self.rewrite_above = REWRITE_ABOVE_BYTES.max(2 * self.bytes);
@@ -137,6 +139,15 @@ impl Journal {
         self.file = replaced?;
         self.bytes = lines.len() as u64;
         self.rewrite_above = REWRITE_ABOVE_BYTES.max(2 * self.bytes);
+        self.unsettled = true;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        if self.unsettled {
+            sync_directory(&self.directory)?;
+            self.unsettled = false;
+        }
         Ok(())
     }
 
@@ -155,9 +166,12 @@ impl Journal {
         file.write_all(lines)?;
         file.sync_all()?;
         fs::rename(temporary, self.directory.join(FILE_NAME))?;
-        File::open(&self.directory)?.sync_all()?;
         Ok(file)
     }
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 fn lock(file: &File) -> io::Result<()> {

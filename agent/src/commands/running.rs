@@ -1,5 +1,6 @@
 //! One command outside a tunnel, from its start to its result.
 
+use std::io;
 use std::time::Duration;
 
 use gururmm_shared::{CommandId, CommandResult, EndReason};
@@ -11,7 +12,7 @@ use super::job::{Ending, Job, Progress};
 use super::kept::Kept;
 use super::live::Live;
 use super::verdict;
-use crate::platform::{Launcher, Leader};
+use crate::platform::{self, Launcher, Leader};
 
 /// The environment variable by which a program knows its command, and by which it is known.
 pub const COMMAND_ID: &str = "GURURMM_COMMAND_ID";
@@ -66,6 +67,13 @@ impl Task {
         drop(self.started);
         let execution = match started {
             Ok(execution) => execution,
+            // The guard is gone, and nobody knows whether it had started the program: to start it
+            // again might be once too often.
+            Err(error) if error.kind() == io::ErrorKind::Other => {
+                tracing::error!(command.id = %id, %error, "a command was cut off at its start");
+                sweep(id).await;
+                return verdict::interrupted(id);
+            }
             Err(error) => {
                 return verdict::refused(id, format!("Failed to execute command: {error}"));
             }
@@ -151,6 +159,18 @@ pub async fn end_remains(id: CommandId, leader: Leader) -> usize {
         tracing::error!(command.id = %id, %error, "what is left of a command cannot be looked for");
         0
     })
+}
+
+/// Ends whatever was started for a command of which no process is known.
+async fn sweep(id: CommandId) {
+    let entry = format!("{COMMAND_ID}={id}");
+    let swept = tokio::task::spawn_blocking(move || platform::sweep(&entry, PATIENCE)).await;
+    match swept {
+        Ok(swept) => {
+            tracing::debug!(command.id = %id, swept.killed, swept.left, "a command's processes were looked for");
+        }
+        Err(error) => tracing::error!(command.id = %id, %error, "the sweep has failed"),
+    }
 }
 
 fn result(id: CommandId, ending: Ending, kept: Kept, duration: Duration) -> CommandResult {

@@ -112,11 +112,16 @@ impl Stage {
 
     /// Takes the agent's next connection and acknowledges it as the second generation does.
     pub async fn accept_and_acknowledge(&self) -> Connection {
-        let (mut connection, _) = self.accept().await;
+        self.accept_again().await.0
+    }
+
+    /// The same, with the agent's `auth`.
+    pub async fn accept_again(&self) -> (Connection, Value) {
+        let (mut connection, auth) = self.accept().await;
         connection
             .send(json!({"type": "auth_ack", "payload": {"protocol": 2}}))
             .await;
-        connection
+        (connection, auth)
     }
 
     /// Opens a session and waits until the agent is ready.
@@ -159,6 +164,22 @@ pub fn terminal(channel: &str, command: &str) -> Value {
     json!({"type": "tunnel_data", "payload": {
         "channel_id": channel,
         "data": {"type": "terminal", "payload": {"command": command}}}})
+}
+
+/// A new id of a command.
+pub fn command_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// The message that runs a command outside of tunnels.
+pub fn command(id: &str, line: &str) -> Value {
+    json!({"type": "command", "payload": {
+        "id": id, "command_type": "shell", "command": line, "timeout_seconds": 600}})
+}
+
+/// A message about a command that says no more than its id.
+pub fn about(kind: &str, id: &str) -> Value {
+    json!({"type": kind, "payload": {"id": id}})
 }
 
 fn configuration(url: &str) -> String {
@@ -232,6 +253,11 @@ impl Connection {
             let report = ["heartbeat", "metrics", "network_state", passed].contains(&kind.as_str());
             assert!(report, "{kind} {payload} instead of {wanted}");
         }
+    }
+
+    /// Receives the next result of a command; its output may come before it.
+    pub async fn result(&mut self) -> Value {
+        self.expect_past("command_result", "command_output").await
     }
 
     /// Closes with a code.

@@ -1,7 +1,8 @@
-//! The sweep: what is done where the guard of a session was killed, so that its programs are nobody's
-//! descendants any more.
+//! The sweep: what is done where a guard was killed, so that its programs are nobody's descendants any
+//! more.
 //!
-//! Every command of a session has the session's mark in its environment, and what it starts inherits
+//! Every command of a session has the session's mark in its environment (one outside of sessions has
+//! its own id there), and what it starts inherits
 //! it through fork, setsid, nohup and a double fork. Doomed is a process with the mark, and one whose
 //! parent, group leader or session leader is doomed. What is not reached: a process that drops its
 //! environment *and* leaves its parents behind, and work handed to another service (cron, systemd,
@@ -27,18 +28,17 @@ pub struct Sweep {
     pub left: usize,
 }
 
-/// Kills the processes of the session with `mark` until none is left, for at most `patience`.
+/// Kills the processes with the mark `entry` (`NAME=value`) until none is left, for at most `patience`.
 ///
 /// Blocks its thread. Two empty passes end it, since one can miss a process that is being forked.
 #[must_use]
-pub fn sweep(mark: &str, patience: Duration) -> Sweep {
-    let entry = format!("{SESSION_MARK}={mark}").into_bytes();
+pub fn sweep(entry: &str, patience: Duration) -> Sweep {
     let deadline = Instant::now() + patience;
     let mut killed = HashSet::new();
     let mut empty_passes = 0;
     let mut pause = Duration::from_millis(1);
     loop {
-        let doomed = doomed(&processes::all(), &entry);
+        let doomed = doomed(&processes::all(), entry.as_bytes());
         for process in &doomed {
             process.signal(Signal::SIGKILL);
             killed.insert((process.pid, process.started));
@@ -125,9 +125,10 @@ mod tests {
         let pid = pid.trim().parse().unwrap();
         assert!(Process::read(pid).is_some());
         let patience = Duration::from_secs(10);
-        assert_eq!(sweep(&mark, patience), Sweep { killed: 1, left: 0 });
+        let entry = format!("{SESSION_MARK}={mark}");
+        assert_eq!(sweep(&entry, patience), Sweep { killed: 1, left: 0 });
         assert_eq!(Process::read(pid), None);
-        assert_eq!(sweep(&mark, patience), Sweep { killed: 0, left: 0 });
+        assert_eq!(sweep(&entry, patience), Sweep { killed: 0, left: 0 });
     }
 
     #[test]
