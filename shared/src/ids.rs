@@ -71,3 +71,7 @@ id!(
     /// A row of the audit.
     AuditId
 );
+id!(
+    /// A key of a user for scripts.
+    ApiKeyId
+);

@@ -23,7 +23,7 @@ pub use agent_message::{
 pub use channel_id::{ChannelId, InvalidChannelId};
 pub use command_type::CommandType;
 pub use decode::DecodeError;
-pub use ids::{AgentId, AuditId, ClientId, CommandId, SessionId, SiteId, UserId};
+pub use ids::{AgentId, ApiKeyId, AuditId, ClientId, CommandId, SessionId, SiteId, UserId};
 pub use server_message::{
     Ack, AuthAck, Command, CommandCancel, ErrorReply, ServerMessage, TunnelClose, TunnelOpen,
     Update,
