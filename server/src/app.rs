@@ -31,6 +31,7 @@ use crate::services::accounts::Accounts;
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recovery;
+use crate::services::request_limits::RequestLimits;
 use crate::services::secret_file;
 use crate::services::tickets::Tickets;
 use crate::services::tokens::Tokens;
@@ -105,11 +106,13 @@ impl App {
             message_bytes: settings.limits.agent_message_bytes,
         };
         let tickets = Arc::new(Tickets::default());
+        let requests = Arc::new(RequestLimits::new(settings.limits.requests_per_minute));
         let state = AppState {
             settings,
             db,
             registry,
             accounts,
+            requests,
             tickets,
             gateway,
             figures,

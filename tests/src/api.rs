@@ -134,6 +134,14 @@ impl Api {
             .expect("the server answers")
     }
 
+    /// `PUT` of JSON.
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        self.send(Method::PUT, path, &headers, Some(body.to_string()))
+            .await
+            .expect("the server answers")
+    }
+
     /// `DELETE`.
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, &[], None)

@@ -109,6 +109,12 @@ impl Settings {
             ),
             ("tunnel.ticket_seconds", self.tunnel.ticket_seconds, 1, 3600),
             (
+                "limits.requests_per_minute",
+                self.limits.requests_per_minute,
+                1,
+                10_000_000,
+            ),
+            (
                 "limits.json_body_bytes",
                 self.limits.json_body_bytes,
                 1024,

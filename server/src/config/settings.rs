@@ -106,10 +106,12 @@ pub struct TunnelSettings {
     pub ticket_seconds: u32,
 }
 
-/// Sizes.
+/// Sizes and rates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
+    /// Requests a minute that a user may make.
+    pub requests_per_minute: u32,
     /// A request's body.
     pub json_body_bytes: u32,
     /// A command line.
@@ -225,6 +227,7 @@ impl Default for TunnelSettings {
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {
+            requests_per_minute: 1200,
             json_body_bytes: 64 * 1024,
             command_bytes: 32 * 1024,
             agent_message_bytes: 2 * 1024 * 1024,

@@ -13,7 +13,7 @@ use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{self, SqlType};
 use diesel::sqlite::Sqlite;
-use gururmm_shared::{AgentId, AuditId, ClientId, CommandId, SessionId, SiteId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, AuditId, ClientId, CommandId, SessionId, SiteId, UserId};
 use serde_json::Value;
 
 /// A UUID: `uuid` on PostgreSQL, a BLOB of 16 bytes on SQLite.
@@ -140,6 +140,7 @@ macro_rules! id {
 }
 
 id!(UserId, ClientId, SiteId, AgentId, CommandId, AuditId);
+id!(ApiKeyId);
 
 impl ToSql<Timestamptz, Pg> for DateTime<Utc> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

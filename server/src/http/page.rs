@@ -21,3 +21,13 @@ impl<T> Page<T> {
         }
     }
 }
+
+impl<T> Page<T> {
+    /// The same page, its items shown otherwise.
+    pub fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(show).collect(),
+            next_cursor: self.next_cursor,
+        }
+    }
+}

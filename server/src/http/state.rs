@@ -9,6 +9,7 @@ use crate::actors::registry::AgentRegistry;
 use crate::config::Settings;
 use crate::db::Db;
 use crate::services::accounts::Accounts;
+use crate::services::request_limits::RequestLimits;
 use crate::services::tickets::Tickets;
 use crate::ws::agent_socket::AgentGateway;
 
@@ -23,6 +24,8 @@ pub struct AppState {
     pub registry: Addr<AgentRegistry>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
+    /// Users' budgets of requests.
+    pub requests: Arc<RequestLimits>,
     /// Tickets for streams.
     pub tickets: Arc<Tickets>,
     /// What agents' sockets need.

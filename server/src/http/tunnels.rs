@@ -84,8 +84,12 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         let refusal = refusal(Some((agent_id, String::new())));
         return Err(refuse(&state, &who, refusal, error).await);
     }
-    let agent = agents::by_id(&state.db, agent_id).await?;
-    let agent = agent.ok_or_else(|| AppError::not_found("agent"))?;
+    let found = agents::located(&state.db, agent_id).await?;
+    let (agent, place) = found.ok_or_else(|| AppError::not_found("agent"))?;
+    if let Err(error) = who.require_at(Capability::UseTunnels, place) {
+        let refusal = refusal(Some((agent_id, agent.hostname)));
+        return Err(refuse(&state, &who, refusal, error).await);
+    }
     let asked = OpenTunnel {
         agent_id,
         caller: who.caller.clone(),

@@ -2,12 +2,14 @@
 
 pub mod access;
 pub mod accounts;
+pub mod api_keys;
 pub mod audit;
 pub mod code_guesses;
 pub mod enrollment;
 pub mod login_limits;
 pub mod passwords;
 pub mod recovery;
+pub mod request_limits;
 pub mod secret_file;
 pub mod tickets;
 pub mod tokens;
