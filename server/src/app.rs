@@ -21,7 +21,9 @@ use crate::actors::metrics_messages::Flush;
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
+use crate::actors::rollups::Rollups;
 use crate::config::Settings;
+use crate::db::metrics_rollups::Keep;
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
 use crate::http::request_span::RequestSpan;
@@ -187,6 +189,14 @@ fn start_actors(
     let idle = Duration::from_secs(settings.agents.idle_timeout_seconds.into());
     let writer = MetricsWriter::new(db.clone());
     let writer = Supervisor::start_in_arbiter(own.last().unwrap_or(&current), |_| writer);
+    let days = |days: u32| chrono::Duration::days(days.into());
+    let keep = Keep {
+        samples: days(settings.metrics.raw_days),
+        minutes: days(settings.metrics.minute_days),
+        hours: days(settings.metrics.hour_days),
+    };
+    let rollups = Rollups::new(db.clone(), keep);
+    Supervisor::start_in_arbiter(own.last().unwrap_or(&current), |_| rollups);
     let registry = AgentRegistry::new(
         db.clone(),
         Arc::new(settings.tunnel.clone()),

@@ -45,3 +45,61 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_user_id ON api_keys (user_id);
 CREATE INDEX api_keys_by_name ON api_keys (name, id);
+
+-- Samples by minute and by hour, made from `metrics` again whenever its rows are late. `at` is the
+-- beginning of the minute or the hour.
+CREATE INDEX metrics_recorded_at ON metrics (recorded_at);
+CREATE TABLE metrics_1m (
+    agent_id           uuid NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    at                 timestamptz NOT NULL,
+    samples            bigint NOT NULL,
+    cpu_avg            double precision,
+    cpu_min            double precision,
+    cpu_max            double precision,
+    memory_used_avg    double precision,
+    memory_used_min    bigint,
+    memory_used_max    bigint,
+    memory_total_bytes bigint,
+    disk_used_avg      double precision,
+    disk_used_min      bigint,
+    disk_used_max      bigint,
+    disk_total_bytes   bigint,
+    network_rx_avg     double precision,
+    network_rx_min     bigint,
+    network_rx_max     bigint,
+    network_tx_avg     double precision,
+    network_tx_min     bigint,
+    network_tx_max     bigint,
+    PRIMARY KEY (agent_id, at)
+);
+CREATE INDEX metrics_1m_at ON metrics_1m (at);
+CREATE TABLE metrics_1h (
+    agent_id           uuid NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    at                 timestamptz NOT NULL,
+    samples            bigint NOT NULL,
+    cpu_avg            double precision,
+    cpu_min            double precision,
+    cpu_max            double precision,
+    memory_used_avg    double precision,
+    memory_used_min    bigint,
+    memory_used_max    bigint,
+    memory_total_bytes bigint,
+    disk_used_avg      double precision,
+    disk_used_min      bigint,
+    disk_used_max      bigint,
+    disk_total_bytes   bigint,
+    network_rx_avg     double precision,
+    network_rx_min     bigint,
+    network_rx_max     bigint,
+    network_tx_avg     double precision,
+    network_tx_min     bigint,
+    network_tx_max     bigint,
+    PRIMARY KEY (agent_id, at)
+);
+CREATE INDEX metrics_1h_at ON metrics_1h (at);
+
+-- How far each has been made.
+CREATE TABLE metrics_rollups (
+    step       text PRIMARY KEY CHECK (step IN ('1m', '1h')),
+    done_until timestamptz NOT NULL
+);

@@ -1,3 +1,7 @@
+DROP TABLE metrics_rollups;
+DROP TABLE metrics_1h;
+DROP TABLE metrics_1m;
+DROP INDEX metrics_recorded_at;
 DROP TABLE api_keys;
 DROP INDEX agents_by_created;
 DROP INDEX agents_by_last_seen;

@@ -46,3 +46,61 @@ CREATE TABLE api_keys (
 ) STRICT;
 CREATE INDEX api_keys_user_id ON api_keys (user_id);
 CREATE INDEX api_keys_by_name ON api_keys (name, id);
+
+-- Samples by minute and by hour, made from `metrics` again whenever its rows are late. `at` is the
+-- beginning of the minute or the hour.
+CREATE INDEX metrics_recorded_at ON metrics (recorded_at);
+CREATE TABLE metrics_1m (
+    agent_id           BLOB NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    at                 INTEGER NOT NULL,
+    samples            INTEGER NOT NULL,
+    cpu_avg            REAL,
+    cpu_min            REAL,
+    cpu_max            REAL,
+    memory_used_avg    REAL,
+    memory_used_min    INTEGER,
+    memory_used_max    INTEGER,
+    memory_total_bytes INTEGER,
+    disk_used_avg      REAL,
+    disk_used_min      INTEGER,
+    disk_used_max      INTEGER,
+    disk_total_bytes   INTEGER,
+    network_rx_avg     REAL,
+    network_rx_min     INTEGER,
+    network_rx_max     INTEGER,
+    network_tx_avg     REAL,
+    network_tx_min     INTEGER,
+    network_tx_max     INTEGER,
+    PRIMARY KEY (agent_id, at)
+) STRICT;
+CREATE INDEX metrics_1m_at ON metrics_1m (at);
+CREATE TABLE metrics_1h (
+    agent_id           BLOB NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    at                 INTEGER NOT NULL,
+    samples            INTEGER NOT NULL,
+    cpu_avg            REAL,
+    cpu_min            REAL,
+    cpu_max            REAL,
+    memory_used_avg    REAL,
+    memory_used_min    INTEGER,
+    memory_used_max    INTEGER,
+    memory_total_bytes INTEGER,
+    disk_used_avg      REAL,
+    disk_used_min      INTEGER,
+    disk_used_max      INTEGER,
+    disk_total_bytes   INTEGER,
+    network_rx_avg     REAL,
+    network_rx_min     INTEGER,
+    network_rx_max     INTEGER,
+    network_tx_avg     REAL,
+    network_tx_min     INTEGER,
+    network_tx_max     INTEGER,
+    PRIMARY KEY (agent_id, at)
+) STRICT;
+CREATE INDEX metrics_1h_at ON metrics_1h (at);
+
+-- How far each has been made.
+CREATE TABLE metrics_rollups (
+    step       TEXT PRIMARY KEY NOT NULL CHECK (step IN ('1m', '1h')),
+    done_until INTEGER NOT NULL
+) STRICT;

@@ -9,6 +9,7 @@ pub mod metrics_messages;
 pub mod metrics_writer;
 pub mod registry;
 pub mod registry_messages;
+pub mod rollups;
 pub mod session_messages;
 pub mod tunnel;
 mod tunnel_commands;

@@ -7,6 +7,6 @@ mod settings;
 
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use settings::{
-    AgentSettings, AuthSettings, HttpSettings, LimitSettings, LogFormat, LogSettings, Settings,
-    TunnelSettings,
+    AgentSettings, AuthSettings, HttpSettings, LimitSettings, LogFormat, LogSettings,
+    MetricsSettings, Settings, TunnelSettings,
 };

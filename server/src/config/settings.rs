@@ -22,6 +22,8 @@ pub struct Settings {
     pub agents: AgentSettings,
     /// Tunnels.
     pub tunnel: TunnelSettings,
+    /// How long figures are kept.
+    pub metrics: MetricsSettings,
     /// Sizes.
     pub limits: LimitSettings,
     /// Browsers.
@@ -106,6 +108,18 @@ pub struct TunnelSettings {
     pub ticket_seconds: u32,
 }
 
+/// How long figures are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Samples as agents sent them.
+    pub raw_days: u32,
+    /// Samples by the minute.
+    pub minute_days: u32,
+    /// Samples by the hour.
+    pub hour_days: u32,
+}
+
 /// Sizes and rates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -164,6 +178,7 @@ impl Default for Settings {
             auth: AuthSettings::default(),
             agents: AgentSettings::default(),
             tunnel: TunnelSettings::default(),
+            metrics: MetricsSettings::default(),
             limits: LimitSettings::default(),
             http: HttpSettings::default(),
             log: LogSettings::default(),
@@ -220,6 +235,16 @@ impl Default for TunnelSettings {
             window_bytes: gururmm_shared::flow::INITIAL_WINDOW_BYTES,
             viewer_stall_seconds: 30,
             ticket_seconds: 30,
+        }
+    }
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            raw_days: 7,
+            minute_days: 30,
+            hour_days: 400,
         }
     }
 }

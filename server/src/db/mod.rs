@@ -12,6 +12,8 @@ pub mod api_keys;
 pub mod clients;
 mod error;
 pub mod metrics;
+pub mod metrics_history;
+pub mod metrics_rollups;
 mod migrate;
 pub mod page;
 mod pools;

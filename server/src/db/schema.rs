@@ -272,6 +272,63 @@ table! {
     }
 }
 
+table! {
+    metrics_1m (agent_id, at) {
+        agent_id -> Uuid,
+        at -> Timestamptz,
+        samples -> Int8,
+        cpu_avg -> Nullable<Float8>,
+        cpu_min -> Nullable<Float8>,
+        cpu_max -> Nullable<Float8>,
+        memory_used_avg -> Nullable<Float8>,
+        memory_used_min -> Nullable<Int8>,
+        memory_used_max -> Nullable<Int8>,
+        memory_total_bytes -> Nullable<Int8>,
+        disk_used_avg -> Nullable<Float8>,
+        disk_used_min -> Nullable<Int8>,
+        disk_used_max -> Nullable<Int8>,
+        disk_total_bytes -> Nullable<Int8>,
+        network_rx_avg -> Nullable<Float8>,
+        network_rx_min -> Nullable<Int8>,
+        network_rx_max -> Nullable<Int8>,
+        network_tx_avg -> Nullable<Float8>,
+        network_tx_min -> Nullable<Int8>,
+        network_tx_max -> Nullable<Int8>,
+    }
+}
+
+table! {
+    metrics_1h (agent_id, at) {
+        agent_id -> Uuid,
+        at -> Timestamptz,
+        samples -> Int8,
+        cpu_avg -> Nullable<Float8>,
+        cpu_min -> Nullable<Float8>,
+        cpu_max -> Nullable<Float8>,
+        memory_used_avg -> Nullable<Float8>,
+        memory_used_min -> Nullable<Int8>,
+        memory_used_max -> Nullable<Int8>,
+        memory_total_bytes -> Nullable<Int8>,
+        disk_used_avg -> Nullable<Float8>,
+        disk_used_min -> Nullable<Int8>,
+        disk_used_max -> Nullable<Int8>,
+        disk_total_bytes -> Nullable<Int8>,
+        network_rx_avg -> Nullable<Float8>,
+        network_rx_min -> Nullable<Int8>,
+        network_rx_max -> Nullable<Int8>,
+        network_tx_avg -> Nullable<Float8>,
+        network_tx_min -> Nullable<Int8>,
+        network_tx_max -> Nullable<Int8>,
+    }
+}
+
+table! {
+    metrics_rollups (step) {
+        step -> Text,
+        done_until -> Timestamptz,
+    }
+}
+
 diesel::joinable!(sites -> clients (client_id));
 diesel::joinable!(agents -> sites (site_id));
 diesel::joinable!(agent_state -> agents (agent_id));

@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
+use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -166,6 +166,24 @@ impl<S: SortKey> Listing<S> {
         }
         let detail = format!("{name} is one of {}", words.join(", "));
         Err(AppError::invalid_field(name, detail))
+    }
+
+    /// A filter that is a time.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, AppError> {
+        let Some(text) = self.values.get(name) else {
+            return Ok(None);
+        };
+        let time = DateTime::parse_from_rfc3339(text).ok();
+        // What both databases can keep.
+        let kept = time.filter(|at| (1970..10_000).contains(&at.year()));
+        let at = kept.ok_or_else(|| {
+            let detail = format!("{name} is a time as 2026-01-31T12:00:00Z");
+            AppError::invalid_field(name, detail)
+        })?;
+        Ok(Some(at.to_utc().trunc_subsecs(6)))
     }
 
     /// A filter that is any short text.

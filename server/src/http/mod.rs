@@ -9,6 +9,7 @@ mod etag;
 mod extract;
 mod fleet;
 mod health;
+mod history;
 mod keys;
 mod listing;
 mod page;

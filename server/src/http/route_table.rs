@@ -60,6 +60,7 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("DELETE", "/api/agents/{id}", Capability("ManageAgents")),
     ("GET", "/api/agents/{id}/state", Capability("ReadFleet")),
     ("POST", "/api/agents/{id}/move", Capability("ManageAgents")),
+    ("GET", "/api/agents/{id}/metrics", Capability("ReadFleet")),
     ("GET", "/api/metrics/summary", Capability("ReadFleet")),
     ("GET", "/api/audit/tunnel", Capability("ReadAudit")),
     ("GET", "/api/v1/tunnel", Capability("UseTunnels")),

@@ -5,7 +5,8 @@ use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
 use super::{
-    agents, audit, auth, clients, fleet, health, keys, problems, sites, streams, tunnels, users,
+    agents, audit, auth, clients, fleet, health, history, keys, problems, sites, streams, tunnels,
+    users,
 };
 use crate::config::Settings;
 
@@ -59,6 +60,7 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
         .route("/api/agents", post().to(agents::register))
         .route("/api/agents/stats", get().to(fleet::stats))
         .route("/api/agents/unassigned", get().to(agents::unassigned))
+        .route("/api/agents/{id}/metrics", get().to(history::of_agent))
         .route("/api/metrics/summary", get().to(fleet::summary))
         .route("/api/agents/{id}", get().to(agents::show))
         .route("/api/agents/{id}", delete().to(agents::remove))

@@ -10,6 +10,7 @@ mod clean_up;
 mod enrolment;
 mod first_generation;
 mod fleet;
+mod history;
 mod hostile_agents;
 mod keys;
 mod lists;

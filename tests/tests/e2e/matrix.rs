@@ -42,12 +42,13 @@ enum Class {
 
 /// Routes about one place or machine, where a technician of another client is told so. The tunnels'
 /// own routes are about sessions, of which none exists here.
-const ABOUT_A_PLACE: [(&str, &str); 5] = [
+const ABOUT_A_PLACE: [(&str, &str); 6] = [
     ("GET", "/api/clients/{id}"),
     ("GET", "/api/clients/{id}/sites"),
     ("GET", "/api/sites/{id}"),
     ("GET", "/api/agents/{id}"),
     ("GET", "/api/agents/{id}/state"),
+    ("GET", "/api/agents/{id}/metrics"),
 ];
 
 /// The table: what each may of what is needed.
