@@ -25,7 +25,9 @@ use crate::actors::notifier::Notifier;
 use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
+use crate::actors::rollups::Rollups;
 use crate::config::Settings;
+use crate::db::metrics_rollups::Keep;
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
 use crate::http::request_span::RequestSpan;
@@ -37,6 +39,7 @@ use crate::services::inventory::InventoryDesk;
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recovery;
+use crate::services::request_limits::RequestLimits;
 use crate::services::secret_file;
 use crate::services::tickets::Tickets;
 use crate::services::tokens::Tokens;
@@ -124,6 +127,7 @@ impl App {
         writer.do_send(WatchReports(alerts.clone().recipient()));
         let tickets = Arc::new(Tickets::default());
         let command_rates = Arc::new(CommandRates::new(settings.commands.per_minute));
+        let requests = Arc::new(RequestLimits::new(settings.limits.requests_per_minute));
         let state = AppState {
             settings,
             db,
@@ -134,6 +138,7 @@ impl App {
             policies,
             alerts,
             accounts,
+            requests,
             tickets,
             gateway,
             figures,
@@ -212,6 +217,14 @@ fn start_actors(db: &Db, settings: &Settings, arbiters: &[ArbiterHandle]) -> Act
     let idle = Duration::from_secs(settings.agents.idle_timeout_seconds.into());
     let writer = MetricsWriter::new(db.clone());
     let writer = Supervisor::start_in_arbiter(own(1), |_| writer);
+    let days = |days: u32| chrono::Duration::days(days.into());
+    let keep = Keep {
+        samples: days(settings.metrics.raw_days),
+        minutes: days(settings.metrics.minute_days),
+        hours: days(settings.metrics.hour_days),
+    };
+    let rollups = Rollups::new(db.clone(), keep);
+    Supervisor::start_in_arbiter(own(1), |_| rollups);
     let commands = CommandDispatcher::new(db.clone(), Arc::new(settings.commands.clone()));
     let commands = Supervisor::start_in_arbiter(own(2), |_| commands);
     let registry = AgentRegistry::new(

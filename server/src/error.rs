@@ -70,6 +70,16 @@ impl AppError {
         )
     }
 
+    /// 412: somebody was faster.
+    #[must_use]
+    pub fn changed() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition_failed",
+            "it was changed since you read it; read it again and repeat your change",
+        )
+    }
+
     /// 409.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)

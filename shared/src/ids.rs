@@ -99,3 +99,7 @@ id!(
     /// A registration token.
     RegistrationTokenId
 );
+id!(
+    /// A key of a user for scripts.
+    ApiKeyId
+);

@@ -30,7 +30,7 @@ pub use channel_id::{ChannelId, InvalidChannelId};
 pub use command_type::CommandType;
 pub use decode::DecodeError;
 pub use ids::{
-    AgentId, AlertId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
+    AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
     NotificationId, PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
 };
 pub use inventory::{

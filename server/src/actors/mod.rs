@@ -16,6 +16,7 @@ pub mod notifier;
 pub mod policy_push;
 pub mod registry;
 pub mod registry_messages;
+pub mod rollups;
 pub mod session_messages;
 pub mod tunnel;
 mod tunnel_commands;

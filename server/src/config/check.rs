@@ -108,6 +108,15 @@ impl Settings {
                 3600,
             ),
             ("tunnel.ticket_seconds", self.tunnel.ticket_seconds, 1, 3600),
+            ("metrics.raw_days", self.metrics.raw_days, 1, 3650),
+            ("metrics.minute_days", self.metrics.minute_days, 1, 3650),
+            ("metrics.hour_days", self.metrics.hour_days, 1, 36_500),
+            (
+                "limits.requests_per_minute",
+                self.limits.requests_per_minute,
+                1,
+                10_000_000,
+            ),
             (
                 "commands.timeout_seconds",
                 self.commands.timeout_seconds,

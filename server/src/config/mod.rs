@@ -8,5 +8,6 @@ mod settings;
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use settings::{
     AgentSettings, AuthSettings, CommandSettings, HttpSettings, LimitSettings, LogFormat,
-    LogSettings, NotificationSettings, Settings, SmtpSettings, SmtpTls, TunnelSettings,
+    LogSettings, MetricsSettings, NotificationSettings, Settings, SmtpSettings, SmtpTls,
+    TunnelSettings,
 };

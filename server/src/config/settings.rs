@@ -24,6 +24,8 @@ pub struct Settings {
     pub tunnel: TunnelSettings,
     /// Commands outside tunnels.
     pub commands: CommandSettings,
+    /// How long figures are kept.
+    pub metrics: MetricsSettings,
     /// Sizes.
     pub limits: LimitSettings,
     /// Browsers.
@@ -130,10 +132,24 @@ pub struct CommandSettings {
     pub per_minute: u32,
 }
 
-/// Sizes.
+/// How long figures are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Samples as agents sent them.
+    pub raw_days: u32,
+    /// Samples by the minute.
+    pub minute_days: u32,
+    /// Samples by the hour.
+    pub hour_days: u32,
+}
+
+/// Sizes and rates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
+    /// Requests a minute that a user may make.
+    pub requests_per_minute: u32,
     /// A request's body.
     pub json_body_bytes: u32,
     /// A command line.
@@ -230,6 +246,7 @@ impl Default for Settings {
             agents: AgentSettings::default(),
             tunnel: TunnelSettings::default(),
             commands: CommandSettings::default(),
+            metrics: MetricsSettings::default(),
             limits: LimitSettings::default(),
             http: HttpSettings::default(),
             notifications: NotificationSettings::default(),
@@ -305,9 +322,20 @@ impl Default for CommandSettings {
     }
 }
 
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            raw_days: 7,
+            minute_days: 30,
+            hour_days: 400,
+        }
+    }
+}
+
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {
+            requests_per_minute: 1200,
             json_body_bytes: 64 * 1024,
             command_bytes: 32 * 1024,
             agent_message_bytes: 2 * 1024 * 1024,

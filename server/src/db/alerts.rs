@@ -226,7 +226,7 @@ pub async fn list(db: &Db, filter: AlertFilter) -> Result<Vec<(Alert, Option<Str
             .left_join(agents::table.left_join(sites::table))
             .select((Alert::as_select(), agents::hostname.nullable()))
             .into_boxed();
-        within!(found, &filter.scope);
+        within_joined_sites!(found, &filter.scope);
         match filter.status.as_deref() {
             Some("unresolved") => found = found.filter(alerts::status.ne("resolved")),
             Some(status) => found = found.filter(alerts::status.eq(status.to_owned())),

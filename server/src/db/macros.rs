@@ -5,6 +5,7 @@
 //! - `batch!` a transaction whose SQLite side is one hop to a blocking thread
 //! - `insert_batch!` many rows of a table whose rows belong to agents
 //! - `ops!` steps that compose inside a transaction
+//! - `keyset!` and `within!` order, cut and scope the query of a list
 
 /// Runs one reading statement: `query!(db, |conn| table.load(conn).await)`.
 macro_rules! query {
@@ -197,5 +198,62 @@ macro_rules! covered {
             .or($crate::db::schema::agents::site_id
                 .eq_any($sites.into_iter().map(|id| Some(Bind(id))))
                 .assume_not_null())
+    };
+}
+
+/// Orders a boxed query and begins it after a row: `keyset!(rows, page, column, id, Id, text)` by a
+/// text, `…, time)` by a time. The bound on the column alone is what an index can use.
+macro_rules! keyset {
+    ($query:ident, $page:expr, $column:expr, $id:expr, $newtype:path, text) => {
+        keyset!(@by $query, $page, $column, $id, $newtype, |value| value.text())
+    };
+    ($query:ident, $page:expr, $column:expr, $id:expr, $newtype:path, time) => {
+        keyset!(@by $query, $page, $column, $id, $newtype, |value| $crate::db::types::Bind(value.time()))
+    };
+    (@by $query:ident, $page:expr, $column:expr, $id:expr, $newtype:path, |$value:ident| $bind:expr) => {{
+        if $page.descending {
+            $query = $query.order(($column.desc(), $id.desc()));
+            if let Some(($value, id)) = &$page.after {
+                let (value, id) = ($bind, $crate::db::types::Bind($newtype(*id)));
+                $query = $query
+                    .filter($column.le(value.clone()))
+                    .filter($column.lt(value).or($id.lt(id)));
+            }
+        } else {
+            $query = $query.order(($column.asc(), $id.asc()));
+            if let Some(($value, id)) = &$page.after {
+                let (value, id) = ($bind, $crate::db::types::Bind($newtype(*id)));
+                $query = $query
+                    .filter($column.ge(value.clone()))
+                    .filter($column.gt(value).or($id.gt(id)));
+            }
+        }
+        $query = $query.limit($page.limit.max(0));
+    }};
+}
+
+/// Keeps a boxed query's rows to a scope: `within!(rows, scope, client, site)`, or without the site
+/// where the rows belong to clients as a whole.
+macro_rules! within {
+    ($query:ident, $scope:expr, $client:expr, $site:expr) => {
+        if let $crate::domain::scope::Scope::Only { clients, sites } = $scope {
+            let clients: Vec<_> = clients
+                .iter()
+                .copied()
+                .map($crate::db::types::Bind)
+                .collect();
+            let sites: Vec<_> = sites.iter().copied().map($crate::db::types::Bind).collect();
+            $query = $query.filter($client.eq_any(clients).or($site.eq_any(sites)));
+        }
+    };
+    ($query:ident, $scope:expr, $client:expr) => {
+        if let $crate::domain::scope::Scope::Only { clients, .. } = $scope {
+            let clients: Vec<_> = clients
+                .iter()
+                .copied()
+                .map($crate::db::types::Bind)
+                .collect();
+            $query = $query.filter($client.eq_any(clients));
+        }
     };
 }

@@ -24,6 +24,7 @@ table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         last_login_at -> Nullable<Timestamptz>,
+        scoped -> Bool,
     }
 }
 
@@ -264,6 +265,101 @@ table! {
     }
 }
 
+table! {
+    user_clients (user_id, client_id) {
+        user_id -> Uuid,
+        client_id -> Uuid,
+    }
+}
+
+table! {
+    user_sites (user_id, site_id) {
+        user_id -> Uuid,
+        site_id -> Uuid,
+    }
+}
+
+// A view over the two tables before; it has no key.
+table! {
+    user_places (user_id) {
+        user_id -> Uuid,
+        client_id -> Nullable<Uuid>,
+        site_id -> Nullable<Uuid>,
+    }
+}
+
+table! {
+    api_keys (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        name -> Text,
+        key_hash -> Bytea,
+        role -> Text,
+        scope -> Nullable<Jsonb>,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    metrics_1m (agent_id, at) {
+        agent_id -> Uuid,
+        at -> Timestamptz,
+        samples -> Int8,
+        cpu_avg -> Nullable<Float8>,
+        cpu_min -> Nullable<Float8>,
+        cpu_max -> Nullable<Float8>,
+        memory_used_avg -> Nullable<Float8>,
+        memory_used_min -> Nullable<Int8>,
+        memory_used_max -> Nullable<Int8>,
+        memory_total_bytes -> Nullable<Int8>,
+        disk_used_avg -> Nullable<Float8>,
+        disk_used_min -> Nullable<Int8>,
+        disk_used_max -> Nullable<Int8>,
+        disk_total_bytes -> Nullable<Int8>,
+        network_rx_avg -> Nullable<Float8>,
+        network_rx_min -> Nullable<Int8>,
+        network_rx_max -> Nullable<Int8>,
+        network_tx_avg -> Nullable<Float8>,
+        network_tx_min -> Nullable<Int8>,
+        network_tx_max -> Nullable<Int8>,
+    }
+}
+
+table! {
+    metrics_1h (agent_id, at) {
+        agent_id -> Uuid,
+        at -> Timestamptz,
+        samples -> Int8,
+        cpu_avg -> Nullable<Float8>,
+        cpu_min -> Nullable<Float8>,
+        cpu_max -> Nullable<Float8>,
+        memory_used_avg -> Nullable<Float8>,
+        memory_used_min -> Nullable<Int8>,
+        memory_used_max -> Nullable<Int8>,
+        memory_total_bytes -> Nullable<Int8>,
+        disk_used_avg -> Nullable<Float8>,
+        disk_used_min -> Nullable<Int8>,
+        disk_used_max -> Nullable<Int8>,
+        disk_total_bytes -> Nullable<Int8>,
+        network_rx_avg -> Nullable<Float8>,
+        network_rx_min -> Nullable<Int8>,
+        network_rx_max -> Nullable<Int8>,
+        network_tx_avg -> Nullable<Float8>,
+        network_tx_min -> Nullable<Int8>,
+        network_tx_max -> Nullable<Int8>,
+    }
+}
+
+table! {
+    metrics_rollups (step) {
+        step -> Text,
+        done_until -> Timestamptz,
+    }
+}
+
 diesel::joinable!(sites -> clients (client_id));
 diesel::joinable!(agents -> sites (site_id));
 diesel::joinable!(agent_state -> agents (agent_id));
@@ -271,10 +367,13 @@ diesel::joinable!(commands -> agents (agent_id));
 diesel::joinable!(command_output -> commands (command_id));
 diesel::joinable!(tech_sessions -> agents (agent_id));
 diesel::joinable!(tech_sessions -> users (tech_id));
+diesel::joinable!(user_places -> users (user_id));
+diesel::joinable!(api_keys -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     agent_state,
     agents,
+    api_keys,
     clients,
     command_output,
     commands,
@@ -282,6 +381,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sites,
     tech_sessions,
     tunnel_audit,
+    user_places,
     users,
 );
 

@@ -1,13 +1,17 @@
 //! Sites of clients, and what lets a new agent in: the site's code and the hash of its key.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{ClientId, SiteId};
 
+use super::page::{PageOf, SortKey, SortValue, lower, pattern};
 use super::schema::sites;
 use super::types::{Bind, now};
 use super::{Db, DbError};
+use crate::domain::scope::{Place, Scope};
 
 /// A site.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -61,17 +65,66 @@ pub async fn insert(db: &Db, new: NewSite) -> Result<Site, DbError> {
         .await)
 }
 
-/// Lists the sites, of one client or of all, by name.
-pub async fn list(db: &Db, client_id: Option<ClientId>) -> Result<Vec<Site>, DbError> {
+/// The orders of a list of sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SiteSort {
+    /// By name.
+    Name,
+    /// By the time they were made.
+    Created,
+}
+
+impl SortKey for SiteSort {
+    const KEYS: &'static [(&'static str, Self)] =
+        &[("name", Self::Name), ("created", Self::Created)];
+
+    fn is_time(self) -> bool {
+        self == Self::Created
+    }
+}
+
+impl Site {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: SiteSort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            SiteSort::Name => SortValue::Text(self.name.clone()),
+            SiteSort::Created => SortValue::Time(self.created_at),
+        };
+        (value, self.id.0)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::site(self.client_id, self.id)
+    }
+}
+
+/// Lists the sites within a scope, of one client or of all, whose name or code holds `words`.
+pub async fn list(
+    db: &Db,
+    scope: Scope,
+    client_id: Option<ClientId>,
+    words: Option<String>,
+    page: PageOf<SiteSort>,
+) -> Result<Vec<Site>, DbError> {
     query!(db, |conn| {
-        let mut sites = sites::table
-            .order((sites::name, sites::id))
-            .select(Site::as_select())
-            .into_boxed();
+        let mut rows = sites::table.select(Site::as_select()).into_boxed();
+        within!(rows, &scope, sites::client_id, sites::id);
         if let Some(client_id) = client_id {
-            sites = sites.filter(sites::client_id.eq(Bind(client_id)));
+            rows = rows.filter(sites::client_id.eq(Bind(client_id)));
         }
-        sites.load(conn).await
+        if let Some(words) = &words {
+            let name = lower(sites::name).like(lower(pattern(words)));
+            let code = lower(sites::site_code).like(lower(pattern(words)));
+            rows = rows.filter(name.escape('\\').or(code.escape('\\')));
+        }
+        match page.sort {
+            SiteSort::Name => keyset!(rows, page, sites::name, sites::id, SiteId, text),
+            SiteSort::Created => keyset!(rows, page, sites::created_at, sites::id, SiteId, time),
+        }
+        rows.load(conn).await
     })
 }
 
@@ -105,4 +158,64 @@ pub async fn by_key_hash(db: &Db, hash: &[u8; 32]) -> Result<Option<Site>, DbErr
         .first(conn)
         .await
         .optional())
+}
+
+/// Names a site anew; nothing where there is none, or where it was changed since `unchanged`.
+///
+/// # Errors
+///
+/// [`DbError::Duplicate`] where its client has a site of that name.
+pub async fn rename(
+    db: &Db,
+    id: SiteId,
+    name: String,
+    unchanged: Option<DateTime<Utc>>,
+) -> Result<Option<Site>, DbError> {
+    let at = Bind(now());
+    exec!(db, |conn| {
+        let any = unchanged.is_none();
+        diesel::update(
+            sites::table.find(Bind(id)).filter(
+                sites::updated_at
+                    .eq(unchanged.map_or(at, Bind))
+                    .or(any.into_sql::<diesel::sql_types::Bool>()),
+            ),
+        )
+        .set((sites::name.eq(&name), sites::updated_at.eq(at)))
+        .returning(Site::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
+    })
+}
+
+/// Gives a site another key; the one before stops working. Nothing where there is no such site.
+pub async fn replace_key(
+    db: &Db,
+    id: SiteId,
+    api_key_hash: [u8; 32],
+) -> Result<Option<Site>, DbError> {
+    let at = Bind(now());
+    exec!(db, |conn| diesel::update(sites::table.find(Bind(id)))
+        .set((
+            sites::api_key_hash.eq(api_key_hash.as_slice()),
+            sites::updated_at.eq(at),
+        ))
+        .returning(Site::as_returning())
+        .get_result(conn)
+        .await
+        .optional())
+}
+
+/// The clients of sites, without those that do not exist.
+pub async fn clients_of(
+    db: &Db,
+    site_ids: Vec<SiteId>,
+) -> Result<BTreeMap<SiteId, ClientId>, DbError> {
+    let rows: Vec<(SiteId, ClientId)> = query!(db, |conn| sites::table
+        .filter(sites::id.eq_any(site_ids.into_iter().map(Bind)))
+        .select((sites::id, sites::client_id))
+        .load(conn)
+        .await)?;
+    Ok(rows.into_iter().collect())
 }

@@ -6,9 +6,10 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, AuditId, CommandId, SessionId, UserId};
 
-use super::schema::tunnel_audit;
+use super::schema::{agents, sites, tunnel_audit};
 use super::types::Bind;
 use super::{Db, DbError};
+use crate::domain::scope::Scope;
 
 /// A row of the audit.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -86,8 +87,10 @@ pub struct NewAudit {
 }
 
 /// Which rows to list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
+    /// Only those of agents that are within.
+    pub scope: Scope,
     /// Only those of this session.
     pub session_id: Option<SessionId>,
     /// Only those of this agent.
@@ -209,6 +212,19 @@ pub async fn list(db: &Db, filter: AuditFilter) -> Result<Vec<Audit>, DbError> {
         }
         if let Some(agent_id) = filter.agent_id {
             rows = rows.filter(tunnel_audit::agent_id.eq(Bind(agent_id)));
+        }
+        if let Scope::Only {
+            clients,
+            sites: own,
+        } = &filter.scope
+        {
+            let clients: Vec<_> = clients.iter().copied().map(Bind).collect();
+            let own: Vec<_> = own.iter().copied().map(Bind).collect();
+            let inside = agents::table
+                .inner_join(sites::table)
+                .filter(sites::client_id.eq_any(clients).or(sites::id.eq_any(own)))
+                .select(agents::id.nullable());
+            rows = rows.filter(tunnel_audit::agent_id.eq_any(inside));
         }
         rows.load(conn).await
     })

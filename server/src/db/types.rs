@@ -14,7 +14,7 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{self, SqlType};
 use diesel::sqlite::Sqlite;
 use gururmm_shared::{
-    AgentId, AlertId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
+    AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
     NotificationId, PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
 };
 use serde_json::Value;
@@ -151,6 +151,7 @@ id!(
     DeliveryId,
     RegistrationTokenId
 );
+id!(ApiKeyId);
 
 impl ToSql<Timestamptz, Pg> for DateTime<Utc> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

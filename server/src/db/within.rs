@@ -2,7 +2,7 @@
 
 /// Narrows a boxed query that joins `sites` to a scope. It must come before every other filter, for
 /// it is put together with `or`.
-macro_rules! within {
+macro_rules! within_joined_sites {
     ($query:ident, $scope:expr) => {
         if let $crate::domain::scope::Scope::Only { clients, sites } = $scope {
             let nowhere = diesel::dsl::sql::<diesel::sql_types::Bool>("1 = 0");

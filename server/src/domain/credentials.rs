@@ -8,12 +8,20 @@ use sha2::{Digest, Sha256};
 /// What every key of a site or an agent begins with.
 pub const KEY_PREFIX: &str = "grmm_";
 
+/// What every key of a user begins with.
+pub const USER_KEY_PREFIX: &str = "grmu_";
+
 /// The longest credential that is looked at in bytes.
 pub const MAX_BYTES: usize = 256;
 
 /// Makes a key: `grmm_` and 256 random bits in base64url.
 pub fn generate_key(rng: &mut impl RngCore) -> String {
     format!("{KEY_PREFIX}{}", generate_token(rng))
+}
+
+/// Makes a key of a user: `grmu_` and 256 random bits in base64url.
+pub fn generate_user_key(rng: &mut impl RngCore) -> String {
+    format!("{USER_KEY_PREFIX}{}", generate_token(rng))
 }
 
 /// Makes a token of 256 random bits in base64url.

@@ -60,6 +60,17 @@ impl Role {
         }
     }
 
+    /// Whether it may do all that `other` may.
+    #[must_use]
+    pub fn includes(self, other: Self) -> bool {
+        let rank = |role| match role {
+            Self::ReadOnly => 0,
+            Self::Technician => 1,
+            Self::Administrator => 2,
+        };
+        rank(self) >= rank(other)
+    }
+
     /// The word for it on the wire and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -112,6 +123,15 @@ mod tests {
         ] {
             assert!(!Role::ReadOnly.may(capability), "{capability:?}");
         }
+    }
+
+    #[test]
+    fn a_role_includes_itself_and_those_below() {
+        assert!(Role::Administrator.includes(Role::Technician));
+        assert!(Role::Technician.includes(Role::Technician));
+        assert!(Role::Technician.includes(Role::ReadOnly));
+        assert!(!Role::ReadOnly.includes(Role::Technician));
+        assert!(!Role::Technician.includes(Role::Administrator));
     }
 
     #[test]

@@ -1,166 +1,112 @@
 //! Enrolled machines.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use actix_web::HttpResponse;
-use actix_web::web::{Data, Path, Query};
-use chrono::{DateTime, Utc};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use garde::Validate;
 use gururmm_shared::{AgentId, ClientId, SiteId};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
+use super::agent_view::{OnlineAgents, last_seen, metrics, status, view};
 use super::auth::whole;
 use super::extract::{Authenticated, Signed};
+use super::listing::Listing;
 use super::page::Page;
+use super::removal::{drop_agents, end_sessions_of};
 use super::state::AppState;
 use crate::actors::alert_messages::RulesChanged;
 use crate::actors::policy_push::PolicyChanged;
-use crate::actors::registry_messages::{CloseSessions, DropAgent, Online, SessionsOf};
-use crate::db::agent_state::AgentState;
-use crate::db::agents::{self, Agent, AgentFilter, AgentOverview};
+use crate::actors::registry_messages::{CloseSessions, Online, SessionsOf};
+use crate::db::agents::{self, AgentFilter, AgentOverview, AgentSort, NewAgent};
 use crate::db::{DbError, sites};
 use crate::domain::close_reason::CloseReason;
+use crate::domain::credentials::{digest, generate_key};
 use crate::domain::role::Capability;
+use crate::domain::scope::Place;
 use crate::error::AppError;
-use crate::services::audit;
 
-const PAGE_DEFAULT: i64 = 100;
-const PAGE_MOST: i64 = 1000;
-
-/// An agent as the API shows it.
-#[derive(Serialize)]
-struct AgentView {
-    id: AgentId,
-    hostname: String,
-    device_id: String,
-    status: &'static str,
-    os: Value,
-    agent_version: Option<String>,
-    protocol: i32,
-    last_seen_at: Option<DateTime<Utc>>,
-    site: Option<Value>,
-    client: Option<Value>,
-    metrics: Option<Value>,
-    created_at: DateTime<Utc>,
-}
-
-/// The connected ones among some agents, each with the age of its last sign of life.
-type OnlineAgents = HashMap<AgentId, Duration>;
-
-/// What is connected is online, whatever a row says.
-fn status(id: AgentId, online: &OnlineAgents) -> &'static str {
-    if online.contains_key(&id) {
-        "online"
-    } else {
-        "offline"
-    }
-}
-
-/// The row's time lags behind by a batch; of what is connected the registry knows better.
-fn last_seen(agent: &Agent, online: &OnlineAgents) -> Option<DateTime<Utc>> {
-    let live = online.get(&agent.id).map(|age| audit::now() - *age);
-    agent.last_seen_at.max(live)
-}
-
-fn metrics(state: &AgentState) -> Option<Value> {
-    state.metrics_at.map(|at| {
-        json!({
-            "at": at,
-            "cpu_percent": state.cpu_percent,
-            "memory_used_bytes": state.memory_used_bytes,
-            "memory_total_bytes": state.memory_total_bytes,
-            "disk_used_bytes": state.disk_used_bytes,
-            "disk_total_bytes": state.disk_total_bytes,
-            "network_rx_bytes": state.network_rx_bytes,
-            "network_tx_bytes": state.network_tx_bytes,
-            "uptime_seconds": state.uptime_seconds,
-        })
-    })
-}
-
-fn view(overview: AgentOverview, online: &OnlineAgents) -> AgentView {
-    let AgentOverview {
-        agent,
-        site_name,
-        client_id,
-        client_name,
-        state,
-    } = overview;
-    let seen = last_seen(&agent, online);
-    AgentView {
-        id: agent.id,
-        hostname: agent.hostname,
-        device_id: agent.device_id,
-        status: status(agent.id, online),
-        os: json!({
-            "family": agent.os_family,
-            "name": agent.os_name,
-            "version": agent.os_version,
-            "arch": agent.os_arch,
-        }),
-        agent_version: agent.agent_version,
-        protocol: agent.protocol,
-        last_seen_at: seen,
-        site: agent
-            .site_id
-            .map(|id| json!({ "id": id, "name": site_name })),
-        client: client_id.map(|id| json!({ "id": id, "name": client_name })),
-        metrics: state.as_ref().and_then(metrics),
-        created_at: agent.created_at,
-    }
-}
-
-/// Which agents.
-#[derive(Deserialize)]
-pub struct Filter {
-    site_id: Option<uuid::Uuid>,
-    client_id: Option<uuid::Uuid>,
-    limit: Option<i64>,
-    cursor: Option<uuid::Uuid>,
+/// Shows a page, with the registry's word on who is connected.
+async fn shown(
+    state: &AppState,
+    page: Page<AgentOverview>,
+    status: Option<&str>,
+) -> Result<HttpResponse, AppError> {
+    let agents = page.items.iter().map(|row| row.agent.id).collect();
+    let online = state.registry.send(Online { agents }).await?;
+    let Page { items, next_cursor } = page.map(|row| view(row, &online));
+    // The rows lag behind by a batch: who came or went since is not told as what it is not.
+    let items = items
+        .into_iter()
+        .filter(|item| status.is_none_or(|status| item.is(status)))
+        .collect();
+    Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }
 
 /// GET /api/agents
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
-    filter: Query<Filter>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let limit = filter.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MOST).contains(&limit) {
-        return Err(AppError::invalid_field(
-            "limit",
-            format!("limit is 1 to {PAGE_MOST}"),
-        ));
-    }
+    let filters = ["site_id", "client_id", "status", "os_family", "q"];
+    let asked = Listing::<AgentSort>::read(&request, &filters)?;
+    let status = asked.choice("status", &["online", "offline"])?;
     let filter = AgentFilter {
-        site_id: filter.site_id.map(SiteId),
-        client_id: filter.client_id.map(ClientId),
-        limit: limit + 1,
-        after: filter.cursor.map(AgentId),
+        scope: who.scope,
+        site_id: asked.id("site_id", SiteId)?,
+        client_id: asked.id("client_id", ClientId)?,
+        status: status.clone(),
+        os_family: asked.text("os_family")?.map(|family| family.to_lowercase()),
+        words: asked.text("q")?,
+        unassigned: false,
     };
-    let mut rows = agents::list(&state.db, filter).await?;
-    let page = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > page;
-    rows.truncate(page);
-    let next_cursor = rows
-        .last()
-        .filter(|_| more)
-        .map(|overview| overview.agent.id.to_string());
-    let ids = rows.iter().map(|overview| overview.agent.id).collect();
-    let online = state.registry.send(Online { agents: ids }).await?;
-    let items = rows
-        .into_iter()
-        .map(|overview| view(overview, &online))
-        .collect();
-    Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
+    let rows = agents::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, AgentOverview::position);
+    shown(&state, page, status.as_deref()).await
 }
 
-async fn find(state: &AppState, id: AgentId) -> Result<AgentOverview, AppError> {
+/// GET /api/agents/unassigned
+pub async fn unassigned(
+    who: Authenticated,
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
+    who.require(Capability::ReadFleet)?;
+    let asked = Listing::<AgentSort>::read(&request, &["q"])?;
+    let filter = AgentFilter {
+        scope: who.scope,
+        words: asked.text("q")?,
+        unassigned: true,
+        ..AgentFilter::default()
+    };
+    let rows = agents::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, AgentOverview::position);
+    shown(&state, page, None).await
+}
+
+/// Finds an agent that the caller may do this to.
+///
+/// # Errors
+/// 404, 403.
+async fn find(
+    state: &AppState,
+    who: &Authenticated,
+    capability: Capability,
+    id: AgentId,
+) -> Result<AgentOverview, AppError> {
+    who.require(capability)?;
     let found = agents::overview(&state.db, id).await?;
-    found.ok_or_else(|| AppError::not_found("agent"))
+    let found = found.ok_or_else(|| AppError::not_found("agent"))?;
+    who.require_at(capability, found.place())?;
+    Ok(found)
+}
+
+/// The place that an agent is to have, if the caller may put agents there.
+async fn target(state: &AppState, who: &Authenticated, site_id: SiteId) -> Result<(), AppError> {
+    let site = sites::by_id(&state.db, site_id).await?;
+    let site = site.ok_or_else(|| AppError::not_found("site"))?;
+    who.require_at(Capability::ManageAgents, site.place())
 }
 
 /// GET /api/agents/:id
@@ -169,9 +115,8 @@ pub async fn show(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
-    who.require(Capability::ReadFleet)?;
     let id = AgentId(id.into_inner());
-    let overview = find(&state, id).await?;
+    let overview = find(&state, &who, Capability::ReadFleet, id).await?;
     let online = state.registry.send(Online { agents: vec![id] }).await?;
     Ok(HttpResponse::Ok().json(view(overview, &online)))
 }
@@ -182,13 +127,12 @@ pub async fn state(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
-    who.require(Capability::ReadFleet)?;
     let id = AgentId(id.into_inner());
     let AgentOverview {
         agent,
         state: latest,
         ..
-    } = find(&state, id).await?;
+    } = find(&state, &who, Capability::ReadFleet, id).await?;
     let online = state.registry.send(Online { agents: vec![id] }).await?;
     let network = latest.as_ref().and_then(|latest| {
         latest.network.as_ref().map(|interfaces| {
@@ -214,20 +158,12 @@ pub async fn remove(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
-    who.require(Capability::ManageAgents)?;
     let id = AgentId(id.into_inner());
-    find(&state, id).await?;
+    find(&state, &who, Capability::ManageAgents, id).await?;
     whole(async move {
-        let end = CloseSessions {
-            of: SessionsOf::Agent(id),
-            reason: CloseReason::AgentDeleted,
-        };
-        // First the sessions, while their rows are there to be closed; and again what was opened
-        // meanwhile.
-        state.registry.send(end).await?;
+        end_sessions_of(&state, &[id]).await?;
         let deleted = agents::delete(&state.db, id).await?;
-        state.registry.send(end).await?;
-        state.registry.send(DropAgent { agent_id: id }).await?;
+        drop_agents(&state, &[id]).await?;
         if !deleted {
             return Err(AppError::not_found("agent"));
         }
@@ -251,25 +187,14 @@ pub async fn relocate(
     signed: Signed<Move>,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
-    who.require(Capability::ManageAgents)?;
     let id = AgentId(id.into_inner());
     let site_id = SiteId(body.site_id);
-    find(&state, id).await?;
-    if sites::by_id(&state.db, site_id).await?.is_none() {
-        return Err(AppError::not_found("site"));
-    }
+    find(&state, &who, Capability::ManageAgents, id).await?;
+    target(&state, &who, site_id).await?;
     whole(async move {
-        let moved =
-            agents::move_to_site(&state.db, id, site_id)
-                .await
-                .map_err(|error| match error {
-                    DbError::Duplicate { .. } => AppError::conflict(
-                        "device_exists",
-                        "that site has an agent of this device already; delete one of them",
-                    ),
-                    DbError::ForeignKey => AppError::not_found("site"),
-                    other => other.into(),
-                })?;
+        let moved = agents::move_to_site(&state.db, id, site_id)
+            .await
+            .map_err(misplaced)?;
         if moved.is_none() {
             return Err(AppError::not_found("agent"));
         }
@@ -284,9 +209,94 @@ pub async fn relocate(
                 reason: CloseReason::AgentMoved,
             })
             .await?;
-        let overview = find(&state, id).await?;
+        let overview = agents::overview(&state.db, id).await?;
+        let overview = overview.ok_or_else(|| AppError::not_found("agent"))?;
         let online = state.registry.send(Online { agents: vec![id] }).await?;
         Ok(HttpResponse::Ok().json(view(overview, &online)))
     })
     .await
+}
+
+fn misplaced(error: DbError) -> AppError {
+    match error {
+        DbError::Duplicate { .. } => AppError::conflict(
+            "device_exists",
+            "that site has an agent of this device already; delete one of them",
+        ),
+        DbError::ForeignKey => AppError::not_found("site"),
+        other => other.into(),
+    }
+}
+
+/// What a machine runs.
+#[derive(Default, Deserialize, Validate)]
+pub struct NewOs {
+    #[garde(length(chars, max = 50), custom(plain))]
+    #[serde(default)]
+    family: String,
+    #[garde(length(chars, max = 200), custom(plain))]
+    #[serde(default)]
+    name: String,
+    #[garde(length(chars, max = 200), custom(plain))]
+    #[serde(default)]
+    version: String,
+    #[garde(length(chars, max = 50), custom(plain))]
+    #[serde(default)]
+    arch: String,
+}
+
+/// Body of an agent that is registered by hand.
+#[derive(Deserialize, Validate)]
+pub struct NewAgentBody {
+    #[garde(skip)]
+    site_id: Option<uuid::Uuid>,
+    #[garde(custom(super::extract::name))]
+    device_id: String,
+    #[garde(custom(super::extract::name))]
+    hostname: String,
+    #[garde(dive)]
+    #[serde(default)]
+    os: NewOs,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
+fn plain(text: &str, (): &()) -> garde::Result {
+    if text.chars().any(char::is_control) {
+        return Err(garde::Error::new("must not hold control characters"));
+    }
+    Ok(())
+}
+
+/// POST /api/agents
+pub async fn register(
+    state: Data<AppState>,
+    signed: Signed<NewAgentBody>,
+) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    let site_id = body.site_id.map(SiteId);
+    who.require(Capability::ManageAgents)?;
+    match site_id {
+        Some(site_id) => target(&state, &who, site_id).await?,
+        None => who.require_at(Capability::ManageAgents, Place::default())?,
+    }
+    let api_key = generate_key(&mut rand::rng());
+    let new = NewAgent {
+        site_id,
+        device_id: body.device_id.trim().to_owned(),
+        hostname: body.hostname.trim().to_owned(),
+        os_family: body.os.family.to_lowercase(),
+        os_name: body.os.name,
+        os_version: body.os.version,
+        os_arch: body.os.arch,
+        // Until it connects and says what it speaks.
+        protocol: gururmm_shared::FIRST_GENERATION,
+        key_hash: Some(digest(&api_key)),
+        ..NewAgent::default()
+    };
+    let agent = agents::enroll(&state.db, new).await.map_err(misplaced)?;
+    tracing::info!(agent.id = %agent.id, user.id = %who.user.id, "agent registered by hand");
+    let overview = agents::overview(&state.db, agent.id).await?;
+    let overview = overview.ok_or_else(|| AppError::not_found("agent"))?;
+    let view = view(overview, &OnlineAgents::new()).with_key(api_key);
+    Ok(HttpResponse::Created().json(view))
 }

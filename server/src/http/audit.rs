@@ -12,6 +12,7 @@ use super::sessions::own_session;
 use super::state::AppState;
 use crate::db::tunnel_audit::{self, Audit, AuditFilter};
 use crate::domain::role::Capability;
+use crate::domain::scope::Scope;
 use crate::error::AppError;
 
 const MOST: i64 = 1000;
@@ -85,6 +86,7 @@ pub async fn list(
     let filter = AuditFilter {
         session_id: filter.session_id.map(SessionId),
         agent_id: filter.agent_id.map(AgentId),
+        scope: who.scope,
         limit,
     };
     let rows = tunnel_audit::list(&state.db, filter).await?;
@@ -102,6 +104,7 @@ pub async fn of_session(
     let filter = AuditFilter {
         session_id: Some(session_id),
         agent_id: None,
+        scope: Scope::Everything,
         limit: MOST,
     };
     let mut rows = tunnel_audit::list(&state.db, filter).await?;

@@ -60,7 +60,7 @@ fn logged_in(answer: &LoggedIn) -> serde_json::Value {
     json!({
         "token": answer.token.token,
         "expires_at": answer.token.expires_at,
-        "user": UserView::from(&answer.user),
+        "user": UserView::from(&answer.account),
     })
 }
 
@@ -95,8 +95,8 @@ pub async fn register(
         return Err(super::extract::first_fault(&report));
     }
     let account = NewAccount::reader(body.email, body.name, body.password);
-    let user = state.accounts.create(&state.db, account).await?;
-    Ok(HttpResponse::Created().json(json!({ "user": UserView::from(&user) })))
+    let account = state.accounts.create(&state.db, account).await?;
+    Ok(HttpResponse::Created().json(json!({ "user": UserView::from(&account) })))
 }
 
 /// POST /api/auth/setup
@@ -117,11 +117,12 @@ pub async fn set_up(
 
 /// GET /api/auth/me
 pub async fn me(who: Authenticated) -> HttpResponse {
-    HttpResponse::Ok().json(UserView::from(&who.user))
+    HttpResponse::Ok().json(UserView::new(&who.user, &who.scope))
 }
 
 /// POST /api/auth/logout
 pub async fn log_out(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+    who.require_person()?;
     whole(async move {
         state.accounts.revoke(&state.db, who.user.id).await?;
         end_sessions(&state, who.user.id).await?;
@@ -137,6 +138,7 @@ pub async fn change_password(
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
+    who.require_person()?;
     let from = remote_address(&request);
     whole(async move {
         let user_id = who.user.id;

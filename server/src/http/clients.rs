@@ -1,18 +1,23 @@
 //! Client organisations.
 
-use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::ClientId;
 use serde::{Deserialize, Serialize};
 
+use super::auth::whole;
+use super::etag::Version;
 use super::extract::{Authenticated, Signed};
-use super::page::Page;
+use super::listing::Listing;
+use super::removal::{Take, drop_agents, end_sessions_of};
 use super::state::AppState;
 use crate::db::DbError;
-use crate::db::clients::{self, Client};
+use crate::db::clients::{self, Client, ClientSort};
+use crate::db::removal::{Removal, agents_of_client, remove_client};
 use crate::domain::role::Capability;
+use crate::domain::scope::Place;
 use crate::error::AppError;
 
 /// A client as the API shows it.
@@ -41,20 +46,56 @@ impl From<Client> for ClientView {
     }
 }
 
-/// Body of a new client.
+/// Body of a new client, and of one that is named anew.
 #[derive(Deserialize, Validate)]
 pub struct NewClient {
     #[garde(custom(super::extract::name))]
     name: String,
 }
 
+fn version(client: &Client) -> Version {
+    Version::of(client.id.0, client.updated_at, None)
+}
+
+fn taken(error: DbError) -> AppError {
+    match error {
+        DbError::Duplicate { .. } => AppError {
+            field: Some("name".to_owned()),
+            ..AppError::conflict("client_exists", "a client of that name exists already")
+        },
+        other => other.into(),
+    }
+}
+
+/// Finds a client that the caller may do this to.
+///
+/// # Errors
+/// 404, 403.
+pub async fn find(
+    state: &AppState,
+    who: &Authenticated,
+    capability: Capability,
+    id: ClientId,
+) -> Result<Client, AppError> {
+    who.require(capability)?;
+    let client = clients::by_id(&state.db, id).await?;
+    let client = client.ok_or_else(|| AppError::not_found("client"))?;
+    who.require_at(capability, Place::client(id))?;
+    Ok(client)
+}
+
 /// GET /api/clients
-pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let clients = clients::list(&state.db).await?;
-    Ok(HttpResponse::Ok().json(Page::whole(
-        clients.into_iter().map(ClientView::from).collect(),
-    )))
+    let asked = Listing::<ClientSort>::read(&request, &["q"])?;
+    let words = asked.text("q")?;
+    let rows = clients::list(&state.db, who.scope, words, asked.page()).await?;
+    let page = asked.cut(rows, Client::position).map(ClientView::from);
+    Ok(HttpResponse::Ok().json(page))
 }
 
 /// POST /api/clients
@@ -63,16 +104,95 @@ pub async fn create(
     signed: Signed<NewClient>,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
-    who.require(Capability::ManagePlaces)?;
+    // A new client is in nobody's scope yet.
+    who.require_at(Capability::ManagePlaces, Place::default())?;
     let name = body.name.trim().to_owned();
-    let client = clients::insert(&state.db, name)
+    let client = clients::insert(&state.db, name).await.map_err(taken)?;
+    let version = version(&client);
+    let mut response = HttpResponse::Created().json(ClientView::from(client));
+    version.stamp(&mut response);
+    Ok(response)
+}
+
+/// GET /api/clients/:id
+pub async fn show(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
+    let id = ClientId(id.into_inner());
+    let client = find(&state, &who, Capability::ReadFleet, id).await?;
+    Ok(version(&client).answer(&request, ClientView::from(client)))
+}
+
+/// PUT /api/clients/:id
+pub async fn change(
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    request: HttpRequest,
+    signed: Signed<NewClient>,
+) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    let id = ClientId(id.into_inner());
+    let before = find(&state, &who, Capability::ManagePlaces, id).await?;
+    let conditional = version(&before).check(&request)?;
+    let unchanged = conditional.then_some(before.updated_at);
+    let name = body.name.trim().to_owned();
+    let client = clients::rename(&state.db, id, name, unchanged)
         .await
-        .map_err(|error| match error {
-            DbError::Duplicate { .. } => AppError {
-                field: Some("name".to_owned()),
-                ..AppError::conflict("client_exists", "a client of that name exists already")
-            },
-            other => other.into(),
-        })?;
-    Ok(HttpResponse::Created().json(ClientView::from(client)))
+        .map_err(taken)?;
+    let Some(client) = client else {
+        return Err(if conditional {
+            AppError::changed()
+        } else {
+            AppError::not_found("client")
+        });
+    };
+    let version = version(&client);
+    let mut response = HttpResponse::Ok().json(ClientView::from(client));
+    version.stamp(&mut response);
+    Ok(response)
+}
+
+/// DELETE /api/clients/:id
+pub async fn remove(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    request: HttpRequest,
+    take: Query<Take>,
+) -> Result<HttpResponse, AppError> {
+    let id = ClientId(id.into_inner());
+    let client = find(&state, &who, Capability::ManagePlaces, id).await?;
+    version(&client).check(&request)?;
+    let cascade = take.cascade;
+    whole(async move {
+        if cascade {
+            let inside = agents_of_client(&state.db, id).await?;
+            end_sessions_of(&state, &inside).await?;
+        }
+        let removed = remove_client(&state.db, id, cascade).await;
+        match removed {
+            Ok(Removal::Removed(agents)) => {
+                drop_agents(&state, &agents).await?;
+                tracing::info!(client.id = %id, agents = agents.len(), user.id = %who.user.id, "client deleted");
+                Ok(HttpResponse::NoContent().finish())
+            }
+            Ok(Removal::NotEmpty(sites)) => Err(not_empty(&sites.to_string())),
+            Ok(Removal::Missing) => Err(AppError::not_found("client")),
+            Err(DbError::ForeignKey) => Err(not_empty("a new one")),
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await
+}
+
+fn not_empty(what: &str) -> AppError {
+    AppError::conflict(
+        "client_not_empty",
+        format!(
+            "the client is not empty (sites: {what}); delete them first, or all with ?cascade=true"
+        ),
+    )
 }

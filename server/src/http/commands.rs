@@ -10,16 +10,17 @@ use serde_json::{Value, json};
 
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
+use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
-use crate::db::agents::{self, AgentOverview};
+use crate::db::agents;
 use crate::db::commands::{self, Cancelled, Command, CommandFilter};
 use crate::domain::command_state::Status;
 use crate::domain::role::Capability;
-use crate::domain::scope::Place;
 use crate::error::AppError;
-use crate::services::audit::now;
+use crate::services::audit::{Refusal, now};
 use crate::services::commands::Wanted;
+use crate::services::policies::{self, CommandRefused};
 
 const PAGE_DEFAULT: i64 = 100;
 const PAGE_MOST: i64 = 1000;
@@ -110,13 +111,6 @@ impl From<Command> for CommandView {
     }
 }
 
-pub(super) fn place(overview: &AgentOverview) -> Place {
-    Place {
-        client_id: overview.client_id,
-        site_id: overview.agent.site_id,
-    }
-}
-
 /// POST /api/agents/:id/command
 pub async fn give(
     state: Data<AppState>,
@@ -128,7 +122,7 @@ pub async fn give(
     let agent_id = AgentId(id.into_inner());
     let overview = agents::overview(&state.db, agent_id).await?;
     let overview = overview.ok_or_else(|| AppError::not_found("agent"))?;
-    who.require_at(Capability::RunCommands, place(&overview))?;
+    who.require_at(Capability::RunCommands, overview.place())?;
     let accepted = Wanted::from(body).accept(&state.settings.commands, &state.settings.limits)?;
     state.command_rates.take(who.user.id)?;
     let waiting = commands::waiting(&state.db, vec![agent_id]).await?;
@@ -139,7 +133,16 @@ pub async fn give(
         );
         return Err(AppError::too_many("too_many_waiting", detail, None));
     }
-    let about = (agent_id, overview.agent.hostname.as_str());
+    let hostname = overview.agent.hostname.clone();
+    if let Err(refused) = policies::check_command(&state.db, agent_id, &accepted.command).await {
+        let refusal = Refusal {
+            what: accepted.described(),
+            agent: Some((agent_id, hostname)),
+            ..Refusal::default()
+        };
+        return Err(refuse(&state, &who, refusal, not_run(refused)).await);
+    }
+    let about = (agent_id, hostname.as_str());
     let rows = accepted.rows(&who.caller, about, None);
     let command_id = rows.0.id;
     let expires_at = rows.0.expires_at;
@@ -158,6 +161,16 @@ pub async fn give(
         "status": Status::Pending.name(),
         "expires_at": expires_at,
     })))
+}
+
+/// The answer to a command that the agent's policy does not allow.
+pub(super) fn not_run(refused: CommandRefused) -> AppError {
+    match refused {
+        CommandRefused::ByPolicy(refusal) => {
+            AppError::forbidden("command_not_allowed", refusal.to_string())
+        }
+        CommandRefused::Unknown(error) => error.into(),
+    }
 }
 
 /// Which commands.
@@ -244,7 +257,7 @@ async fn find(
     let overview = agents::overview(&state.db, command.agent_id).await?;
     // Between the two looks its agent may have been deleted, and the command with it.
     let overview = overview.ok_or_else(|| AppError::not_found("command"))?;
-    who.require_at(capability, place(&overview))?;
+    who.require_at(capability, overview.place())?;
     Ok(command)
 }
 

@@ -8,27 +8,31 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Json};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use garde::Validate;
+use gururmm_shared::{ApiKeyId, UserId};
 use serde::de::DeserializeOwned;
 
 use super::problems::request_id;
 use super::state::AppState;
-use crate::db::users::User;
+use crate::db::users::{Account, User};
+use crate::domain::credentials::USER_KEY_PREFIX;
 use crate::domain::role::{Capability, Role};
 use crate::domain::scope::{Place, Scope};
 use crate::error::AppError;
-use crate::services::access;
 use crate::services::audit::Caller;
+use crate::services::{access, api_keys};
 
-/// The user whose token came with the request.
+/// The user whose token or key came with the request.
 pub struct Authenticated {
     /// The user's row.
     pub user: User,
-    /// The user's role.
+    /// What may be done: the user's role, or less with a key.
     pub role: Role,
-    /// Where the user may act.
+    /// Where: the user's scope, or less with a key.
     pub scope: Scope,
+    /// The key, if it was not the user's own log-in.
+    pub key: Option<ApiKeyId>,
     /// As the audit names them.
     pub caller: Caller,
 }
@@ -40,6 +44,21 @@ impl Authenticated {
     /// 403.
     pub fn require(&self, capability: Capability) -> Result<(), AppError> {
         access::authorise(self.role, capability)
+    }
+
+    /// Refuses what only the user may do, logged in, and none of its keys: else a key that leaked
+    /// could make itself last for ever.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_person(&self) -> Result<(), AppError> {
+        if self.key.is_none() {
+            return Ok(());
+        }
+        Err(AppError::forbidden(
+            "not_with_a_key",
+            "an API key may not do this; log in with your password",
+        ))
     }
 
     /// Refuses what the role may not do, and what lies outside of the user's scope.
@@ -62,22 +81,54 @@ impl FromRequest for Authenticated {
             let token = bearer(&request).ok_or_else(|| {
                 AppError::unauthorized("token_missing", "send Authorization: Bearer <token>")
             })?;
-            let (user, role) = state.accounts.authenticate(&state.db, token).await?;
+            let (Account { user, scope }, role, key) = if token.starts_with(USER_KEY_PREFIX) {
+                let holder = api_keys::authenticate(&state.db, token).await?;
+                let account = Account {
+                    scope: holder.scope,
+                    ..holder.account
+                };
+                (account, holder.role, Some(holder.id))
+            } else {
+                let account = state.accounts.authenticate(&state.db, token).await?;
+                let role = account.user.role.parse::<Role>();
+                let role = role.map_err(|error| AppError::internal(&error))?;
+                (account, role, None)
+            };
+            count(&request, &state, user.id)?;
             let caller = Caller {
                 user_id: user.id,
                 email: user.email.clone(),
                 remote_addr: remote_address(&request).to_string(),
                 request_id: request_id(&request),
             };
-            let scope = Scope::Everything;
             Ok(Self {
                 user,
                 role,
                 scope,
+                key,
                 caller,
             })
         })
     }
+}
+
+/// Counts a request against its user's budget; what is left goes into the answer's headers.
+fn count(request: &HttpRequest, state: &AppState, user: UserId) -> Result<(), AppError> {
+    let counted = state.requests.count(user);
+    let (Ok(standing) | Err(standing)) = counted;
+    request.extensions_mut().insert(standing);
+    if counted.is_ok() {
+        return Ok(());
+    }
+    let detail = format!(
+        "you made more than {} requests in a minute; go on in {} s",
+        standing.per_minute, standing.reset_seconds
+    );
+    Err(AppError::too_many(
+        "too_many_requests",
+        detail,
+        Some(standing.reset_seconds),
+    ))
 }
 
 /// The shared state of a request.

@@ -10,18 +10,23 @@ use gururmm_shared::{AgentId, ClientId, JobId, SiteId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::commands::{CommandBody, newest_first, page_limit, place};
+use super::commands::{CommandBody, newest_first, not_run, page_limit};
 use super::extract::{Authenticated, Signed};
+use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
-use crate::db::agents::{self, AgentFilter, AgentOverview};
+use crate::db::agents::{self, AgentFilter, AgentOverview, AgentSort};
 use crate::db::commands::{self, Cancelled};
 use crate::db::jobs::{self, Job, Progress};
+use crate::db::page::PageOf;
 use crate::domain::role::Capability;
 use crate::error::AppError;
-use crate::services::audit::now;
+use crate::services::audit::{Refusal, now};
 use crate::services::commands::{Accepted, Wanted};
+use crate::services::policies;
 
+/// Agents that are read at once.
+const PAGE: i64 = 1000;
 /// Agents that one job may reach.
 const MOST_AGENTS: usize = 10_000;
 
@@ -113,31 +118,29 @@ async fn targets(
     who: &Authenticated,
     filter: &Targets,
 ) -> Result<Vec<AgentOverview>, AppError> {
-    let mut found = Vec::new();
-    let mut after = None;
+    let mut found: Vec<AgentOverview> = Vec::new();
+    let mut page = PageOf {
+        sort: AgentSort::Created,
+        descending: false,
+        after: None,
+        limit: PAGE,
+    };
     loop {
-        let page = agents::list(
-            &state.db,
-            AgentFilter {
-                site_id: filter.site_id.map(SiteId),
-                client_id: filter.client_id.map(ClientId),
-                limit: 1000,
-                after,
-            },
-        )
-        .await?;
-        let full = page.len() == 1000;
-        after = page.last().map(|overview| overview.agent.id);
-        found.extend(page.into_iter().filter(|overview| {
-            let agent = &overview.agent;
-            let named = |ids: &BTreeSet<uuid::Uuid>| ids.contains(&agent.id.0);
-            filter.agent_ids.as_ref().is_none_or(named)
-                && filter
-                    .os_family
-                    .as_ref()
-                    .is_none_or(|family| agent.os_family.eq_ignore_ascii_case(family))
-                && who.scope.covers(place(overview))
-        }));
+        let fitting = AgentFilter {
+            scope: who.scope.clone(),
+            site_id: filter.site_id.map(SiteId),
+            client_id: filter.client_id.map(ClientId),
+            os_family: filter.os_family.clone(),
+            ..AgentFilter::default()
+        };
+        let rows = agents::list(&state.db, fitting, page.clone()).await?;
+        let full = i64::try_from(rows.len()).is_ok_and(|count| count >= PAGE);
+        page.after = rows.last().map(|row| row.position(page.sort));
+        let named = |row: &AgentOverview| {
+            let ids = filter.agent_ids.as_ref();
+            ids.is_none_or(|ids| ids.contains(&row.agent.id.0))
+        };
+        found.extend(rows.into_iter().filter(named));
         if found.len() > MOST_AGENTS {
             return Err(AppError::invalid_field(
                 "filter",
@@ -166,6 +169,19 @@ pub async fn create(
             "filter",
             "no agent that you may act on fits the filter",
         ));
+    }
+    for overview in &found {
+        let agent_id = overview.agent.id;
+        if let Err(refused) = policies::check_command(&state.db, agent_id, &accepted.command).await
+        {
+            // All or none: a job that leaves out machines in silence would be taken for done.
+            let refusal = Refusal {
+                what: accepted.described(),
+                agent: Some((agent_id, overview.agent.hostname.clone())),
+                ..Refusal::default()
+            };
+            return Err(refuse(&state, &who, refusal, not_run(refused)).await);
+        }
     }
     let filter = serde_json::to_value(&body.filter).map_err(|error| AppError::internal(&error))?;
     let job = Job {
@@ -311,7 +327,8 @@ pub async fn retry(
         let Some(overview) = agents::overview(&state.db, agent_id).await? else {
             continue;
         };
-        if who.scope.covers(place(&overview)) {
+        let allowed = policies::check_command(&state.db, agent_id, &accepted.command).await;
+        if who.scope.covers(overview.place()) && allowed.is_ok() {
             let agent = (agent_id, overview.agent.hostname.as_str());
             rows.push(accepted.rows(&who.caller, agent, Some(job.id)));
             woken.push(agent_id);

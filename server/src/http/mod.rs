@@ -1,22 +1,31 @@
 //! The HTTP API: thin files, one a resource: extract, authorise, call, answer.
 
+mod agent_view;
 mod agents;
 mod alerts;
 mod audit;
 mod auth;
 mod clients;
 mod commands;
+mod etag;
 mod extract;
+mod fleet;
 mod health;
+mod history;
 mod inventory;
 mod jobs;
+mod keys;
 mod legacy;
+mod listing;
 mod maintenance;
 mod notifications;
 mod page;
 mod policies;
 pub mod problems;
+mod removal;
 pub mod request_span;
+#[cfg(test)]
+mod route_table;
 pub mod router;
 mod sessions;
 mod sites;

@@ -10,8 +10,11 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use tracing_actix_web::RequestId;
 
 use crate::error::AppError;
+use crate::services::request_limits::Standing;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// The request's id as text.
 pub fn request_id(request: &HttpRequest) -> String {
@@ -22,7 +25,7 @@ pub fn request_id(request: &HttpRequest) -> String {
         .unwrap_or_default()
 }
 
-/// Middleware: puts the request's id on every answer and into every problem.
+/// Middleware: puts the request's id and its user's standing on every answer, and the id and into every problem.
 pub async fn complete(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -33,8 +36,16 @@ pub async fn complete(
         let problem = problem_of(error, response.status());
         response = ServiceResponse::new(response.request().clone(), problem.respond(&id));
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+    let standing = response.request().extensions().get::<Standing>().copied();
+    let mut headers = vec![(REQUEST_ID, id)];
+    if let Some(standing) = standing {
+        headers.push((RATE_LIMIT, standing.state()));
+        headers.push((RATE_LIMIT_POLICY, standing.policy()));
+    }
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
     }
     Ok(response)
 }

@@ -5,8 +5,8 @@ use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
 use super::{
-    agents, alerts, audit, auth, clients, commands, health, inventory, jobs, legacy, maintenance,
-    notifications, policies, problems, sites, streams, tunnels, users,
+    agents, alerts, audit, auth, clients, commands, fleet, health, history, inventory, jobs, keys,
+    legacy, maintenance, notifications, policies, problems, sites, streams, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -35,12 +35,33 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
         .route("/api/auth/password", post().to(auth::change_password))
         .route("/api/users", get().to(users::list))
         .route("/api/users", post().to(users::create))
+        .route("/api/users/{id}", get().to(users::show))
         .route("/api/users/{id}", patch().to(users::change))
+        .route("/api/users/{id}", delete().to(users::remove))
+        .route("/api/keys", get().to(keys::list))
+        .route("/api/keys", post().to(keys::create))
+        .route("/api/keys/{id}", delete().to(keys::remove))
         .route("/api/clients", get().to(clients::list))
         .route("/api/clients", post().to(clients::create))
+        .route("/api/clients/{id}", get().to(clients::show))
+        .route("/api/clients/{id}", put().to(clients::change))
+        .route("/api/clients/{id}", delete().to(clients::remove))
+        .route("/api/clients/{id}/sites", get().to(sites::of_client))
         .route("/api/sites", get().to(sites::list))
         .route("/api/sites", post().to(sites::create))
+        .route("/api/sites/{id}", get().to(sites::show))
+        .route("/api/sites/{id}", put().to(sites::change))
+        .route("/api/sites/{id}", delete().to(sites::remove))
+        .route(
+            "/api/sites/{id}/regenerate-key",
+            post().to(sites::regenerate_key),
+        )
         .route("/api/agents", get().to(agents::list))
+        .route("/api/agents", post().to(agents::register))
+        .route("/api/agents/stats", get().to(fleet::stats))
+        .route("/api/agents/unassigned", get().to(agents::unassigned))
+        .route("/api/agents/{id}/metrics", get().to(history::of_agent))
+        .route("/api/metrics/summary", get().to(fleet::summary))
         .route("/api/agents/{id}", get().to(agents::show))
         .route("/api/agents/{id}", delete().to(agents::remove))
         .route("/api/agents/{id}/state", get().to(agents::state))
@@ -150,8 +171,14 @@ fn fleet(config: &mut ServiceConfig) {
 pub fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
-        .allowed_headers(["authorization", "content-type"])
-        .expose_headers(["x-request-id", "retry-after"])
+        .allowed_headers(["authorization", "content-type", "if-match", "if-none-match"])
+        .expose_headers([
+            "x-request-id",
+            "retry-after",
+            "etag",
+            "ratelimit",
+            "ratelimit-policy",
+        ])
         .max_age(600);
     // Requests from elsewhere get no CORS headers, so a browser keeps their answers to itself;
     // what must be refused by origin (streams) checks it on its own.

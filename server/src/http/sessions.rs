@@ -9,6 +9,7 @@ use crate::actors::registry_messages::FindSession;
 use crate::actors::tunnel::TunnelSession;
 use crate::db::{agents, tech_sessions};
 use crate::domain::role::Capability;
+use crate::domain::scope::Scope;
 use crate::error::AppError;
 use crate::services::audit::{self, Refusal};
 
@@ -103,8 +104,13 @@ pub async fn own_session(
     session_id: SessionId,
     what: &str,
 ) -> Result<OwnSession, AppError> {
-    let (owner, session) = find(state, session_id).await?;
-    let allowed = who.require(Capability::UseTunnels).and_then(|()| {
+    let found = find(state, session_id).await;
+    // Who may have no sessions is not told which there are.
+    if found.is_err() {
+        who.require(Capability::UseTunnels)?;
+    }
+    let (owner, session) = found?;
+    let mut allowed = who.require(Capability::UseTunnels).and_then(|()| {
         if owner == who.user.id {
             return Ok(());
         }
@@ -113,6 +119,12 @@ pub async fn own_session(
             "only the one who opened a session may use it",
         ))
     });
+    // What an ended session told of its machine goes when the machine left the scope.
+    if allowed.is_ok() && who.scope != Scope::Everything {
+        let agent = agents::located(&state.db, session.agent_id).await?;
+        let place = agent.map(|(_, place)| place).unwrap_or_default();
+        allowed = who.require_at(Capability::UseTunnels, place);
+    }
     let Err(error) = allowed else {
         return Ok(session);
     };

@@ -1,19 +1,25 @@
 //! Sites of clients, with the codes and keys by which agents enrol.
 
-use actix_web::HttpResponse;
-use actix_web::web::{Data, Query};
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{ClientId, SiteId};
 use serde::{Deserialize, Serialize};
 
+use super::auth::whole;
+use super::clients;
+use super::etag::Version;
 use super::extract::{Authenticated, Signed};
-use super::page::Page;
+use super::listing::Listing;
+use super::removal::{Take, drop_agents, end_sessions_of};
 use super::state::AppState;
 use crate::db::DbError;
-use crate::db::sites::{self, NewSite, Site};
+use crate::db::removal::{Removal, agents_of_site, remove_site};
+use crate::db::sites::{self, NewSite, Site, SiteSort};
 use crate::domain::credentials::{digest, generate_key};
 use crate::domain::role::Capability;
+use crate::domain::scope::Place;
 use crate::domain::site_code;
 use crate::error::AppError;
 
@@ -56,25 +62,83 @@ pub struct NewSiteBody {
     name: String,
 }
 
-/// Which sites.
-#[derive(Deserialize)]
-pub struct Filter {
-    client_id: Option<uuid::Uuid>,
+/// Body of a site that is named anew.
+#[derive(Deserialize, Validate)]
+pub struct Rename {
+    #[garde(custom(super::extract::name))]
+    name: String,
+}
+
+fn version(site: &Site) -> Version {
+    Version::of(site.id.0, site.updated_at, None)
+}
+
+fn stamped(mut response: HttpResponse, version: &Version) -> HttpResponse {
+    version.stamp(&mut response);
+    response
+}
+
+fn name_taken() -> AppError {
+    AppError {
+        field: Some("name".to_owned()),
+        ..AppError::conflict("site_exists", "this client has a site of that name")
+    }
+}
+
+/// Finds a site that the caller may do this to.
+///
+/// # Errors
+/// 404, 403.
+async fn find(
+    state: &AppState,
+    who: &Authenticated,
+    capability: Capability,
+    id: SiteId,
+) -> Result<Site, AppError> {
+    who.require(capability)?;
+    let site = sites::by_id(&state.db, id).await?;
+    let site = site.ok_or_else(|| AppError::not_found("site"))?;
+    who.require_at(capability, site.place())?;
+    Ok(site)
+}
+
+async fn listed(
+    state: &AppState,
+    who: Authenticated,
+    asked: &Listing<SiteSort>,
+    client_id: Option<ClientId>,
+) -> Result<HttpResponse, AppError> {
+    let words = asked.text("q")?;
+    let rows = sites::list(&state.db, who.scope, client_id, words, asked.page()).await?;
+    let page = asked
+        .cut(rows, Site::position)
+        .map(|site| SiteView::new(site, None));
+    Ok(HttpResponse::Ok().json(page))
 }
 
 /// GET /api/sites
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
-    filter: Query<Filter>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let sites = sites::list(&state.db, filter.client_id.map(ClientId)).await?;
-    let items = sites
-        .into_iter()
-        .map(|site| SiteView::new(site, None))
-        .collect();
-    Ok(HttpResponse::Ok().json(Page::whole(items)))
+    let asked = Listing::<SiteSort>::read(&request, &["client_id", "q"])?;
+    let client_id = asked.id("client_id", ClientId)?;
+    listed(&state, who, &asked, client_id).await
+}
+
+/// GET /api/clients/:id/sites
+pub async fn of_client(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
+    let id = ClientId(id.into_inner());
+    clients::find(&state, &who, Capability::ReadFleet, id).await?;
+    let asked = Listing::<SiteSort>::read(&request, &["q"])?;
+    listed(&state, who, &asked, Some(id)).await
 }
 
 /// POST /api/sites
@@ -83,30 +147,127 @@ pub async fn create(
     signed: Signed<NewSiteBody>,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
-    who.require(Capability::ManagePlaces)?;
     let NewSiteBody { client_id, name } = body;
+    let client_id = ClientId(client_id);
+    clients::find(&state, &who, Capability::ManagePlaces, client_id).await?;
     let api_key = generate_key(&mut rand::rng());
     for _ in 0..CODE_TRIES {
         let new = NewSite {
-            client_id: ClientId(client_id),
+            client_id,
             name: name.trim().to_owned(),
             site_code: site_code::generate(&mut rand::rng()),
             api_key_hash: digest(&api_key),
         };
         match sites::insert(&state.db, new).await {
             Ok(site) => {
-                return Ok(HttpResponse::Created().json(SiteView::new(site, Some(api_key))));
+                let version = version(&site);
+                let body = SiteView::new(site, Some(api_key));
+                return Ok(stamped(HttpResponse::Created().json(body), &version));
             }
             Err(error) if error.is_duplicate_of("sites_site_code_key") => {}
-            Err(DbError::Duplicate { .. }) => {
-                return Err(AppError {
-                    field: Some("name".to_owned()),
-                    ..AppError::conflict("site_exists", "this client has a site of that name")
-                });
-            }
+            Err(DbError::Duplicate { .. }) => return Err(name_taken()),
             Err(DbError::ForeignKey) => return Err(AppError::not_found("client")),
             Err(error) => return Err(error.into()),
         }
     }
     Err(AppError::internal(&"no free site code was found"))
+}
+
+/// GET /api/sites/:id
+pub async fn show(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
+    let id = SiteId(id.into_inner());
+    let site = find(&state, &who, Capability::ReadFleet, id).await?;
+    Ok(version(&site).answer(&request, SiteView::new(site, None)))
+}
+
+/// PUT /api/sites/:id
+pub async fn change(
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    request: HttpRequest,
+    signed: Signed<Rename>,
+) -> Result<HttpResponse, AppError> {
+    let Signed(who, body) = signed;
+    let id = SiteId(id.into_inner());
+    let before = find(&state, &who, Capability::ManagePlaces, id).await?;
+    let conditional = version(&before).check(&request)?;
+    let unchanged = conditional.then_some(before.updated_at);
+    let name = body.name.trim().to_owned();
+    let site = match sites::rename(&state.db, id, name, unchanged).await {
+        Ok(Some(site)) => site,
+        Ok(None) if conditional => return Err(AppError::changed()),
+        Ok(None) => return Err(AppError::not_found("site")),
+        Err(DbError::Duplicate { .. }) => return Err(name_taken()),
+        Err(error) => return Err(error.into()),
+    };
+    let version = version(&site);
+    let body = SiteView::new(site, None);
+    Ok(stamped(HttpResponse::Ok().json(body), &version))
+}
+
+/// POST /api/sites/:id/regenerate-key
+pub async fn regenerate_key(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+) -> Result<HttpResponse, AppError> {
+    let id = SiteId(id.into_inner());
+    find(&state, &who, Capability::ManagePlaces, id).await?;
+    let api_key = generate_key(&mut rand::rng());
+    let site = sites::replace_key(&state.db, id, digest(&api_key)).await?;
+    let site = site.ok_or_else(|| AppError::not_found("site"))?;
+    tracing::info!(site.id = %id, user.id = %who.user.id, "a site has another key");
+    let version = version(&site);
+    let body = SiteView::new(site, Some(api_key));
+    Ok(stamped(HttpResponse::Ok().json(body), &version))
+}
+
+/// DELETE /api/sites/:id
+pub async fn remove(
+    who: Authenticated,
+    state: Data<AppState>,
+    id: Path<uuid::Uuid>,
+    request: HttpRequest,
+    take: Query<Take>,
+) -> Result<HttpResponse, AppError> {
+    let id = SiteId(id.into_inner());
+    let site = find(&state, &who, Capability::ManagePlaces, id).await?;
+    version(&site).check(&request)?;
+    let cascade = take.cascade;
+    // Who may delete a site with its agents may delete these.
+    if cascade {
+        who.require_at(Capability::ManageAgents, Place::site(site.client_id, id))?;
+    }
+    whole(async move {
+        if cascade {
+            let inside = agents_of_site(&state.db, id).await?;
+            end_sessions_of(&state, &inside).await?;
+        }
+        match remove_site(&state.db, id, cascade).await {
+            Ok(Removal::Removed(agents)) => {
+                drop_agents(&state, &agents).await?;
+                tracing::info!(site.id = %id, agents = agents.len(), user.id = %who.user.id, "site deleted");
+                Ok(HttpResponse::NoContent().finish())
+            }
+            Ok(Removal::NotEmpty(agents)) => Err(not_empty(&agents.to_string())),
+            Ok(Removal::Missing) => Err(AppError::not_found("site")),
+            Err(DbError::ForeignKey) => Err(not_empty("a new one")),
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await
+}
+
+fn not_empty(what: &str) -> AppError {
+    AppError::conflict(
+        "site_not_empty",
+        format!(
+            "the site is not empty (agents: {what}); delete or move them first, or delete all with ?cascade=true"
+        ),
+    )
 }

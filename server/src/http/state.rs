@@ -14,6 +14,7 @@ use crate::db::Db;
 use crate::services::accounts::Accounts;
 use crate::services::commands::CommandRates;
 use crate::services::polling::PollRates;
+use crate::services::request_limits::RequestLimits;
 use crate::services::tickets::Tickets;
 use crate::ws::agent_socket::AgentGateway;
 
@@ -38,6 +39,8 @@ pub struct AppState {
     pub alerts: Addr<AlertWatcher>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
+    /// Users' budgets of requests.
+    pub requests: Arc<RequestLimits>,
     /// Tickets for streams.
     pub tickets: Arc<Tickets>,
     /// What agents' sockets need.

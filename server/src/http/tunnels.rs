@@ -10,6 +10,7 @@ use gururmm_shared::{AgentId, CommandType, SessionId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::commands::not_run;
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
 use super::sessions::{closed, live_session, own_session, refuse};
@@ -23,7 +24,7 @@ use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services::audit::Refusal;
 use crate::services::commands::check_line;
-use crate::services::policies::{self, CommandRefused};
+use crate::services::policies;
 
 /// How long a close may take: the agent's word and the database's.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
@@ -86,8 +87,12 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         let refusal = refusal(Some((agent_id, String::new())));
         return Err(refuse(&state, &who, refusal, error).await);
     }
-    let agent = agents::by_id(&state.db, agent_id).await?;
-    let agent = agent.ok_or_else(|| AppError::not_found("agent"))?;
+    let found = agents::located(&state.db, agent_id).await?;
+    let (agent, place) = found.ok_or_else(|| AppError::not_found("agent"))?;
+    if let Err(error) = who.require_at(Capability::UseTunnels, place) {
+        let refusal = refusal(Some((agent_id, agent.hostname)));
+        return Err(refuse(&state, &who, refusal, error).await);
+    }
     let policy = policies::effective(&state.db, agent_id)
         .await?
         .settings
@@ -211,15 +216,6 @@ fn session_error(error: &SessionError) -> AppError {
         SessionError::TooFast(_) => AppError::too_many("too_many_commands", detail, Some(1)),
         SessionError::TooManyViewers(_) => AppError::too_many("too_many_viewers", detail, None),
         SessionError::AuditUnavailable => AppError::unavailable(detail),
-    }
-}
-
-fn not_run(refused: CommandRefused) -> AppError {
-    match refused {
-        CommandRefused::ByPolicy(refusal) => {
-            AppError::forbidden("command_not_allowed", refusal.to_string())
-        }
-        CommandRefused::Unknown(error) => error.into(),
     }
 }
 

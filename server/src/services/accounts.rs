@@ -10,10 +10,11 @@ use super::audit::now;
 use super::login_limits::LoginLimits;
 use super::passwords::{PasswordError, Passwords};
 use super::tokens::{IssuedToken, Tokens};
-use crate::db::users::{self, NewUser, User, UserChange};
+use crate::db::users::{self, Account, NewUser, User, UserChange};
 use crate::db::{Db, DbError};
 use crate::domain::credentials::digest;
 use crate::domain::role::Role;
+use crate::domain::scope::Scope;
 use crate::domain::text::normalize_email;
 use crate::error::AppError;
 
@@ -41,6 +42,8 @@ pub struct NewAccount {
     pub password: String,
     /// What the account may do.
     pub role: Role,
+    /// Where it may do so.
+    pub scope: Scope,
 }
 
 impl NewAccount {
@@ -52,6 +55,7 @@ impl NewAccount {
             name,
             password,
             role: Role::ReadOnly,
+            scope: Scope::Everything,
         }
     }
 
@@ -63,6 +67,7 @@ impl NewAccount {
             name,
             password,
             role: Role::Administrator,
+            scope: Scope::Everything,
         }
     }
 }
@@ -72,7 +77,7 @@ pub struct LoggedIn {
     /// The token and its end.
     pub token: IssuedToken,
     /// Who it is for.
-    pub user: User,
+    pub account: Account,
 }
 
 impl From<PasswordError> for AppError {
@@ -98,10 +103,11 @@ impl Accounts {
         })
     }
 
-    fn logged_in(&self, user: User) -> Result<LoggedIn, AppError> {
+    fn logged_in(&self, account: Account) -> Result<LoggedIn, AppError> {
+        let user = &account.user;
         let token = self.tokens.issue(user.id, user.token_version, now());
         let token = token.map_err(|error| AppError::internal(&error))?;
-        Ok(LoggedIn { token, user })
+        Ok(LoggedIn { token, account })
     }
 
     /// Checks a password and makes a token.
@@ -126,39 +132,41 @@ impl Accounts {
         let user = user.filter(|user| !user.disabled);
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let matches = self.passwords.verify(password, hash).await?;
-        let Some(mut user) = user.filter(|_| matches) else {
+        let Some(user) = user.filter(|_| matches) else {
             metrics::counter!("gururmm_logins_failed_total").increment(1);
             tracing::warn!(remote = %from, "a log-in failed");
             return Err(invalid_credentials());
         };
         let at = now();
         users::record_login(db, user.id, at).await?;
-        user.last_login_at = Some(at);
+        // The version that the password was checked against: what was revoked since stays revoked.
+        let account = self.check_version(db, user.id, user.token_version).await?;
         tracing::info!(user.id = %user.id, remote = %from, "logged in");
-        self.logged_in(user)
+        self.logged_in(account)
     }
 
     /// The user of a token that holds.
     ///
     /// # Errors
     /// 401: bad, expired or revoked.
-    pub async fn authenticate(&self, db: &Db, token: &str) -> Result<(User, Role), AppError> {
+    pub async fn authenticate(&self, db: &Db, token: &str) -> Result<Account, AppError> {
         let claims = self.tokens.read(token).ok_or_else(invalid_token)?;
-        let user = self.check_version(db, claims.sub, claims.ver).await?;
-        let role = user
-            .role
-            .parse::<Role>()
-            .map_err(|error| AppError::internal(&error))?;
-        Ok((user, role))
+        self.check_version(db, claims.sub, claims.ver).await
     }
 
     /// The user, if what was issued at `version` still holds.
     ///
     /// # Errors
     /// 401.
-    pub async fn check_version(&self, db: &Db, id: UserId, version: i64) -> Result<User, AppError> {
-        let user = users::by_id(db, id).await?;
-        user.filter(|user| !user.disabled && user.token_version == version)
+    pub async fn check_version(
+        &self,
+        db: &Db,
+        id: UserId,
+        version: i64,
+    ) -> Result<Account, AppError> {
+        let account = users::account(db, id).await?;
+        account
+            .filter(|Account { user, .. }| !user.disabled && user.token_version == version)
             .ok_or_else(|| {
                 AppError::unauthorized("token_revoked", "log in again: this log-in was ended")
             })
@@ -194,10 +202,13 @@ impl Accounts {
     /// Makes an account.
     ///
     /// # Errors
-    /// 409: the address is taken.
-    pub async fn create(&self, db: &Db, account: NewAccount) -> Result<User, AppError> {
+    /// 409: the address is taken; 400: the scope names what does not exist.
+    pub async fn create(&self, db: &Db, account: NewAccount) -> Result<Account, AppError> {
+        let scope = account.scope.clone();
         let new = self.hashed(account).await?;
-        users::insert(db, new).await.map_err(|error| match error {
+        let inserted = users::insert_scoped(db, new, scope).await;
+        inserted.map_err(|error| match error {
+            DbError::ForeignKey => unknown_place(),
             DbError::Duplicate { .. } => AppError {
                 field: Some("email".to_owned()),
                 ..AppError::conflict("user_exists", "a user with this e-mail exists already")
@@ -233,10 +244,11 @@ impl Accounts {
         }
         let new = self.hashed(account).await?;
         let user = users::insert_first(db, new).await?.ok_or_else(done)?;
+        let scope = Scope::Everything;
         if let Err(error) = std::fs::remove_file(&self.setup_token) {
             tracing::warn!(%error, "the used set-up token could not be removed; it is worthless now");
         }
-        self.logged_in(user)
+        self.logged_in(Account { user, scope })
     }
 
     /// Changes a password and revokes every token before.
@@ -261,10 +273,10 @@ impl Accounts {
         }
         let hash = self.passwords.hash(new).await?;
         users::set_password(db, user.id, hash).await?;
-        let user = users::by_id(db, user.id)
+        let account = users::account(db, user.id)
             .await?
             .ok_or_else(|| AppError::not_found("user"))?;
-        self.logged_in(user)
+        self.logged_in(account)
     }
 
     /// Revokes every token of a user.
@@ -279,19 +291,57 @@ impl Accounts {
     /// Changes an account.
     ///
     /// # Errors
-    /// 404, 409 `last_administrator`.
-    pub async fn change(&self, db: &Db, id: UserId, change: UserChange) -> Result<User, AppError> {
-        let changed = users::update(db, id, change)
-            .await
-            .map_err(|error| match error {
-                DbError::Constraint(_) => AppError::conflict(
-                    "last_administrator",
-                    "this is the last administrator; make another one first",
-                ),
-                other => other.into(),
-            })?;
+    /// 404, 409 `last_administrator`, 400: the scope names what does not exist.
+    pub async fn change(
+        &self,
+        db: &Db,
+        id: UserId,
+        change: UserChange,
+    ) -> Result<Account, AppError> {
+        let changed = users::update(db, id, change).await.map_err(governed)?;
         changed.ok_or_else(|| AppError::not_found("user"))
     }
+
+    /// Whether an account may be deleted, as it stands now.
+    ///
+    /// # Errors
+    /// 404, 409 `last_administrator`.
+    pub async fn check_deletable(&self, db: &Db, id: UserId) -> Result<(), AppError> {
+        if users::is_deletable(db, id).await.map_err(governed)? {
+            return Ok(());
+        }
+        Err(AppError::not_found("user"))
+    }
+
+    /// Deletes an account.
+    ///
+    /// # Errors
+    /// 404, 409 `last_administrator`.
+    pub async fn delete(&self, db: &Db, id: UserId) -> Result<(), AppError> {
+        if users::delete(db, id).await.map_err(governed)? {
+            return Ok(());
+        }
+        Err(AppError::not_found("user"))
+    }
+}
+
+fn governed(error: DbError) -> AppError {
+    match error {
+        DbError::Constraint(why) if why == users::CHANGED => AppError::changed(),
+        DbError::Constraint(_) => AppError::conflict(
+            "last_administrator",
+            "this is the last administrator of everything; make another one first",
+        ),
+        DbError::ForeignKey => unknown_place(),
+        other => other.into(),
+    }
+}
+
+fn unknown_place() -> AppError {
+    AppError::invalid_field(
+        "scope",
+        "scope names a client or a site that does not exist; leave it out",
+    )
 }
 
 fn invalid_token() -> AppError {

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod accounts;
 pub mod alerts;
+pub mod api_keys;
 pub mod audit;
 pub mod code_guesses;
 pub mod commands;
@@ -15,6 +16,7 @@ pub mod passwords;
 pub mod policies;
 pub mod polling;
 pub mod recovery;
+pub mod request_limits;
 pub mod secret_file;
 pub mod tickets;
 pub mod tokens;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 use gururmm_shared::AgentId;
 
-use crate::db::pools::{PgConn, ROWS_PER_STATEMENT};
+use crate::db::pools::{LiteConn, PgConn, ROWS_PER_STATEMENT};
 use crate::db::schema::agents;
 use crate::db::types::Bind;
 
@@ -28,6 +28,24 @@ pub(super) async fn lock(conn: &mut PgConn, ids: Vec<AgentId>) -> QueryResult<()
     diesel_async::RunQueryDsl::load::<AgentId>(locked, conn)
         .await
         .map(|_| ())
+}
+
+/// Holds agents' rows in the order of their ids until the transaction ends.
+pub(in crate::db) trait AgentsLock {
+    async fn lock_agents(&mut self, ids: Vec<AgentId>) -> QueryResult<()>;
+}
+
+impl AgentsLock for PgConn {
+    async fn lock_agents(&mut self, ids: Vec<AgentId>) -> QueryResult<()> {
+        lock(self, ids).await
+    }
+}
+
+impl AgentsLock for LiteConn {
+    async fn lock_agents(&mut self, _: Vec<AgentId>) -> QueryResult<()> {
+        // An immediate transaction has the database to itself.
+        Ok(())
+    }
 }
 
 /// Which of these agents exist, and keeps them from being deleted until the transaction ends.

@@ -1,23 +1,27 @@
 //! Agents: the enrolled machines, their keys and their places. What changes with every connection
 //! is in `presence`, what a list of machines shows in `overview`.
 
+mod fleet;
+mod last_seen;
 mod locks;
 mod overview;
 mod presence;
 
-pub(super) use locks::{alive, alive_blocking, distinct};
-pub use overview::{AgentFilter, AgentOverview, list, overview};
+pub use fleet::{AgentKind, AgentLoad, kinds, loads};
+pub(super) use locks::{AgentsLock, alive, alive_blocking, distinct};
+pub use overview::{AgentFilter, AgentOverview, AgentSort, list, overview};
 pub use presence::{AgentConnected, mark_connected, mark_offline, mark_seen, set_all_offline};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use gururmm_shared::{AgentId, SiteId};
+use gururmm_shared::{AgentId, ClientId, SiteId};
 use serde_json::Value;
 
-use super::schema::agents;
+use super::schema::{agents, sites};
 use super::types::{Bind, now};
 use super::{Db, DbError};
+use crate::domain::scope::Place;
 
 /// An enrolled machine.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
@@ -137,6 +141,24 @@ pub async fn by_id(db: &Db, id: AgentId) -> Result<Option<Agent>, DbError> {
         .first(conn)
         .await
         .optional())
+}
+
+/// Finds an agent with its place.
+pub async fn located(db: &Db, id: AgentId) -> Result<Option<(Agent, Place)>, DbError> {
+    let found: Option<(Agent, Option<ClientId>)> = query!(db, |conn| agents::table
+        .left_join(sites::table)
+        .filter(agents::id.eq(Bind(id)))
+        .select((Agent::as_select(), sites::client_id.nullable()))
+        .first(conn)
+        .await
+        .optional())?;
+    Ok(found.map(|(agent, client_id)| {
+        let place = Place {
+            client_id,
+            site_id: agent.site_id,
+        };
+        (agent, place)
+    }))
 }
 
 /// Finds an agent by the SHA-256 of its own key.

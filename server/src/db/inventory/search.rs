@@ -73,7 +73,7 @@ pub async fn packages(db: &Db, search: SoftwareSearch) -> Result<Vec<Package>, D
                 count_star(),
             ))
             .into_boxed();
-        within!(found, &search.scope);
+        within_joined_sites!(found, &search.scope);
         found = found.filter(lower(inventory_software::name).like(&pattern).escape('\\'));
         if let Some((name, version)) = &search.after {
             found = found.filter(
@@ -105,7 +105,7 @@ pub async fn agents_with(
             .inner_join(agents::table.left_join(sites::table))
             .select((agents::id, agents::hostname))
             .into_boxed();
-        within!(found, &scope);
+        within_joined_sites!(found, &scope);
         found
             .filter(inventory_software::name.eq(&name))
             .filter(inventory_software::version.eq(&version))

@@ -5,18 +5,14 @@ use gururmm_shared::{AgentId, SiteId};
 use serde_json::json;
 
 use super::{a_site, an_agent, new_agent, new_site};
-use crate::db::agents::{self, AgentConnected, AgentFilter, NewAgent};
+use crate::db::agents::{self, AgentConnected, AgentFilter, AgentSort, NewAgent};
+use crate::db::page::PageOf;
 use crate::db::testing::on_both;
 use crate::db::types::now;
 use crate::db::{DbError, sites};
 
 fn everything() -> AgentFilter {
-    AgentFilter {
-        site_id: None,
-        client_id: None,
-        limit: 100,
-        after: None,
-    }
+    AgentFilter::default()
 }
 
 fn connected(id: AgentId) -> AgentConnected {
@@ -146,11 +142,12 @@ fn a_list_shows_place_and_state_page_by_page() {
         };
         let nowhere = agents::enroll(&db, nowhere).await.unwrap();
 
-        let all = agents::list(&db, everything()).await.unwrap();
+        let first = || PageOf::first(100);
+        let all = agents::list(&db, everything(), first()).await.unwrap();
         assert_eq!(all.len(), 5);
         assert!(all.is_sorted_by_key(|overview| overview.agent.id));
-        let ids_of = async |filter: AgentFilter| {
-            let list = agents::list(&db, filter).await.unwrap();
+        let ids_of = async |filter: AgentFilter, page: PageOf<AgentSort>| {
+            let list = agents::list(&db, filter, page).await.unwrap();
             list.into_iter()
                 .map(|overview| overview.agent.id)
                 .collect::<Vec<_>>()
@@ -159,25 +156,39 @@ fn a_list_shows_place_and_state_page_by_page() {
             client_id: Some(site.client_id),
             ..everything()
         };
-        assert_eq!(ids_of(of_client.clone()).await, ids);
+        assert_eq!(ids_of(of_client.clone(), first()).await, ids);
         let of_site = AgentFilter {
             site_id: Some(second.id),
             ..everything()
         };
-        assert_eq!(ids_of(of_site).await, ids[2..]);
-        let page = AgentFilter {
-            limit: 2,
-            ..of_client
-        };
-        assert_eq!(ids_of(page.clone()).await, ids[..2]);
-        assert_eq!(
-            ids_of(AgentFilter {
-                after: Some(ids[1]),
-                ..page
-            })
-            .await,
-            ids[2..]
-        );
+        assert_eq!(ids_of(of_site, first()).await, ids[2..]);
+        let page = PageOf::first(2);
+        assert_eq!(ids_of(of_client.clone(), page.clone()).await, ids[..2]);
+        for sort in [AgentSort::Name, AgentSort::LastSeen, AgentSort::Created] {
+            let of = |ids: Vec<AgentId>, after: Option<_>, descending| {
+                let page = PageOf {
+                    sort,
+                    descending,
+                    after,
+                    ..page.clone()
+                };
+                let filter = of_client.clone();
+                let db = db.clone();
+                async move {
+                    let rows = agents::list(&db, filter, page).await.unwrap();
+                    let found: Vec<_> = rows.iter().map(|row| row.agent.id).collect();
+                    assert_eq!(found, ids, "{sort:?} {descending}");
+                    rows.last().map(|row| row.position(sort))
+                }
+            };
+            let last = of(ids[..2].to_vec(), None, false).await;
+            assert_eq!(
+                of(ids[2..].to_vec(), last, false).await.unwrap().1,
+                ids[2].0
+            );
+            let last = of(vec![ids[2], ids[1]], None, true).await;
+            of(vec![ids[0]], last, true).await;
+        }
 
         let one = agents::overview(&db, ids[2]).await.unwrap().unwrap();
         assert_eq!(one.site_name.as_deref(), Some("Depot"));

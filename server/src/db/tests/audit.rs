@@ -14,6 +14,7 @@ fn of_session(session_id: SessionId) -> AuditFilter {
         session_id: Some(session_id),
         agent_id: None,
         limit: 100,
+        ..AuditFilter::default()
     }
 }
 
@@ -124,6 +125,7 @@ fn an_audit_row_is_finished_once_and_a_command_is_in_the_audit_once() {
             session_id: None,
             agent_id: audit.agent_id,
             limit: 1,
+            ..AuditFilter::default()
         };
         assert_eq!(
             tunnel_audit::list(&db, of_agent).await.unwrap(),

@@ -48,6 +48,7 @@ fn ids_and_times_come_back_as_they_were_to_the_microsecond() {
                 session_id: Some(session),
                 agent_id: audit.agent_id,
                 limit: 9,
+                ..AuditFilter::default()
             };
             let rows = tunnel_audit::list(&db, filter).await.unwrap();
             let [row] = rows.as_slice() else {

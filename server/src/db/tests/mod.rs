@@ -3,6 +3,7 @@
 mod agents;
 mod audit;
 mod columns;
+mod lists;
 mod metrics;
 mod migrations;
 mod pools;
@@ -13,11 +14,14 @@ mod users;
 use gururmm_shared::{AgentId, AuditId, ClientId, SessionId, SiteId, UserId};
 
 use super::agents::{Agent, NewAgent};
+use super::clients::Client;
+use super::page::PageOf;
 use super::sites::{NewSite, Site};
 use super::tunnel_audit::NewAudit;
 use super::types::now;
 use super::users::{NewUser, User};
-use super::{Db, clients, sites};
+use super::{Db, DbError, clients, sites};
+use crate::domain::scope::Scope;
 
 fn new_user(email: &str, role: &str) -> NewUser {
     NewUser {
@@ -92,4 +96,16 @@ fn new_audit(action: &str, session_id: Option<SessionId>) -> NewAudit {
         exit_code: None,
         ended_at: None,
     }
+}
+
+async fn all_clients(db: &Db) -> Result<Vec<Client>, DbError> {
+    clients::list(db, Scope::Everything, None, PageOf::first(1000)).await
+}
+
+async fn all_sites(db: &Db, client_id: Option<ClientId>) -> Result<Vec<Site>, DbError> {
+    sites::list(db, Scope::Everything, client_id, None, PageOf::first(1000)).await
+}
+
+async fn all_users(db: &Db) -> Result<Vec<User>, DbError> {
+    super::users::list(db, super::users::UserFilter::default(), PageOf::first(1000)).await
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::all_clients;
 use crate::db::testing::{Scratch, number, on_both};
 use crate::db::{Db, DbError, clients};
 
@@ -36,7 +37,7 @@ fn a_panic_in_the_writer_does_not_lose_the_pool() {
             clients::insert(&db, format!("after {n}")).await.unwrap();
         }
         assert_eq!(
-            clients::list(&db).await.unwrap().len(),
+            all_clients(&db).await.unwrap().len(),
             21,
             "and is rolled back"
         );
@@ -66,7 +67,7 @@ fn a_panic_in_a_reader_or_between_statements_does_not_lose_the_pool() {
             assert!(write.is_err());
             clients::insert(&db, format!("after {n}")).await.unwrap();
         }
-        assert_eq!(clients::list(&db).await.unwrap().len(), 20);
+        assert_eq!(all_clients(&db).await.unwrap().len(), 20);
     });
 }
 
@@ -80,7 +81,7 @@ fn a_dropped_future_still_commits() {
             assert!(begun.is_err() || n > 0);
         }
         for _ in 0..100 {
-            if clients::list(&db).await.unwrap().len() == 20 {
+            if all_clients(&db).await.unwrap().len() == 20 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -101,7 +102,7 @@ fn a_write_outlives_the_last_handle() {
             tokio::time::timeout(Duration::ZERO, clients::insert(&other, "last".to_owned())).await;
         drop((begun, other));
         for _ in 0..100 {
-            if !clients::list(&db).await.unwrap().is_empty() {
+            if !all_clients(&db).await.unwrap().is_empty() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -118,7 +119,7 @@ fn a_crowd_of_writers_and_readers_is_served() {
                 let db = db.clone();
                 tokio::spawn(async move {
                     clients::insert(&db, format!("client {n}")).await.unwrap();
-                    clients::list(&db).await.unwrap().len()
+                    all_clients(&db).await.unwrap().len()
                 })
             })
             .collect();

@@ -98,6 +98,7 @@ async fn audit_round_trip(db: &Db, text: &str) {
         session_id: audit.session_id,
         agent_id: None,
         limit: 1,
+        ..AuditFilter::default()
     };
     tunnel_audit::insert(db, audit).await.unwrap();
     let row = tunnel_audit::list(db, filter).await.unwrap().remove(0);

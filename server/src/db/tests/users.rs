@@ -1,6 +1,8 @@
 //! Users, clients and sites.
 
-use super::{a_site, a_technician, an_agent, new_site, new_user};
+use super::{
+    a_site, a_technician, all_clients, all_sites, all_users, an_agent, new_site, new_user,
+};
 use crate::db::testing::{execute, on_both};
 use crate::db::types::now;
 use crate::db::users::UserChange;
@@ -37,7 +39,7 @@ fn an_email_address_is_taken_in_whatever_case() {
             users::by_id(&db, user.id).await.unwrap(),
             Some(user.clone())
         );
-        assert_eq!(users::list(&db).await.unwrap(), vec![user]);
+        assert_eq!(all_users(&db).await.unwrap(), vec![user]);
         assert_eq!(users::count(&db).await, Ok(1));
     });
 }
@@ -81,7 +83,8 @@ fn the_last_administrator_is_kept() {
         let ada = users::update(&db, ada.id, role("read_only"))
             .await
             .unwrap()
-            .unwrap();
+            .unwrap()
+            .user;
         assert_eq!(ada.role, "read_only");
         assert_eq!(
             users::update(&db, gururmm_shared::UserId::generate(), role("x")).await,
@@ -134,18 +137,24 @@ fn tokens_become_void_with_password_role_and_disabling_but_not_with_the_name() {
         let user = users::update(&db, user.id, role("read_only"))
             .await
             .unwrap()
-            .unwrap();
+            .unwrap()
+            .user;
         assert_eq!(user.token_version, 3);
         let user = users::update(&db, user.id, disabled(true))
             .await
             .unwrap()
-            .unwrap();
+            .unwrap()
+            .user;
         assert_eq!((user.token_version, user.disabled), (4, true));
         let name = UserChange {
             name: Some("Zoë".to_owned()),
             ..UserChange::default()
         };
-        let user = users::update(&db, user.id, name).await.unwrap().unwrap();
+        let user = users::update(&db, user.id, name)
+            .await
+            .unwrap()
+            .unwrap()
+            .user;
         assert_eq!((user.token_version, user.name.as_str()), (4, "Zoë"));
         assert_eq!(users::bump_token_version(&db, user.id).await, Ok(Some(5)));
         let nobody = gururmm_shared::UserId::generate();
@@ -177,7 +186,7 @@ fn a_client_name_is_taken_in_whatever_case() {
             clients::by_id(&db, acme.id).await.unwrap(),
             Some(acme.clone())
         );
-        assert_eq!(clients::list(&db).await.unwrap(), vec![acme]);
+        assert_eq!(all_clients(&db).await.unwrap(), vec![acme]);
     });
 }
 
@@ -201,11 +210,11 @@ fn a_site_is_found_by_its_id_its_code_and_its_key() {
         assert_eq!(sites::by_key_hash(&db, &[0; 32]).await.unwrap(), None);
         let other = a_site(&db).await;
         assert_eq!(
-            sites::list(&db, Some(site.client_id)).await.unwrap(),
+            all_sites(&db, Some(site.client_id)).await.unwrap(),
             vec![site.clone()]
         );
         assert_eq!(
-            sites::list(&db, None).await.unwrap(),
+            all_sites(&db, None).await.unwrap(),
             vec![site.clone(), other]
         );
         let again = sites::insert(&db, new_site(site.client_id, "Head office"))

@@ -1,18 +1,23 @@
-//! Users: who may log in, as what. Whatever ends a user's log-ins (password, role, disabling) raises
+//! Users: who may log in, as what. Whatever ends a user's log-ins (password, role, scope, disabling) raises
 //! `token_version` in the same statement.
 
+mod account;
 mod administrators;
 
-pub use administrators::{insert_first, update};
+pub use account::{Account, account, with_scopes};
+pub use administrators::{CHANGED, delete, insert_first, is_deletable, update};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::UserId;
 
+use super::page::{PageOf, SortKey, SortValue, lower, pattern};
 use super::schema::users;
 use super::types::{Bind, now};
 use super::{Db, DbError};
+use crate::domain::scope::Scope;
+use account::ScopeSteps;
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -38,6 +43,8 @@ pub struct User {
     pub updated_at: DateTime<Utc>,
     /// When it last logged in.
     pub last_login_at: Option<DateTime<Utc>>,
+    /// Whether it sees only the places that are named for it.
+    pub scoped: bool,
 }
 
 /// What a new user is made of.
@@ -62,6 +69,10 @@ pub struct UserChange {
     pub disabled: Option<bool>,
     /// The new name.
     pub name: Option<String>,
+    /// The new scope.
+    pub scope: Option<Scope>,
+    /// Change nothing where it was changed since then.
+    pub unchanged: Option<DateTime<Utc>>,
 }
 
 #[derive(Insertable)]
@@ -76,6 +87,7 @@ struct Row {
     token_version: i64,
     created_at: Bind<DateTime<Utc>>,
     updated_at: Bind<DateTime<Utc>>,
+    scoped: bool,
 }
 
 impl From<NewUser> for Row {
@@ -91,6 +103,7 @@ impl From<NewUser> for Row {
             token_version: 1,
             created_at: at,
             updated_at: at,
+            scoped: false,
         }
     }
 }
@@ -107,6 +120,24 @@ pub async fn insert(db: &Db, new: NewUser) -> Result<User, DbError> {
         .returning(User::as_returning())
         .get_result(conn)
         .await)
+}
+
+/// Inserts a user with a scope, both or none; [`DbError::Duplicate`] where the e-mail address is taken,
+/// [`DbError::ForeignKey`] where the scope names what does not exist.
+pub async fn insert_scoped(db: &Db, new: NewUser, scope: Scope) -> Result<Account, DbError> {
+    let row = Row {
+        scoped: scope != Scope::Everything,
+        ..Row::from(new)
+    };
+    transact!(db, |conn| {
+        let user = diesel::insert_into(users::table)
+            .values(&row)
+            .returning(User::as_returning())
+            .get_result(conn)
+            .await?;
+        conn.write_scope(user.id, scope.clone()).await?;
+        Ok(Account { user, scope })
+    })
 }
 
 /// Finds a user by its e-mail address, in whatever case.
@@ -130,13 +161,79 @@ pub async fn by_id(db: &Db, id: UserId) -> Result<Option<User>, DbError> {
         .optional())
 }
 
-/// Lists all users by e-mail address.
-pub async fn list(db: &Db) -> Result<Vec<User>, DbError> {
-    query!(db, |conn| users::table
-        .order(users::email)
-        .select(User::as_select())
-        .load(conn)
-        .await)
+/// The orders of a list of users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserSort {
+    /// By e-mail address.
+    Email,
+    /// By name.
+    Name,
+    /// By the time they were made.
+    Created,
+}
+
+impl SortKey for UserSort {
+    const KEYS: &'static [(&'static str, Self)] = &[
+        ("email", Self::Email),
+        ("name", Self::Name),
+        ("created", Self::Created),
+    ];
+
+    fn is_time(self) -> bool {
+        self == Self::Created
+    }
+}
+
+/// Which users to list.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// Only those of this role.
+    pub role: Option<String>,
+    /// Only those that are disabled, or are not.
+    pub disabled: Option<bool>,
+    /// Only those whose address or name holds this.
+    pub words: Option<String>,
+}
+
+impl User {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: UserSort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            UserSort::Email => SortValue::Text(self.email.clone()),
+            UserSort::Name => SortValue::Text(self.name.clone()),
+            UserSort::Created => SortValue::Time(self.created_at),
+        };
+        (value, self.id.0)
+    }
+}
+
+/// Lists users.
+pub async fn list(
+    db: &Db,
+    filter: UserFilter,
+    page: PageOf<UserSort>,
+) -> Result<Vec<User>, DbError> {
+    query!(db, |conn| {
+        let mut rows = users::table.select(User::as_select()).into_boxed();
+        if let Some(role) = &filter.role {
+            rows = rows.filter(users::role.eq(role.clone()));
+        }
+        if let Some(disabled) = filter.disabled {
+            rows = rows.filter(users::disabled.eq(disabled));
+        }
+        if let Some(words) = &filter.words {
+            let email = lower(users::email).like(lower(pattern(words)));
+            let name = lower(users::name).like(lower(pattern(words)));
+            rows = rows.filter(email.escape('\\').or(name.escape('\\')));
+        }
+        match page.sort {
+            UserSort::Email => keyset!(rows, page, users::email, users::id, UserId, text),
+            UserSort::Name => keyset!(rows, page, users::name, users::id, UserId, text),
+            UserSort::Created => keyset!(rows, page, users::created_at, users::id, UserId, time),
+        }
+        rows.load(conn).await
+    })
 }
 
 /// Counts all users.

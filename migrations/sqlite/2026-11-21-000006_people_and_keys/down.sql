@@ -1,0 +1,14 @@
+DROP TABLE metrics_rollups;
+DROP TABLE metrics_1h;
+DROP TABLE metrics_1m;
+DROP INDEX metrics_recorded_at;
+DROP TABLE api_keys;
+DROP INDEX agents_by_created;
+DROP INDEX agents_by_last_seen;
+DROP INDEX agents_by_hostname;
+DROP INDEX sites_by_name;
+DROP INDEX clients_by_name;
+DROP VIEW user_places;
+DROP TABLE user_sites;
+DROP TABLE user_clients;
+ALTER TABLE users DROP COLUMN scoped;
