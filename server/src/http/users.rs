@@ -244,9 +244,13 @@ pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     require(&who)?;
     let id = UserId(id.into_inner());
+    let user = users::by_id(&state.db, id).await?;
+    let user = user.ok_or_else(|| AppError::not_found("user"))?;
+    version(&user).check(&request)?;
     whole(async move {
         // The tokens first, so that nothing is opened while its sessions end; these while their
         // rows are there to be closed. The last administrator is found out before either.
