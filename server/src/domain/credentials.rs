@@ -8,12 +8,20 @@ use sha2::{Digest, Sha256};
 /// What every key of a site or an agent begins with.
 pub const KEY_PREFIX: &str = "grmm_";
 
+/// What every registration token begins with.
+pub const TOKEN_PREFIX: &str = "grmt_";
+
 /// The longest credential that is looked at in bytes.
 pub const MAX_BYTES: usize = 256;
 
 /// Makes a key: `grmm_` and 256 random bits in base64url.
 pub fn generate_key(rng: &mut impl RngCore) -> String {
     format!("{KEY_PREFIX}{}", generate_token(rng))
+}
+
+/// Makes a registration token: `grmt_` and 256 random bits in base64url.
+pub fn generate_registration_token(rng: &mut impl RngCore) -> String {
+    format!("{TOKEN_PREFIX}{}", generate_token(rng))
 }
 
 /// Makes a token of 256 random bits in base64url.

@@ -2,6 +2,7 @@
 
 mod agents;
 mod alerts;
+mod approvals;
 mod audit;
 mod auth;
 mod clients;
@@ -13,6 +14,7 @@ mod notifications;
 mod page;
 mod policies;
 pub mod problems;
+mod registration_tokens;
 pub mod request_span;
 pub mod router;
 mod sessions;

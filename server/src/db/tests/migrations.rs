@@ -32,13 +32,13 @@ fn migrations_go_up_and_down_and_up_again() {
         assert!(up[0].contains("users_and_sites"), "{up:?}");
         assert_eq!(db.pending_migrations().await, Ok(0));
         assert_eq!(db.migrate().await, Ok(Vec::new()));
-        assert_eq!(tables(&db).await, 22);
+        assert_eq!(tables(&db).await, 23);
         let mut down = db.revert_all().await.unwrap();
         assert_eq!(tables(&db).await, 1, "diesel's own");
         down.reverse();
         assert_eq!(down, up);
         assert_eq!(db.migrate().await, Ok(up));
-        assert_eq!(tables(&db).await, 22);
+        assert_eq!(tables(&db).await, 23);
     });
 }
 
@@ -102,7 +102,8 @@ fn every_table_has_the_columns_of_the_schema() {
             inventory_changes,
             maintenance_windows,
             notification_channels,
-            notification_deliveries
+            notification_deliveries,
+            agent_approvals
         );
     });
 }
