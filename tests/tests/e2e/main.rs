@@ -17,6 +17,7 @@ mod notifications;
 mod own_sessions;
 mod places;
 mod policies;
+mod registration;
 mod revocation;
 mod server_process;
 mod smoke;
