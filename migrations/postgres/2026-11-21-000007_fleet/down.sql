@@ -1,3 +1,8 @@
+DROP INDEX agents_device_id;
+DROP TABLE agent_approvals;
+ALTER TABLE registration_tokens DROP COLUMN uses;
+ALTER TABLE registration_tokens DROP COLUMN approval_required;
+ALTER TABLE registration_tokens DROP COLUMN name;
 DROP TABLE notification_deliveries;
 DROP TABLE notification_channels;
 DROP TABLE maintenance_windows;

@@ -92,3 +92,16 @@ CREATE TABLE notification_deliveries (
 CREATE INDEX notification_deliveries_due ON notification_deliveries (next_at) WHERE status = 'pending';
 CREATE INDEX notification_deliveries_channel_id ON notification_deliveries (channel_id, id);
 CREATE INDEX notification_deliveries_finished_at ON notification_deliveries (finished_at);
+
+-- Who may join, and who waits for a person's word.
+ALTER TABLE registration_tokens ADD COLUMN name text CHECK (length(name) BETWEEN 1 AND 200);
+ALTER TABLE registration_tokens ADD COLUMN approval_required boolean NOT NULL DEFAULT false;
+ALTER TABLE registration_tokens ADD COLUMN uses integer NOT NULL DEFAULT 0;
+
+-- An agent with a row here may do nothing.
+CREATE TABLE agent_approvals (
+    agent_id     uuid PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
+    token_id     uuid REFERENCES registration_tokens (id) ON DELETE SET NULL,
+    requested_at timestamptz NOT NULL
+);
+CREATE INDEX agents_device_id ON agents (device_id);

@@ -187,20 +187,6 @@ impl AgentRegistry {
     }
 }
 
-/// The settings of a session whose policy may say how long it may lie still.
-fn tunnel_settings(
-    settings: &Arc<TunnelSettings>,
-    idle_timeout_seconds: Option<u32>,
-) -> Arc<TunnelSettings> {
-    match idle_timeout_seconds {
-        None => settings.clone(),
-        Some(idle_timeout_seconds) => Arc::new(TunnelSettings {
-            idle_timeout_seconds,
-            ..TunnelSettings::clone(settings)
-        }),
-    }
-}
-
 #[allow(clippy::cast_precision_loss, reason = "a gauge of how many there are")]
 fn count(n: usize) -> f64 {
     n as f64
@@ -291,7 +277,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             owner: message.caller,
             token_version: message.token_version,
             db: self.db.clone(),
-            settings: tunnel_settings(&self.settings, message.idle_timeout_seconds),
+            settings: self.settings.lying_still(message.idle_timeout_seconds),
             registry: ctx.address().recipient(),
             opened: sender,
         };

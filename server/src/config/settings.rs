@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,20 @@ pub struct TunnelSettings {
     pub viewer_stall_seconds: u32,
     /// How long a ticket opens a stream.
     pub ticket_seconds: u32,
+}
+
+impl TunnelSettings {
+    /// The same, or with another time that a session may lie still, where a policy says so.
+    #[must_use]
+    pub fn lying_still(self: &Arc<Self>, idle_timeout_seconds: Option<u32>) -> Arc<Self> {
+        match idle_timeout_seconds {
+            None => Arc::clone(self),
+            Some(idle_timeout_seconds) => Arc::new(Self {
+                idle_timeout_seconds,
+                ..Self::clone(self)
+            }),
+        }
+    }
 }
 
 /// Commands outside tunnels.

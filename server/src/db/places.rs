@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, ClientId, SiteId};
 
-use super::schema::{agents, sites};
+use super::schema::{agent_approvals, agents, sites};
 use super::types::Bind;
 use super::{Db, DbError};
 use crate::domain::scope::Place;
@@ -32,11 +32,12 @@ pub async fn of_agent(db: &Db, id: AgentId) -> Result<Option<Place>, DbError> {
     Ok(found.map(|(site_id, client_id)| Place { client_id, site_id }))
 }
 
-/// The places of all agents that speak at least this protocol.
+/// The places of all agents that speak at least this protocol and are let in.
 pub async fn of_agents(db: &Db, protocol: i32) -> Result<Vec<(AgentId, Place)>, DbError> {
     let found: Vec<(AgentId, Option<SiteId>, Option<ClientId>)> = query!(db, |conn| agents::table
         .left_join(sites::table)
         .filter(agents::protocol.ge(protocol))
+        .filter(agents::id.ne_all(agent_approvals::table.select(agent_approvals::agent_id)))
         .select((agents::id, agents::site_id, sites::client_id.nullable()))
         .load(conn)
         .await)?;

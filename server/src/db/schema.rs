@@ -227,6 +227,9 @@ table! {
         uses_left -> Nullable<Int4>,
         created_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
+        name -> Nullable<Text>,
+        approval_required -> Bool,
+        uses -> Int4,
     }
 }
 
@@ -468,10 +471,21 @@ table! {
     }
 }
 
+table! {
+    agent_approvals (agent_id) {
+        agent_id -> Uuid,
+        token_id -> Nullable<Uuid>,
+        requested_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(agent_approvals -> agents (agent_id));
 diesel::joinable!(alerts -> agents (agent_id));
 diesel::joinable!(inventory_software -> agents (agent_id));
 
 diesel::allow_tables_to_appear_in_same_query!(inventory_software, agents);
 diesel::allow_tables_to_appear_in_same_query!(inventory_software, sites);
+diesel::allow_tables_to_appear_in_same_query!(agent_approvals, agents);
+diesel::allow_tables_to_appear_in_same_query!(agent_approvals, sites);
 diesel::allow_tables_to_appear_in_same_query!(alerts, agents);
 diesel::allow_tables_to_appear_in_same_query!(alerts, sites);

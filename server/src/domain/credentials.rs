@@ -10,6 +10,8 @@ pub const KEY_PREFIX: &str = "grmm_";
 
 /// What every key of a user begins with.
 pub const USER_KEY_PREFIX: &str = "grmu_";
+/// What every registration token begins with.
+pub const TOKEN_PREFIX: &str = "grmt_";
 
 /// The longest credential that is looked at in bytes.
 pub const MAX_BYTES: usize = 256;
@@ -22,6 +24,11 @@ pub fn generate_key(rng: &mut impl RngCore) -> String {
 /// Makes a key of a user: `grmu_` and 256 random bits in base64url.
 pub fn generate_user_key(rng: &mut impl RngCore) -> String {
     format!("{USER_KEY_PREFIX}{}", generate_token(rng))
+}
+
+/// Makes a registration token: `grmt_` and 256 random bits in base64url.
+pub fn generate_registration_token(rng: &mut impl RngCore) -> String {
+    format!("{TOKEN_PREFIX}{}", generate_token(rng))
 }
 
 /// Makes a token of 256 random bits in base64url.

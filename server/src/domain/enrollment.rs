@@ -16,6 +16,8 @@ pub enum SiteCredential {
     Code,
     /// A `grmm_` key of the site: 256 random bits.
     Key,
+    /// A `grmt_` registration token: 256 random bits, for a while, so many times.
+    Token,
 }
 
 /// What is known of a device that presents a site's credential.

@@ -17,6 +17,7 @@ use crate::actors::commands::order;
 use crate::actors::metrics_messages::Report;
 use crate::actors::registry_messages::Polled;
 use crate::db::agents::Agent;
+use crate::db::approvals;
 use crate::db::commands::{self, Settled};
 use crate::error::AppError;
 use crate::services::audit::now;
@@ -52,7 +53,7 @@ pub struct Registration {
 fn refused(refused: &Refused) -> AppError {
     let detail = refused.to_string();
     match refused {
-        Refused::UnknownKey | Refused::UnknownSiteCode => {
+        Refused::UnknownKey | Refused::UnknownSiteCode | Refused::BadToken => {
             AppError::unauthorized(refused.code(), detail)
         }
         Refused::AlreadyEnrolled => AppError::conflict(refused.code(), detail),
@@ -117,10 +118,15 @@ async fn caller(
             "send Authorization: Bearer <the agent's key>",
         )
     })?;
-    state
-        .poll_rates
-        .authenticate(&state.db, key, remote_address(request))
-        .await
+    let from = remote_address(request);
+    let agent = state.poll_rates.authenticate(&state.db, key, from).await?;
+    if approvals::is_waiting(&state.db, agent.id).await? {
+        return Err(AppError::forbidden(
+            "approval_pending",
+            "this agent waits for an administrator's approval; ask again later",
+        ));
+    }
+    Ok(agent)
 }
 
 /// Body of a heartbeat.

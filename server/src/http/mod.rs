@@ -3,6 +3,7 @@
 mod agent_view;
 mod agents;
 mod alerts;
+mod approvals;
 mod audit;
 mod auth;
 mod clients;
@@ -22,6 +23,7 @@ mod notifications;
 mod page;
 mod policies;
 pub mod problems;
+mod registration_tokens;
 mod removal;
 pub mod request_span;
 #[cfg(test)]

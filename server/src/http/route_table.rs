@@ -107,6 +107,33 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("PUT", "/api/policies/{id}", Capability("ManagePolicies")),
     ("DELETE", "/api/policies/{id}", Capability("ManagePolicies")),
     ("GET", "/api/agents/{id}/policy", Capability("ReadFleet")),
+    (
+        "GET",
+        "/api/registration-tokens",
+        Capability("ManageAgents"),
+    ),
+    (
+        "POST",
+        "/api/registration-tokens",
+        Capability("ManageAgents"),
+    ),
+    (
+        "DELETE",
+        "/api/registration-tokens/{id}",
+        Capability("ManageAgents"),
+    ),
+    ("GET", "/api/agents/pending", Capability("ReadFleet")),
+    ("GET", "/api/agents/duplicates", Capability("ReadFleet")),
+    (
+        "POST",
+        "/api/agents/{id}/approve",
+        Capability("ManageAgents"),
+    ),
+    (
+        "POST",
+        "/api/agents/{id}/reject",
+        Capability("ManageAgents"),
+    ),
     ("GET", "/api/agents/{id}/inventory", Capability("ReadFleet")),
     (
         "GET",

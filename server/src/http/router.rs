@@ -5,8 +5,9 @@ use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
 use super::{
-    agents, alerts, audit, auth, clients, commands, fleet, health, history, inventory, jobs, keys,
-    legacy, maintenance, notifications, policies, problems, sites, streams, tunnels, users,
+    agents, alerts, approvals, audit, auth, clients, commands, fleet, health, history, inventory,
+    jobs, keys, legacy, maintenance, notifications, policies, problems, registration_tokens, sites,
+    streams, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -27,6 +28,8 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
         .route("/readyz", get().to(health::ready))
         .route("/metrics", get().to(health::figures))
         .route("/ws", get().to(streams::agent))
+        // First: /api/agents/duplicates is no agent's id.
+        .configure(fleet)
         .route("/api/auth/login", post().to(auth::login))
         .route("/api/auth/register", post().to(auth::register))
         .route("/api/auth/setup", post().to(auth::set_up))
@@ -92,7 +95,6 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
         )
         .configure(commands_and_jobs)
         .configure(polling_agents)
-        .configure(fleet)
         .default_service(web::to(problems::unknown_path));
 }
 
@@ -133,6 +135,22 @@ fn fleet(config: &mut ServiceConfig) {
         .route("/api/policies/{id}", put().to(policies::change))
         .route("/api/policies/{id}", delete().to(policies::remove))
         .route("/api/agents/{id}/policy", get().to(policies::of_agent))
+        .route(
+            "/api/registration-tokens",
+            get().to(registration_tokens::list),
+        )
+        .route(
+            "/api/registration-tokens",
+            post().to(registration_tokens::create),
+        )
+        .route(
+            "/api/registration-tokens/{id}",
+            delete().to(registration_tokens::remove),
+        )
+        .route("/api/agents/pending", get().to(approvals::list))
+        .route("/api/agents/duplicates", get().to(approvals::duplicates))
+        .route("/api/agents/{id}/approve", post().to(approvals::approve))
+        .route("/api/agents/{id}/reject", post().to(approvals::reject))
         .route("/api/agents/{id}/inventory", get().to(inventory::of_agent))
         .route(
             "/api/agents/{id}/inventory/changes",

@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use gururmm_shared::{Auth, OsInfo, SiteId};
 
 use crate::db::agents::{Agent, AgentConnected, NewAgent};
-use crate::db::sites::Site;
-use crate::db::{Db, DbError, agents, sites};
-use crate::domain::credentials::{self, KEY_PREFIX, digest, generate_key};
+use crate::db::registration_tokens::RegistrationToken;
+use crate::db::{Db, DbError, agents, approvals, registration_tokens, sites};
+use crate::domain::credentials::{self, KEY_PREFIX, TOKEN_PREFIX, digest, generate_key};
 use crate::domain::enrollment::{Decision, KnownDevice, SiteCredential, decide};
 use crate::domain::site_code;
 use crate::domain::text::{check_name, tame};
@@ -26,6 +26,8 @@ const HOSTNAME_CHARS: usize = 253;
 pub struct Admitted {
     /// What is known of it.
     pub agent: Agent,
+    /// Whether it waits for a person's word and may do nothing until then.
+    pub waiting: bool,
     /// Its own key, told this once.
     pub new_key: Option<String>,
     /// What it says of itself, to be written.
@@ -40,6 +42,11 @@ pub enum Refused {
         "no agent and no site has this key; put the site's present code or key into agent.toml and remove the agent's identity file"
     )]
     UnknownKey,
+    /// A registration token that opens nothing (any more).
+    #[error(
+        "this registration token is unknown, expired or used up; ask for a new one and put it into agent.toml"
+    )]
+    BadToken,
     /// A site code that no site has.
     #[error("no site has this code; look it up on the site's page")]
     UnknownSiteCode,
@@ -67,6 +74,7 @@ impl Refused {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownKey => "unknown_key",
+            Self::BadToken => "bad_token",
             Self::UnknownSiteCode => "unknown_site_code",
             Self::AlreadyEnrolled => "already_enrolled",
             Self::RateLimited => "rate_limited",
@@ -82,6 +90,18 @@ impl Refused {
 /// # Errors
 /// [`Refused`].
 pub async fn admit(
+    db: &Db,
+    auth: Auth,
+    accept_first_generation_codes: bool,
+    guesses: &CodeGuesses,
+    from: IpAddr,
+) -> Result<Admitted, Refused> {
+    let mut admitted = identify(db, auth, accept_first_generation_codes, guesses, from).await?;
+    admitted.waiting = approvals::is_waiting(db, admitted.agent.id).await?;
+    Ok(admitted)
+}
+
+async fn identify(
     db: &Db,
     auth: Auth,
     accept_first_generation_codes: bool,
@@ -108,7 +128,10 @@ pub async fn admit(
         let site = sites::by_key_hash(db, &hash)
             .await?
             .ok_or(Refused::UnknownKey)?;
-        return admit_device(db, auth, &site, SiteCredential::Key, false).await;
+        return admit_device(db, auth, site.id, SiteCredential::Key, None, false).await;
+    }
+    if credential.starts_with(TOKEN_PREFIX) {
+        return admit_by_token(db, auth, &credential).await;
     }
     if !guesses.may_try(from, Instant::now()) {
         return Err(Refused::RateLimited);
@@ -127,14 +150,24 @@ pub async fn admit(
         return Err(Refused::UnknownSiteCode);
     };
     let accept = accept_first_generation_codes;
-    admit_device(db, auth, &site, SiteCredential::Code, accept).await
+    admit_device(db, auth, site.id, SiteCredential::Code, None, accept).await
+}
+
+async fn admit_by_token(db: &Db, auth: Auth, credential: &str) -> Result<Admitted, Refused> {
+    let token = registration_tokens::by_hash(db, &digest(credential)).await?;
+    let token = token
+        .filter(|token| token.expires_at > audit::now())
+        .ok_or(Refused::BadToken)?;
+    let site_id = token.site_id;
+    admit_device(db, auth, site_id, SiteCredential::Token, Some(token), false).await
 }
 
 async fn admit_device(
     db: &Db,
     auth: Auth,
-    site: &Site,
+    site_id: SiteId,
     credential: SiteCredential,
+    token: Option<RegistrationToken>,
     accept_first_generation_codes: bool,
 ) -> Result<Admitted, Refused> {
     let device_id = auth
@@ -144,7 +177,7 @@ async fn admit_device(
         .unwrap_or_default()
         .to_owned();
     check_name(&device_id, 200).map_err(|_| Refused::DeviceIdRequired)?;
-    let known = agents::by_site_and_device(db, site.id, &device_id).await?;
+    let known = agents::by_site_and_device(db, site_id, &device_id).await?;
     let nonce = auth.enrollment_nonce.as_deref().map(digest);
     let device = known.as_ref().map(|agent| KnownDevice {
         has_key: agent.key_hash.is_some(),
@@ -164,9 +197,15 @@ async fn admit_device(
     match (decision, known) {
         (Decision::Enroll, None) => {
             let key = new_key();
-            let new = new_agent(&auth, site.id, device_id, &key, nonce);
-            match agents::enroll(db, new).await {
-                Ok(agent) => Ok(admitted(agent, Some(key), &auth)),
+            let new = new_agent(&auth, site_id, device_id, &key, nonce);
+            let enrolled = match token {
+                Some(token) => registration_tokens::enroll(db, token.id, new, audit::now()).await,
+                None => agents::enroll(db, new).await.map(Some),
+            };
+            match enrolled {
+                Ok(Some(agent)) => Ok(admitted(agent, Some(key), &auth)),
+                // Used up, or expired, since it was looked at.
+                Ok(None) => Err(Refused::BadToken),
                 // Two connections of one device at once: the other one has it.
                 Err(DbError::Duplicate { .. }) => Err(Refused::AlreadyEnrolled),
                 Err(error) => Err(error.into()),
@@ -240,6 +279,7 @@ fn admitted(agent: Agent, new_key: Option<String>, auth: &Auth) -> Admitted {
     };
     Admitted {
         agent,
+        waiting: false,
         new_key,
         connected,
     }

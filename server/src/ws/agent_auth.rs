@@ -20,7 +20,8 @@ use crate::services::policies;
 /// An agent that is let in.
 pub(super) struct Registered {
     pub agent_id: gururmm_shared::AgentId,
-    pub generation: Generation,
+    /// None where the agent waits for approval: then nobody can reach it.
+    pub generation: Option<Generation>,
     pub ack: AuthAck,
     pub config: ConfigUpdate,
     pub commands: Commands,
@@ -72,6 +73,16 @@ pub(super) async fn authenticate(
         .map_err(Denied::Refused)?;
     let agent_id = admitted.agent.id;
     let hostname = admitted.connected.hostname.clone();
+    if admitted.waiting {
+        tracing::info!(agent.id = %agent_id, "an agent waits for approval");
+        return Ok(Registered {
+            agent_id,
+            generation: None,
+            ack: ack(agent_id, protocol, admitted.new_key),
+            config: ConfigUpdate::default(),
+            commands,
+        });
+    }
     let mut handle = AgentHandle::new(agent_id, hostname, connection, last_seen);
     handle.flow_controlled = flow_controlled;
     handle.confirms_close = protocol.is_some_and(|protocol| protocol >= PROTOCOL);
@@ -83,19 +94,22 @@ pub(super) async fn authenticate(
         .writer
         .do_send(Report::Connected(admitted.connected));
     let config = config_of(&gateway.db, agent_id, protocol).await;
-    let ack = AuthAck {
+    Ok(Registered {
+        agent_id,
+        generation: Some(generation),
+        ack: ack(agent_id, protocol, admitted.new_key),
+        config,
+        commands,
+    })
+}
+
+fn ack(agent_id: AgentId, protocol: Option<u32>, new_key: Option<String>) -> AuthAck {
+    AuthAck {
         protocol: Some(protocol.map_or(gururmm_shared::FIRST_GENERATION, |p| p.min(PROTOCOL))),
         agent_id: Some(agent_id),
         server_time: Some(Utc::now()),
-        api_key: admitted.new_key,
-    };
-    Ok(Registered {
-        agent_id,
-        generation,
-        ack,
-        commands,
-        config,
-    })
+        api_key: new_key,
+    }
 }
 
 /// What the policies say to an agent of this protocol. It is read once the agent is registered: what

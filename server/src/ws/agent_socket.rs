@@ -9,7 +9,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WsResponseBuilder,
 };
-use gururmm_shared::{AgentId, AgentMessage, DecodeError, ErrorReply, ServerMessage, close_code};
+use gururmm_shared::{
+    AgentId, AgentMessage, AuthAck, DecodeError, ErrorReply, ServerMessage, close_code,
+};
 
 use super::agent_auth::{Denied, Registered, authenticate};
 use super::agent_messages::{inventories_budget, reports_budget};
@@ -23,7 +25,7 @@ use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::{Generation, Unregister};
 use crate::config::AgentSettings;
-use crate::db::Db;
+use crate::db::{Db, DbError, agents, approvals};
 use crate::domain::message_budget::MessageBudget;
 use crate::services::code_guesses::CodeGuesses;
 use crate::services::inventory::InventoryDesk;
@@ -32,6 +34,8 @@ use crate::services::inventory::InventoryDesk;
 const AUTH_BYTES: u64 = 16 * 1024;
 /// How long a peer may take to answer our close frame.
 const CLOSE_LINGER: Duration = Duration::from_secs(2);
+/// How often an agent that waits for approval is looked up.
+const APPROVAL_CHECK: Duration = Duration::from_secs(2);
 /// Messages that make no sense: so many at once, and one more in so many seconds.
 const BAD_MESSAGES: u32 = 10;
 const BAD_MESSAGE_SECONDS: f64 = 10.0;
@@ -59,7 +63,11 @@ pub struct AgentGateway {
 
 enum Phase {
     Waiting,
-    Live { agent_id: AgentId },
+    /// Known, but a person has to let it in: it is kept on the line and nothing it says counts.
+    Pending,
+    Live {
+        agent_id: AgentId,
+    },
     Closing,
 }
 
@@ -162,6 +170,11 @@ impl AgentConnection {
         match self.phase {
             Phase::Waiting => self.on_first(text, ctx),
             Phase::Live { agent_id } => self.on_live_text(agent_id, text, ctx),
+            Phase::Pending => {
+                if !self.budget.take(Instant::now()) {
+                    self.close(close_code::POLICY, "too many messages", ctx);
+                }
+            }
             Phase::Closing => {}
         }
     }
@@ -215,6 +228,9 @@ impl AgentConnection {
             commands,
             config,
         } = registered;
+        let Some(generation) = generation else {
+            return self.wait_for_approval(agent_id, &ack, ctx);
+        };
         self.registered = Some((agent_id, generation));
         if matches!(self.phase, Phase::Closing) {
             return self.unregister();
@@ -234,6 +250,37 @@ impl AgentConnection {
             journal: commands.journal,
             cancels: commands.cancels,
             in_flight: commands.in_flight,
+        });
+    }
+
+    fn wait_for_approval(&mut self, agent_id: AgentId, ack: &AuthAck, ctx: &mut SocketContext) {
+        if matches!(self.phase, Phase::Closing) {
+            return;
+        }
+        self.phase = Phase::Pending;
+        Self::send(&ServerMessage::AuthAck(ack.clone()), ctx);
+        ctx.run_interval(APPROVAL_CHECK, move |act, ctx| {
+            if !matches!(act.phase, Phase::Pending) {
+                return;
+            }
+            let db = act.gateway.db.clone();
+            let look = async move {
+                if approvals::is_waiting(&db, agent_id).await? {
+                    return Ok(None);
+                }
+                agents::by_id(&db, agent_id)
+                    .await
+                    .map(|agent| Some(agent.is_some()))
+            };
+            ctx.spawn(look.into_actor(act).map(
+                |found: Result<_, DbError>, act, ctx| match found {
+                    Ok(None) => {}
+                    // It comes back, and is let in like any other.
+                    Ok(Some(true)) => act.close(close_code::GOING_AWAY, "approved", ctx),
+                    Ok(Some(false)) => act.close(close_code::IDENTITY_REVOKED, "rejected", ctx),
+                    Err(error) => tracing::warn!(%error, "an approval cannot be looked up"),
+                },
+            ));
         });
     }
 

@@ -26,6 +26,7 @@ mod oracle;
 mod own_sessions;
 mod places;
 mod policies;
+mod registration;
 mod revocation;
 mod scopes;
 mod server_process;

@@ -221,6 +221,7 @@ impl Place {
             "/api/agents" => json!({"site_id": self.site_id, "device_id": id, "hostname": "h"}),
             path if path.ends_with("/move") => json!({"site_id": self.site_id}),
             path if path.ends_with("/command") => json!({"command": "true"}),
+            "/api/registration-tokens" => json!({"site_id": self.site_id, "name": "t"}),
             "/api/jobs" => json!({"name": "j", "command": "true", "filter": {"agent_ids": [id]}}),
             "/api/maintenance" => {
                 json!({"site_id": id, "ends_at": "2100-01-01T00:00:00Z", "reason": "r"})

@@ -10,6 +10,7 @@ mod presence;
 pub use fleet::{AgentKind, AgentLoad, kinds, loads};
 pub(super) use locks::{AgentsLock, alive, alive_blocking, distinct};
 pub use overview::{AgentFilter, AgentOverview, AgentSort, list, overview};
+pub(super) use presence::signed as signed_protocol;
 pub use presence::{AgentConnected, mark_connected, mark_offline, mark_seen, set_all_offline};
 
 use chrono::{DateTime, Utc};
@@ -102,35 +103,47 @@ pub struct NewAgent {
     pub first_generation: bool,
 }
 
+/// The insertion of an agent, offline as yet, for here and for `registration_tokens`.
+macro_rules! insertion {
+    ($id:expr, $at:expr, $new:ident) => {
+        diesel::insert_into($crate::db::schema::agents::table)
+            .values((
+                $crate::db::schema::agents::id.eq($id),
+                $crate::db::schema::agents::site_id.eq($new.site_id.map($crate::db::types::Bind)),
+                $crate::db::schema::agents::device_id.eq(&$new.device_id),
+                $crate::db::schema::agents::hostname.eq(&$new.hostname),
+                $crate::db::schema::agents::os_family.eq(&$new.os_family),
+                $crate::db::schema::agents::os_name.eq(&$new.os_name),
+                $crate::db::schema::agents::os_version.eq(&$new.os_version),
+                $crate::db::schema::agents::os_arch.eq(&$new.os_arch),
+                $crate::db::schema::agents::agent_version.eq($new.agent_version.as_deref()),
+                $crate::db::schema::agents::previous_version.eq($new.previous_version.as_deref()),
+                $crate::db::schema::agents::protocol
+                    .eq($crate::db::agents::signed_protocol($new.protocol)),
+                $crate::db::schema::agents::capabilities.eq($crate::db::types::Bind(
+                    serde_json::Value::from($new.capabilities),
+                )),
+                $crate::db::schema::agents::key_hash
+                    .eq($new.key_hash.as_ref().map(<[u8; 32]>::as_slice)),
+                $crate::db::schema::agents::enrollment_nonce_hash.eq($new
+                    .enrollment_nonce_hash
+                    .as_ref()
+                    .map(<[u8; 32]>::as_slice)),
+                $crate::db::schema::agents::first_generation.eq($new.first_generation),
+                $crate::db::schema::agents::status.eq("offline"),
+                $crate::db::schema::agents::created_at.eq($at),
+                $crate::db::schema::agents::updated_at.eq($at),
+            ))
+            .returning($crate::db::agents::Agent::as_returning())
+    };
+}
+pub(super) use insertion;
+
 /// Enrols an agent, offline as yet; [`DbError::Duplicate`] where its site has that device, as when
 /// two enrolments race.
 pub async fn enroll(db: &Db, new: NewAgent) -> Result<Agent, DbError> {
     let (id, at) = (Bind(AgentId::generate()), Bind(now()));
-    exec!(db, |conn| diesel::insert_into(agents::table)
-        .values((
-            agents::id.eq(id),
-            agents::site_id.eq(new.site_id.map(Bind)),
-            agents::device_id.eq(&new.device_id),
-            agents::hostname.eq(&new.hostname),
-            agents::os_family.eq(&new.os_family),
-            agents::os_name.eq(&new.os_name),
-            agents::os_version.eq(&new.os_version),
-            agents::os_arch.eq(&new.os_arch),
-            agents::agent_version.eq(new.agent_version.as_deref()),
-            agents::previous_version.eq(new.previous_version.as_deref()),
-            agents::protocol.eq(presence::signed(new.protocol)),
-            agents::capabilities.eq(Bind(Value::from(new.capabilities))),
-            agents::key_hash.eq(new.key_hash.as_ref().map(<[u8; 32]>::as_slice)),
-            agents::enrollment_nonce_hash
-                .eq(new.enrollment_nonce_hash.as_ref().map(<[u8; 32]>::as_slice)),
-            agents::first_generation.eq(new.first_generation),
-            agents::status.eq("offline"),
-            agents::created_at.eq(at),
-            agents::updated_at.eq(at),
-        ))
-        .returning(Agent::as_returning())
-        .get_result(conn)
-        .await)
+    exec!(db, |conn| insertion!(id, at, new).get_result(conn).await)
 }
 
 /// Finds an agent by id.

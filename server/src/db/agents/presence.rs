@@ -80,7 +80,7 @@ impl AgentConnected {
 }
 
 /// Protocols are unsigned on the wire and signed in SQL.
-pub(super) fn signed(protocol: u32) -> i32 {
+pub(in crate::db) fn signed(protocol: u32) -> i32 {
     i32::try_from(protocol).unwrap_or(i32::MAX)
 }
 
