@@ -276,6 +276,9 @@ pub fn items(body: &Value) -> Vec<Value> {
 }
 
 fn http(address: Option<IpAddr>) -> reqwest::Client {
+    // Built together with the server, reqwest has TLS and asks for who does its arithmetic. An error
+    // means that this was said before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .local_address(address)

@@ -250,7 +250,8 @@ impl Connection {
             if kind == wanted {
                 return payload;
             }
-            let report = ["heartbeat", "metrics", "network_state", passed].contains(&kind.as_str());
+            let report = ["heartbeat", "inventory", "metrics", "network_state", passed]
+                .contains(&kind.as_str());
             assert!(report, "{kind} {payload} instead of {wanted}");
         }
     }
