@@ -144,17 +144,21 @@ impl AgentRegistry {
     }
 
     /// Ends connections that gave no sign of life; their own actors may be frozen by a peer that
-    /// takes no data, so they are forgotten here without waiting for them.
+    /// takes no data, so they are forgotten here without waiting for them. So are those whose actor
+    /// ended before it knew that it was registered, and could not say goodbye.
     fn drop_silent(&mut self) {
         let now = Instant::now();
         let silent: Vec<(AgentId, Generation)> = self
             .agents
             .iter()
-            .filter(|(_, agent)| agent.handle.last_seen.age(now) >= self.idle_timeout)
+            .filter(|(_, agent)| {
+                !agent.handle.connection.connected()
+                    || agent.handle.last_seen.age(now) >= self.idle_timeout
+            })
             .map(|(id, agent)| (*id, agent.generation))
             .collect();
         for (agent_id, generation) in silent {
-            tracing::warn!(agent.id = %agent_id, "an agent gave no sign of life and is dropped");
+            tracing::warn!(agent.id = %agent_id, "an agent is gone without a goodbye, or gave no sign of life, and is dropped");
             if let Some(agent) = self.forget(agent_id, generation) {
                 agent.handle.connection.do_send(ToConnection::Close {
                     code: close_code::POLICY,
