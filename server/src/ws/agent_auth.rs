@@ -23,7 +23,6 @@ pub(super) struct Registered {
     /// None where the agent waits for approval: then nobody can reach it.
     pub generation: Option<Generation>,
     pub ack: AuthAck,
-    pub config: ConfigUpdate,
     pub commands: Commands,
 }
 
@@ -79,7 +78,6 @@ pub(super) async fn authenticate(
             agent_id,
             generation: None,
             ack: ack(agent_id, protocol, admitted.new_key),
-            config: ConfigUpdate::default(),
             commands,
         });
     }
@@ -93,12 +91,10 @@ pub(super) async fn authenticate(
     gateway
         .writer
         .do_send(Report::Connected(admitted.connected));
-    let config = config_of(&gateway.db, agent_id, protocol).await;
     Ok(Registered {
         agent_id,
         generation: Some(generation),
         ack: ack(agent_id, protocol, admitted.new_key),
-        config,
         commands,
     })
 }
@@ -114,11 +110,11 @@ fn ack(agent_id: AgentId, protocol: Option<u32>, new_key: Option<String>) -> Aut
 
 /// What the policies say to an agent of this protocol. It is read once the agent is registered: what
 /// changes later is pushed to it.
-async fn config_of(db: &Db, agent_id: AgentId, protocol: Option<u32>) -> ConfigUpdate {
+pub(super) async fn config_of(db: Db, agent_id: AgentId, protocol: Option<u32>) -> ConfigUpdate {
     if protocol.is_none_or(|protocol| protocol < PROTOCOL) {
         return ConfigUpdate::default();
     }
-    match policies::effective(db, agent_id).await {
+    match policies::effective(&db, agent_id).await {
         Ok(effective) => effective.settings.for_agent(),
         Err(error) => {
             tracing::error!(%error, agent.id = %agent_id, "an agent cannot be told its policy");

@@ -13,7 +13,7 @@ use gururmm_shared::{
     AgentId, AgentMessage, AuthAck, DecodeError, ErrorReply, ServerMessage, close_code,
 };
 
-use super::agent_auth::{Denied, Registered, authenticate};
+use super::agent_auth::{Denied, Registered, authenticate, config_of};
 use super::agent_messages::{inventories_budget, reports_budget};
 use super::agent_routes::AgentRoutes;
 use super::frame_guard::{FrameGuard, GuardState, close_of};
@@ -226,7 +226,6 @@ impl AgentConnection {
             generation,
             ack,
             commands,
-            config,
         } = registered;
         let Some(generation) = generation else {
             return self.wait_for_approval(agent_id, &ack, ctx);
@@ -239,18 +238,24 @@ impl AgentConnection {
         self.guard.set_limit(self.gateway.message_bytes.into());
         tracing::Span::current().record("agent.id", tracing::field::display(agent_id));
         tracing::info!(generation, "agent connected");
+        // At once: it holds the agent's key, and the agent counts as online already.
+        let config = config_of(self.gateway.db.clone(), agent_id, ack.protocol);
         Self::send(&ServerMessage::AuthAck(ack), ctx);
-        if !config.is_empty() {
-            Self::send(&ServerMessage::ConfigUpdate(config), ctx);
-        }
-        self.gateway.commands.do_send(AgentUp {
+        let up = AgentUp {
             agent_id,
             generation,
             connection: ctx.address().recipient(),
             journal: commands.journal,
             cancels: commands.cancels,
             in_flight: commands.in_flight,
-        });
+        };
+        // Commands come after the rules that say which of them may run.
+        ctx.wait(config.into_actor(self).map(move |config, act, ctx| {
+            if !config.is_empty() {
+                Self::send(&ServerMessage::ConfigUpdate(config), ctx);
+            }
+            act.gateway.commands.do_send(up);
+        }));
     }
 
     fn wait_for_approval(&mut self, agent_id: AgentId, ack: &AuthAck, ctx: &mut SocketContext) {

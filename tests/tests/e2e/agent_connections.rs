@@ -30,6 +30,28 @@ on_both_databases! {
         rmm.wait_status(id, "offline", Duration::from_secs(5)).await;
     }
 
+    async fn an_agent_that_goes_while_it_is_let_in_is_soon_offline(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let mut first = RawAgent::connect(&rmm.server.agents_url()).await;
+        let ack = first.enrol(&rmm.site.code).await;
+        let (id, key) = (ack.agent_id.unwrap(), ack.api_key.unwrap());
+        let device_id = first.device_id.clone();
+        first.close().await;
+        for _ in 0..20 {
+            let mut again = RawAgent::connect(&rmm.server.agents_url()).await;
+            again.device_id.clone_from(&device_id);
+            let auth = again.auth(&key);
+            again.send(&AgentMessage::Auth(auth)).await;
+            drop(again);
+        }
+        rmm.wait_status(id, "offline", Duration::from_secs(10)).await;
+        hold("it stays offline", Duration::from_secs(2), || async {
+            let agent = rmm.admin.get(&format!("/api/agents/{id}")).await.expect(200);
+            agent["status"] == "offline"
+        })
+        .await;
+    }
+
     async fn a_silent_peer_is_offline_after_the_idle_time_out(world: World) {
         let rmm = world.deploy(&SHORT).await;
         let (agent, id) = rmm.raw_agent().await;

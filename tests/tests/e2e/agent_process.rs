@@ -1,6 +1,7 @@
 //! The agent as a process: its configuration, its key, its reports, and how it comes back.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -8,20 +9,25 @@ use gururmm_tests::api::text;
 use gururmm_tests::binaries::binary;
 use gururmm_tests::{AgentSettings, TestAgent, eventually, on_both_databases};
 
+/// The files that hold a key of the agent. It writes its own when the server says that it is online
+/// already.
+async fn kept_keys(agent: &TestAgent) -> Vec<PathBuf> {
+    eventually("the key is kept", Duration::from_secs(10), || async {
+        let files = std::fs::read_dir(agent.state_dir()).ok()?;
+        let keys: Vec<_> = files
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("grmm_")))
+            .collect();
+        (!keys.is_empty()).then_some(keys)
+    })
+    .await
+}
+
 on_both_databases! {
     async fn the_agent_keeps_its_own_key_in_a_file_of_mode_0600(world: World) {
         let rmm = world.deploy(&[]).await;
         let (agent, _) = rmm.agent().await;
-        // It writes the key when the server says that it is online already.
-        let keys = eventually("the key is kept", Duration::from_secs(10), || async {
-            let files = std::fs::read_dir(agent.state_dir()).ok()?;
-            let keys: Vec<_> = files
-                .map(|entry| entry.unwrap().path())
-                .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("grmm_")))
-                .collect();
-            (!keys.is_empty()).then_some(keys)
-        })
-        .await;
+        let keys = kept_keys(&agent).await;
         for path in &keys {
             let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode, 0o600, "{}", path.display());
@@ -32,6 +38,7 @@ on_both_databases! {
     async fn after_its_enrolment_the_agent_uses_its_own_key_only(world: World) {
         let rmm = world.deploy(&[]).await;
         let (mut agent, id) = rmm.agent().await;
+        kept_keys(&agent).await;
         agent.stop().await;
         rmm.wait_status(id, "offline", Duration::from_secs(5)).await;
         let config = std::fs::read_to_string(agent.config_file()).unwrap();
