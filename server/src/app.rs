@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
+use uuid::Uuid;
 
 use crate::actors::alerts::AlertWatcher;
 use crate::actors::commands::CommandDispatcher;
@@ -30,9 +31,10 @@ use crate::config::Settings;
 use crate::db::metrics_rollups::Keep;
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
+use crate::domain::idempotency::Run;
 use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
-use crate::http::{problems, router};
+use crate::http::{once, problems, router};
 use crate::services::accounts::Accounts;
 use crate::services::commands::CommandRates;
 use crate::services::inventory::InventoryDesk;
@@ -130,6 +132,7 @@ impl App {
         let requests = Arc::new(RequestLimits::new(settings.limits.requests_per_minute));
         let state = AppState {
             settings,
+            run: Run(Uuid::now_v7()),
             db,
             registry,
             commands,
@@ -186,6 +189,7 @@ impl App {
         let make = move || {
             let state = state.clone();
             WebApp::new()
+                .wrap(from_fn(once::once))
                 .wrap(router::cors(&state.settings))
                 .wrap(from_fn(problems::complete))
                 .wrap(TracingLogger::<RequestSpan>::new())

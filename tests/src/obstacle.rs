@@ -1,5 +1,7 @@
 //! Something that a test puts in the way of the server's writes: they fail, or they take long.
 
+use std::time::Duration;
+
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::Database;
@@ -112,10 +114,21 @@ impl Obstacle {
         }
     }
 
-    /// Waits until a write is held up.
+    /// Waits until a write is held up. On SQLite any writer looks like it for the moment of a commit:
+    /// only one that stays is the one that was meant.
     pub async fn wait_holds(&self) {
+        let looks = match &self.database {
+            Database::Sqlite(_) => 12,
+            Database::Postgres { .. } => 1,
+        };
         eventually("a write is held up", SOON, || async {
-            self.holds().await.then_some(())
+            for _ in 0..looks {
+                if !self.holds().await {
+                    return None;
+                }
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+            Some(())
         })
         .await;
     }

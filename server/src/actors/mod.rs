@@ -14,6 +14,7 @@ pub mod metrics_messages;
 pub mod metrics_writer;
 pub mod notifier;
 pub mod policy_push;
+mod pollers;
 pub mod registry;
 pub mod registry_messages;
 pub mod rollups;

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::command_messages::AgentDown;
 use super::connection_messages::{AgentHandle, ToConnection};
 use super::metrics_messages::Report;
+use super::pollers::Pollers;
 use super::registry_messages::{
     Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
     LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, TellAgent,
@@ -30,8 +31,6 @@ use crate::services::audit;
 
 /// How often connections are looked at from outside.
 const WATCH: Duration = Duration::from_secs(1);
-/// How long an agent that polls is online after it asked; it asks about once a minute.
-const POLLER_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long sessions have to end when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(2500);
 
@@ -53,8 +52,7 @@ struct OpenSession {
 /// The supervisor of agents and sessions.
 pub struct AgentRegistry {
     agents: HashMap<AgentId, ConnectedAgent>,
-    /// Agents without a connection, and when they last asked for commands.
-    pollers: HashMap<AgentId, Instant>,
+    pollers: Pollers,
     sessions: HashMap<SessionId, OpenSession>,
     generations: Generation,
     stopping: bool,
@@ -81,7 +79,7 @@ impl AgentRegistry {
     ) -> Self {
         Self {
             agents: HashMap::new(),
-            pollers: HashMap::new(),
+            pollers: Pollers::default(),
             sessions: HashMap::new(),
             generations: 0,
             stopping: false,
@@ -132,15 +130,10 @@ impl AgentRegistry {
     }
 
     fn drop_silent_pollers(&mut self) {
-        let now = Instant::now();
-        let reports = &self.reports;
-        self.pollers.retain(|agent_id, seen| {
-            let alive = now.saturating_duration_since(*seen) < POLLER_TIMEOUT;
-            if !alive {
-                reports.do_send(Report::Disconnected(*agent_id, audit::now()));
-            }
-            alive
-        });
+        for agent_id in self.pollers.take_silent(Instant::now()) {
+            self.reports
+                .do_send(Report::Disconnected(agent_id, audit::now()));
+        }
     }
 
     /// Ends connections that gave no sign of life; their own actors may be frozen by a peer that
@@ -237,6 +230,8 @@ impl Handler<Register> for AgentRegistry {
                 reason: "the same agent connected again",
             });
         }
+        // What polled before is connected now: when it goes, it is gone.
+        self.pollers.forget(agent_id);
         self.report();
         Ok(generation)
     }
@@ -247,7 +242,7 @@ impl Handler<Polled> for AgentRegistry {
 
     fn handle(&mut self, message: Polled, _: &mut Self::Context) {
         if !self.deleted.contains(&message.0) {
-            self.pollers.insert(message.0, Instant::now());
+            self.pollers.note(message.0, Instant::now());
         }
     }
 }
@@ -375,7 +370,7 @@ impl Handler<DropAgent> for AgentRegistry {
         if self.deleted.len() > DELETED_REMEMBERED {
             self.deleted.pop_front();
         }
-        self.pollers.remove(&message.agent_id);
+        self.pollers.forget(message.agent_id);
         let Some(agent) = self.agents.get(&message.agent_id) else {
             return;
         };
@@ -395,7 +390,7 @@ impl Handler<Online> for AgentRegistry {
         let now = Instant::now();
         let age = |id: AgentId| {
             let connected = self.agents.get(&id);
-            let polled = || self.pollers.get(&id).map(|seen| now - *seen);
+            let polled = || self.pollers.age(id, now);
             let age = connected.map(|agent| agent.handle.last_seen.age(now));
             Some((id, age.or_else(polled)?))
         };

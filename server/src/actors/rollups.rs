@@ -6,7 +6,8 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::db::metrics_rollups::{Keep, Step, delete_old, make_next};
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, idempotency_keys};
+use crate::domain::idempotency::KEPT;
 use crate::services::audit;
 
 /// How often it looks.
@@ -70,6 +71,7 @@ async fn work(db: &Db, keep: Keep, seldom: bool) -> Result<(), DbError> {
     while delete_old(db, keep, audit::now(), BATCH).await? >= BATCH as usize {
         tokio::time::sleep(PAUSE).await;
     }
+    idempotency_keys::delete_older(db, audit::now() - KEPT).await?;
     Ok(())
 }
 

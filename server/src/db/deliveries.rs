@@ -77,11 +77,24 @@ pub async fn enqueue(
     })
 }
 
-/// Lists what is due, the oldest first.
+/// Lists what is due, the oldest first. What a channel is told of one alert is told in turn: its end
+/// would be forgotten where its beginning came later.
 pub async fn due(db: &Db, at: DateTime<Utc>, limit: i64) -> Result<Vec<Delivery>, DbError> {
+    let earlier = diesel::alias!(deliveries as earlier);
     query!(db, |conn| deliveries::table
         .filter(deliveries::status.eq("pending"))
         .filter(deliveries::next_at.le(Bind(at)))
+        .filter(diesel::dsl::not(diesel::dsl::exists(
+            earlier
+                .filter(earlier.field(deliveries::status).eq("pending"))
+                .filter(
+                    earlier
+                        .field(deliveries::channel_id)
+                        .eq(deliveries::channel_id)
+                )
+                .filter(earlier.field(deliveries::alert_id).eq(deliveries::alert_id))
+                .filter(earlier.field(deliveries::id).lt(deliveries::id))
+        )))
         .order((deliveries::next_at, deliveries::id))
         .limit(limit.max(0))
         .select(Delivery::as_select())

@@ -183,6 +183,15 @@ pub async fn request_cancel(
     })
 }
 
+/// How many commands a job has.
+pub async fn total(db: &Db, id: JobId) -> Result<i64, DbError> {
+    query!(db, |conn| commands::table
+        .filter(commands::job_id.eq(Some(Bind(id))))
+        .count()
+        .get_result(conn)
+        .await)
+}
+
 /// The agents whose last command of this job failed.
 pub async fn failed_agents(db: &Db, id: JobId) -> Result<Vec<AgentId>, DbError> {
     let rows: Vec<(AgentId, String)> = query!(db, |conn| commands::table

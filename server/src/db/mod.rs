@@ -17,6 +17,7 @@ pub mod clients;
 pub mod commands;
 pub mod deliveries;
 mod error;
+pub mod idempotency_keys;
 pub mod inventory;
 pub mod jobs;
 pub mod maintenance;

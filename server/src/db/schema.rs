@@ -29,6 +29,19 @@ table! {
 }
 
 table! {
+    idempotency_keys (user_id, key) {
+        user_id -> Uuid,
+        key -> Text,
+        fingerprint -> Binary,
+        subject -> Uuid,
+        run -> Uuid,
+        created_at -> Timestamptz,
+        status -> Nullable<Int4>,
+        body -> Nullable<Text>,
+    }
+}
+
+table! {
     clients (id) {
         id -> Uuid,
         name -> Text,

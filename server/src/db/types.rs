@@ -19,6 +19,8 @@ use gururmm_shared::{
 };
 use serde_json::Value;
 
+use crate::domain::idempotency::{Run, Subject};
+
 /// A UUID: `uuid` on PostgreSQL, a BLOB of 16 bytes on SQLite.
 #[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
 #[diesel(postgres_type(oid = 2950, array_oid = 2951))]
@@ -152,6 +154,7 @@ id!(
     RegistrationTokenId
 );
 id!(ApiKeyId);
+id!(Subject, Run);
 
 impl ToSql<Timestamptz, Pg> for DateTime<Utc> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

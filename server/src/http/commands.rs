@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::extract::{Authenticated, Signed};
+use super::once::Once;
 use super::page::Page;
 use super::sessions::refuse;
 use super::state::AppState;
@@ -115,14 +116,21 @@ impl From<Command> for CommandView {
 pub async fn give(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    once: Once,
     signed: Signed<CommandBody>,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     who.require(Capability::RunCommands)?;
     let agent_id = AgentId(id.into_inner());
+    let command_id = CommandId(once.id);
     let overview = agents::overview(&state.db, agent_id).await?;
     let overview = overview.ok_or_else(|| AppError::not_found("agent"))?;
     who.require_at(Capability::RunCommands, overview.place())?;
+    if once.again
+        && let Some(given) = commands::by_id(&state.db, command_id).await?
+    {
+        return Ok(accepted_answer(command_id, agent_id, given.expires_at));
+    }
     let accepted = Wanted::from(body).accept(&state.settings.commands, &state.settings.limits)?;
     state.command_rates.take(who.user.id)?;
     let waiting = commands::waiting(&state.db, vec![agent_id]).await?;
@@ -143,8 +151,9 @@ pub async fn give(
         return Err(refuse(&state, &who, refusal, not_run(refused)).await);
     }
     let about = (agent_id, hostname.as_str());
-    let rows = accepted.rows(&who.caller, about, None);
-    let command_id = rows.0.id;
+    let mut rows = accepted.rows(&who.caller, about, None);
+    rows.0.id = command_id;
+    rows.1.command_id = Some(command_id);
     let expires_at = rows.0.expires_at;
     commands::insert(&state.db, vec![rows])
         .await
@@ -155,12 +164,20 @@ pub async fn give(
     state.commands.do_send(Wake {
         agents: vec![agent_id],
     });
-    Ok(HttpResponse::Accepted().json(json!({
+    Ok(accepted_answer(command_id, agent_id, Some(expires_at)))
+}
+
+fn accepted_answer(
+    command_id: CommandId,
+    agent_id: AgentId,
+    expires_at: Option<DateTime<Utc>>,
+) -> HttpResponse {
+    HttpResponse::Accepted().json(json!({
         "command_id": command_id,
         "agent_id": agent_id,
         "status": Status::Pending.name(),
         "expires_at": expires_at,
-    })))
+    }))
 }
 
 /// The answer to a command that the agent's policy does not allow.

@@ -77,39 +77,49 @@ impl FromRequest for Authenticated {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
+            let who = identify(&request).await?;
             let state = app_state(&request)?;
-            let token = bearer(&request).ok_or_else(|| {
-                AppError::unauthorized("token_missing", "send Authorization: Bearer <token>")
-            })?;
-            let (Account { user, scope }, role, key) = if token.starts_with(USER_KEY_PREFIX) {
-                let holder = api_keys::authenticate(&state.db, token).await?;
-                let account = Account {
-                    scope: holder.scope,
-                    ..holder.account
-                };
-                (account, holder.role, Some(holder.id))
-            } else {
-                let account = state.accounts.authenticate(&state.db, token).await?;
-                let role = account.user.role.parse::<Role>();
-                let role = role.map_err(|error| AppError::internal(&error))?;
-                (account, role, None)
-            };
-            count(&request, &state, user.id)?;
-            let caller = Caller {
-                user_id: user.id,
-                email: user.email.clone(),
-                remote_addr: remote_address(&request).to_string(),
-                request_id: request_id(&request),
-            };
-            Ok(Self {
-                user,
-                role,
-                scope,
-                key,
-                caller,
-            })
+            count(&request, &state, who.user.id)?;
+            Ok(who)
         })
     }
+}
+
+/// Finds out who calls, and counts nothing.
+///
+/// # Errors
+/// 401.
+pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> {
+    let state = app_state(request)?;
+    let token = bearer(request).ok_or_else(|| {
+        AppError::unauthorized("token_missing", "send Authorization: Bearer <token>")
+    })?;
+    let (Account { user, scope }, role, key) = if token.starts_with(USER_KEY_PREFIX) {
+        let holder = api_keys::authenticate(&state.db, token).await?;
+        let account = Account {
+            scope: holder.scope,
+            ..holder.account
+        };
+        (account, holder.role, Some(holder.id))
+    } else {
+        let account = state.accounts.authenticate(&state.db, token).await?;
+        let role = account.user.role.parse::<Role>();
+        let role = role.map_err(|error| AppError::internal(&error))?;
+        (account, role, None)
+    };
+    let caller = Caller {
+        user_id: user.id,
+        email: user.email.clone(),
+        remote_addr: remote_address(request).to_string(),
+        request_id: request_id(request),
+    };
+    Ok(Authenticated {
+        user,
+        role,
+        scope,
+        key,
+        caller,
+    })
 }
 
 /// Counts a request against its user's budget; what is left goes into the answer's headers.

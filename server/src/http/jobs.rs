@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::commands::{CommandBody, newest_first, not_run, page_limit};
 use super::extract::{Authenticated, Signed};
+use super::once::Once;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
@@ -156,10 +157,16 @@ async fn targets(
 /// POST /api/jobs
 pub async fn create(
     state: Data<AppState>,
+    once: Once,
     signed: Signed<NewJob>,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     who.require(Capability::RunCommands)?;
+    let id = JobId(once.id);
+    if once.again && jobs::by_id(&state.db, id).await?.is_some() {
+        let total = jobs::total(&state.db, id).await?;
+        return Ok(HttpResponse::Created().json(json!({ "id": id, "total": total })));
+    }
     let accepted =
         Wanted::from(body.command).accept(&state.settings.commands, &state.settings.limits)?;
     state.command_rates.take(who.user.id)?;
@@ -185,7 +192,7 @@ pub async fn create(
     }
     let filter = serde_json::to_value(&body.filter).map_err(|error| AppError::internal(&error))?;
     let job = Job {
-        id: JobId::generate(),
+        id,
         name: body.name.trim().to_owned(),
         created_by: Some(who.user.id),
         command_type: accepted.command_type.clone(),
@@ -197,7 +204,6 @@ pub async fn create(
         created_at: now(),
         cancelled_at: None,
     };
-    let id = job.id;
     let rows = found
         .iter()
         .map(|overview| {

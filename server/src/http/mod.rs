@@ -20,6 +20,7 @@ mod legacy;
 mod listing;
 mod maintenance;
 mod notifications;
+pub mod once;
 mod page;
 mod policies;
 pub mod problems;

@@ -66,7 +66,8 @@ fn problem_of(error: &Error, status: StatusCode) -> AppError {
     }
 }
 
-fn too_large() -> AppError {
+/// A body over its limit.
+pub fn too_large() -> AppError {
     AppError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body_too_large",

@@ -189,13 +189,20 @@ fn fleet(config: &mut ServiceConfig) {
 pub fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
-        .allowed_headers(["authorization", "content-type", "if-match", "if-none-match"])
+        .allowed_headers([
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "if-none-match",
+        ])
         .expose_headers([
             "x-request-id",
             "retry-after",
             "etag",
             "ratelimit",
             "ratelimit-policy",
+            "idempotency-replayed",
         ])
         .max_age(600);
     // Requests from elsewhere get no CORS headers, so a browser keeps their answers to itself;

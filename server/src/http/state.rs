@@ -11,6 +11,7 @@ use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::config::Settings;
 use crate::db::Db;
+use crate::domain::idempotency::Run;
 use crate::services::accounts::Accounts;
 use crate::services::commands::CommandRates;
 use crate::services::polling::PollRates;
@@ -23,6 +24,8 @@ use crate::ws::agent_socket::AgentGateway;
 pub struct AppState {
     /// The settings.
     pub settings: Arc<Settings>,
+    /// This run of the server.
+    pub run: Run,
     /// The database.
     pub db: Db,
     /// Who is connected.

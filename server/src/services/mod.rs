@@ -9,6 +9,7 @@ pub mod code_guesses;
 pub mod commands;
 pub mod deliveries;
 pub mod enrollment;
+pub mod idempotency;
 pub mod inventory;
 pub mod login_limits;
 pub mod notifications;

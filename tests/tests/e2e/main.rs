@@ -14,6 +14,7 @@ mod first_generation;
 mod fleet;
 mod history;
 mod hostile_agents;
+mod idempotency;
 mod inventory;
 mod jobs;
 mod keys;

@@ -43,6 +43,26 @@ on_both_databases! {
         }
     }
 
+    async fn the_end_of_an_alert_is_told_after_its_beginning_even_if_that_is_tried_again(world: World) {
+        let rmm = world.deploy(&[LOCAL, QUICK]).await;
+        let receiver = WebhookReceiver::start(&["500 Oops", "500 Oops", "200 OK", "200 OK"]).await;
+        webhook(&rmm, &receiver.url()).await;
+        let (mut agent, agent_id) = rmm.raw_agent().await;
+        rules(&rmm, json!({"cpu": {"for_minutes": 0, "resolve_minutes": 0, "severity": "critical"}})).await;
+        raise(&rmm, &mut agent, agent_id).await;
+        let good = Metrics { cpu_percent: Some(1.0), ..Metrics::default() };
+        agent.send(&AgentMessage::Metrics(good)).await;
+        let calls = eventually("all are told", SOON, || async {
+            Some(receiver.calls()).filter(|calls| calls.len() == 4)
+        })
+        .await;
+        let told: Vec<Value> = calls
+            .iter()
+            .map(|call| serde_json::from_str::<Value>(&call.body).unwrap()["type"].clone())
+            .collect();
+        assert_eq!(told, ["alert.opened", "alert.opened", "alert.opened", "alert.resolved"]);
+    }
+
     async fn a_webhook_that_fails_is_tried_again_and_its_log_tells_why(world: World) {
         let rmm = world.deploy(&[LOCAL, QUICK]).await;
         let receiver = WebhookReceiver::start(&["500 Oops", "200 OK"]).await;

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::AsyncReadExt;
@@ -67,6 +69,40 @@ pub fn commits(file: &Path, count: usize) -> Result<Latencies> {
         latencies.push(start.elapsed());
     }
     Ok(latencies)
+}
+
+/// Inserts `count` rows like those of samples into a fresh SQLite file, 1,000 a commit; answers how
+/// long that took.
+pub fn inserts(file: &Path, count: usize) -> Result<Duration> {
+    for end in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let url = file.to_str().context("the path is text")?;
+    let mut connection = SqliteConnection::establish(url)?;
+    connection.batch_execute(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         CREATE TABLE samples (id INTEGER PRIMARY KEY, agent BLOB NOT NULL, at INTEGER NOT NULL,
+             cpu REAL, mu INTEGER, mt INTEGER, du INTEGER, dt INTEGER, rx INTEGER, tx INTEGER, up INTEGER);
+         CREATE INDEX samples_by_agent ON samples (agent, at);",
+    )?;
+    let insert = "INSERT INTO samples (agent, at, cpu, mu, mt, du, dt, rx, tx, up)
+        VALUES (randomblob(16), 1763718612123456, 12.5, 6442450944, 17179869184, 128849018880,
+            536870912000, 123456, 65432, 1234567)";
+    let start = Instant::now();
+    let mut left = count;
+    while left > 0 {
+        let rows = left.min(1000);
+        connection.immediate_transaction(|connection| {
+            (0..rows).try_for_each(|_| connection.batch_execute(insert))
+        })?;
+        left -= rows;
+    }
+    Ok(start.elapsed())
 }
 
 /// Reads what a command prints through a pipe, to its end; answers how many bytes that were.

@@ -5,6 +5,7 @@
 //! informs, it does not fail.
 
 mod agents;
+mod answering;
 mod bare;
 mod bulk;
 mod children;
@@ -12,9 +13,12 @@ mod commands;
 mod echo;
 mod effort;
 mod fleet;
+mod ingest;
+mod listing;
 mod local;
 mod machine;
 mod opens;
+mod orders;
 mod pinning;
 mod relay;
 mod relay_agent;
@@ -34,13 +38,16 @@ use report::Row;
 type Measurement = fn(Effort) -> Result<Vec<Row>>;
 
 /// Every measurement with its name, in the order of the table.
-const MEASUREMENTS: [(&str, Measurement); 7] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("opens", opens::measure),
     ("commands", commands::measure_one_at_a_time),
     ("commands-at-once", commands::measure_at_once),
     ("echo", echo::measure),
     ("bulk", bulk::measure),
     ("slow-viewer", slow_viewer::measure),
+    ("orders", orders::measure),
+    ("ingest", ingest::measure),
+    ("listing", listing::measure),
     ("agents", agents::measure),
 ];
 

@@ -22,6 +22,8 @@ pub enum Aim {
     RatioAtLeast(f64),
     /// A value of at most this.
     AtMost(f64),
+    /// A value of at least this.
+    AtLeast(f64),
 }
 
 /// One row.
@@ -88,6 +90,10 @@ impl Row {
             (Aim::AtMost(aim), _) => (
                 format!("≤ {aim} {}", self.unit),
                 word(self.own.median() <= aim),
+            ),
+            (Aim::AtLeast(aim), _) => (
+                format!("≥ {aim} {}", self.unit),
+                word(self.own.median() >= aim),
             ),
             _ => (String::new(), ""),
         }

@@ -13,7 +13,10 @@ use crate::pinning::Pinned;
 use crate::socket::Socket;
 
 /// Limits on what people and agents may do in a minute, raised so that none ends a measurement.
-const LIMITS: [(&str, &str); 5] = [
+const LIMITS: [(&str, &str); 8] = [
+    ("commands.per_minute", "10000000"),
+    ("commands.max_waiting", "10000"),
+    ("limits.requests_per_minute", "10000000"),
     ("tunnel.commands_per_minute", "10000000"),
     ("tunnel.max_running_commands", "32"),
     ("auth.account_attempts_per_minute", "1000"),
@@ -31,6 +34,8 @@ pub struct Stage {
     pub api: Api,
     /// The site.
     pub site: Site,
+    /// The database.
+    pub database: Database,
     directory: TempDir,
 }
 
@@ -60,6 +65,7 @@ impl Stage {
             server,
             api,
             site,
+            database,
             directory,
         })
     }
@@ -72,6 +78,12 @@ impl Stage {
         let id = agent.wait_online(&stage.api).await;
         stage.agent = Some((agent, id));
         Ok(stage)
+    }
+
+    /// The real agent.
+    pub fn agent_id(&self) -> Result<AgentId> {
+        let (_, id) = self.agent.as_ref().context("this stage has no agent")?;
+        Ok(*id)
     }
 
     /// Pins server and agent to one CPU.

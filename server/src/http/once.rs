@@ -1,0 +1,178 @@
+//! `Idempotency-Key` on POST: a request that comes again under its key is answered as the first
+//! time and does nothing.
+
+use std::future::{Ready, ready};
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody, to_bytes_limited};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::extract::{app_state, identify};
+use super::problems::too_large;
+use super::state::AppState;
+use crate::db::idempotency_keys::{self, Claim};
+use crate::domain::idempotency::{BODY_BYTES, fingerprint, key_of};
+use crate::error::AppError;
+use crate::services::idempotency::{Taken, take};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// On answers that were given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What may keep its answers: those hold nothing that is shown only once. Every other POST is also done
+/// only once, but its answer is not given again.
+const KEPT: [&str; 16] = [
+    "/api/agents/{id}/command",
+    "/api/agents/{id}/move",
+    "/api/agents/{id}/approve",
+    "/api/agents/{id}/reject",
+    "/api/alerts/{id}/acknowledge",
+    "/api/alerts/{id}/resolve",
+    "/api/alerts/{id}/snooze",
+    "/api/clients",
+    "/api/commands/{id}/cancel",
+    "/api/jobs",
+    "/api/jobs/{id}/cancel",
+    "/api/jobs/{id}/retry",
+    "/api/maintenance",
+    "/api/policies",
+    "/api/v1/tunnel/open",
+    "/api/v1/tunnel/{session_id}/command",
+];
+
+/// The id that a request gives to what it makes.
+#[derive(Debug, Clone, Copy)]
+pub struct Once {
+    /// The id.
+    pub id: Uuid,
+    /// Whether an earlier try, cut off by a crash, may have made it already.
+    pub again: bool,
+}
+
+impl FromRequest for Once {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let known = request.extensions().get::<Self>().copied();
+        ready(Ok(known.unwrap_or_else(|| Self {
+            id: Uuid::now_v7(),
+            again: false,
+        })))
+    }
+}
+
+/// Middleware: carries a POST under a key out once. It is carried out to its end even if the one who asked
+/// hangs up, for its answer is wanted the next time.
+pub async fn once(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(header) = request.headers().get(KEY).cloned() else {
+        return next.call(request).await.map(boxed);
+    };
+    if request.method() != Method::POST || !request.path().starts_with("/api/") {
+        return next.call(request).await.map(boxed);
+    }
+    let state = app_state(request.request())?;
+    let key = key_of(header.as_bytes()).ok_or_else(|| {
+        let detail = "Idempotency-Key is 1 to 255 visible ASCII characters, a UUID for example";
+        AppError::invalid_field("Idempotency-Key", detail)
+    })?;
+    let body = body_of(&mut request, &state).await?;
+    let print = fingerprint("POST", request.path(), &body);
+    request.set_payload(actix_web::dev::Payload::from(body));
+    // After the body, as everywhere: see `Signed`. Who is not known has no key; the handler refuses.
+    let Ok(who) = identify(request.request()).await else {
+        return next.call(request).await.map(boxed);
+    };
+    let (claim, again) = match take(&state.db, state.run, who.user.id, key, print).await? {
+        Taken::New(claim) => (claim, false),
+        Taken::Again(claim) => (claim, true),
+        Taken::Done { status, body } => return Ok(request.into_response(replay(status, body))),
+    };
+    request.extensions_mut().insert(Once {
+        id: claim.subject.0,
+        again,
+    });
+    let work = async move {
+        let response = next.call(request).await.map(boxed);
+        settle(&state, claim, response).await
+    };
+    actix_web::rt::spawn(work.in_current_span())
+        .await
+        .map_err(|error| AppError::internal(&error))?
+}
+
+fn boxed(response: ServiceResponse<impl MessageBody + 'static>) -> ServiceResponse<BoxBody> {
+    response.map_into_boxed_body()
+}
+
+async fn body_of(
+    request: &mut ServiceRequest,
+    state: &AppState,
+) -> Result<actix_web::web::Bytes, AppError> {
+    let most = state.settings.limits.json_body_bytes as usize;
+    let payload = actix_web::body::BodyStream::new(request.take_payload());
+    let body = actix_web::rt::time::timeout(BODY_TIMEOUT, to_bytes_limited(payload, most)).await;
+    let body = body.map_err(|_| {
+        let detail = "the body did not come within 15 s";
+        AppError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
+    })?;
+    body.map_err(|_| too_large())?
+        .map_err(|error| AppError::malformed(error.to_string()))
+}
+
+/// Keeps a success; anything else did nothing, and may be tried again under the same key.
+async fn settle(
+    state: &AppState,
+    claim: Claim,
+    response: Result<ServiceResponse<BoxBody>, Error>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = match response {
+        Ok(response) if response.status().is_success() => response,
+        other => {
+            if let Err(error) = idempotency_keys::release(&state.db, claim).await {
+                tracing::warn!(%error, "an idempotency key could not be given back");
+            }
+            return other;
+        }
+    };
+    let status = response.status().as_u16();
+    let pattern = response.request().match_pattern();
+    let may_keep = pattern.is_some_and(|pattern| KEPT.contains(&pattern.as_str()));
+    let (request, response) = response.into_parts();
+    let (head, body) = response.into_parts();
+    let bytes = match body.try_into_bytes() {
+        Ok(bytes) => bytes,
+        Err(body) => return Ok(ServiceResponse::new(request, head.set_body(body))),
+    };
+    let text = std::str::from_utf8(&bytes).ok().map(str::to_owned);
+    let kept = text.filter(|text| may_keep && text.len() <= BODY_BYTES);
+    let written = idempotency_keys::keep(&state.db, claim, status.into(), kept).await;
+    if let Err(error) = written {
+        tracing::warn!(%error, "an answer could not be kept for its idempotency key");
+    }
+    Ok(ServiceResponse::new(
+        request,
+        head.set_body(BoxBody::new(bytes)),
+    ))
+}
+
+fn replay(status: StatusCode, body: String) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ))
+        .insert_header((REPLAYED, HeaderValue::from_static("true")))
+        .body(body)
+}
