@@ -10,6 +10,7 @@ pub mod command_messages;
 pub mod command_reports;
 pub mod commands;
 pub mod connection_messages;
+mod live_sessions;
 pub mod metrics_messages;
 pub mod metrics_writer;
 pub mod notifier;

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::command_messages::AgentDown;
 use super::connection_messages::{AgentHandle, ToConnection};
+use super::live_sessions::LiveSessions;
 use super::metrics_messages::Report;
 use super::pollers::Pollers;
 use super::registry_messages::{
@@ -22,7 +23,7 @@ use super::registry_messages::{
     LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, TellAgent,
     Unregister,
 };
-use super::session_messages::{CloseSession, FromAgent, SessionEnded};
+use super::session_messages::SessionEnded;
 use super::tunnel::{NewTunnel, TunnelSession};
 use crate::config::TunnelSettings;
 use crate::db::Db;
@@ -44,16 +45,11 @@ struct ConnectedAgent {
     generation: Generation,
 }
 
-struct OpenSession {
-    live: LiveSession,
-    generation: Generation,
-}
-
 /// The supervisor of agents and sessions.
 pub struct AgentRegistry {
     agents: HashMap<AgentId, ConnectedAgent>,
     pollers: Pollers,
-    sessions: HashMap<SessionId, OpenSession>,
+    sessions: LiveSessions,
     generations: Generation,
     stopping: bool,
     next_arbiter: usize,
@@ -80,7 +76,7 @@ impl AgentRegistry {
         Self {
             agents: HashMap::new(),
             pollers: Pollers::default(),
-            sessions: HashMap::new(),
+            sessions: LiveSessions::default(),
             generations: 0,
             stopping: false,
             next_arbiter: 0,
@@ -105,20 +101,12 @@ impl AgentRegistry {
         }
     }
 
-    fn tell_sessions_gone(&self, agent_id: AgentId, generation: Generation) {
-        for session in self.sessions.values() {
-            if session.live.agent_id == agent_id && session.generation == generation {
-                session.live.tunnel.do_send(FromAgent::Gone);
-            }
-        }
-    }
-
     fn forget(&mut self, agent_id: AgentId, generation: Generation) -> Option<ConnectedAgent> {
         if self.agents.get(&agent_id)?.generation != generation {
             return None;
         }
         let agent = self.agents.remove(&agent_id);
-        self.tell_sessions_gone(agent_id, generation);
+        self.sessions.tell_gone(agent_id, generation);
         self.reports
             .do_send(Report::Disconnected(agent_id, audit::now()));
         self.commands.do_send(AgentDown {
@@ -165,23 +153,6 @@ impl AgentRegistry {
         metrics::gauge!("gururmm_agents_online").set(count(self.agents.len()));
         metrics::gauge!("gururmm_tunnels_open").set(count(self.sessions.len()));
     }
-
-    fn close(
-        &self,
-        reason: CloseReason,
-        which: impl Fn(&OpenSession) -> bool,
-    ) -> Vec<Request<TunnelSession, CloseSession>> {
-        self.sessions
-            .values()
-            .filter(|session| which(session))
-            .map(|session| {
-                session.live.tunnel.send(CloseSession {
-                    reason,
-                    caller: None,
-                })
-            })
-            .collect()
-    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a gauge of how many there are")]
@@ -224,7 +195,7 @@ impl Handler<Register> for AgentRegistry {
         if let Some(old) = self.agents.insert(agent_id, agent) {
             tracing::info!(agent.id = %agent_id, "an agent connected again; its old connection ends");
             metrics::counter!("gururmm_agents_replaced_total").increment(1);
-            self.tell_sessions_gone(agent_id, old.generation);
+            self.sessions.tell_gone(agent_id, old.generation);
             old.handle.connection.do_send(ToConnection::Close {
                 code: close_code::REPLACED,
                 reason: "the same agent connected again",
@@ -283,17 +254,12 @@ impl Handler<OpenTunnel> for AgentRegistry {
         let arbiter = self.next_arbiter();
         let tunnel = TunnelSession::start_in_arbiter(&arbiter, move |_| TunnelSession::new(new));
         let agent_id = message.agent_id;
-        self.sessions.insert(
-            session_id,
-            OpenSession {
-                live: LiveSession {
-                    tunnel,
-                    user_id,
-                    agent_id,
-                },
-                generation,
-            },
-        );
+        let live = LiveSession {
+            tunnel,
+            user_id,
+            agent_id,
+        };
+        self.sessions.insert(session_id, live, generation);
         self.report();
         Box::pin(async move {
             match opened.await {
@@ -309,8 +275,7 @@ impl Handler<FindSession> for AgentRegistry {
     type Result = Option<LiveSession>;
 
     fn handle(&mut self, message: FindSession, _: &mut Self::Context) -> Self::Result {
-        let session = self.sessions.get(&message.session_id)?;
-        Some(session.live.clone())
+        self.sessions.get(message.session_id).cloned()
     }
 }
 
@@ -318,14 +283,7 @@ impl Handler<ListSessions> for AgentRegistry {
     type Result = MessageResult<ListSessions>;
 
     fn handle(&mut self, message: ListSessions, _: &mut Self::Context) -> Self::Result {
-        let mut own: Vec<_> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.live.user_id == message.user_id)
-            .map(|(id, session)| (*id, session.live.agent_id))
-            .collect();
-        own.sort_unstable();
-        MessageResult(own)
+        MessageResult(self.sessions.of_user(message.user_id))
     }
 }
 
@@ -333,7 +291,7 @@ impl Handler<SessionEnded> for AgentRegistry {
     type Result = ();
 
     fn handle(&mut self, message: SessionEnded, _: &mut Self::Context) {
-        self.sessions.remove(&message.session_id);
+        self.sessions.remove(message.session_id);
         self.report();
     }
 }
@@ -343,12 +301,12 @@ impl Handler<CloseSessions> for AgentRegistry {
 
     fn handle(&mut self, message: CloseSessions, _: &mut Self::Context) -> Self::Result {
         let closing = match message.of {
-            SessionsOf::User(id) => {
-                self.close(message.reason, |session| session.live.user_id == id)
-            }
-            SessionsOf::Agent(id) => {
-                self.close(message.reason, |session| session.live.agent_id == id)
-            }
+            SessionsOf::User(id) => self
+                .sessions
+                .close(message.reason, |session| session.user_id == id),
+            SessionsOf::Agent(id) => self
+                .sessions
+                .close(message.reason, |session| session.agent_id == id),
         };
         Box::pin(async move {
             if tokio::time::timeout(END_TIMEOUT, join_all(closing))
@@ -425,7 +383,7 @@ impl Handler<Drain> for AgentRegistry {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
-        let closing = self.close(CloseReason::ServerStopped, |_| true);
+        let closing = self.sessions.close(CloseReason::ServerStopped, |_| true);
         let ended = async move {
             let all = join_all(closing);
             if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {

@@ -21,6 +21,7 @@ use crate::domain::role::{Capability, Role};
 use crate::domain::scope::{Place, Scope};
 use crate::error::AppError;
 use crate::services::audit::Caller;
+use crate::services::request_limits::Standing;
 use crate::services::{access, api_keys};
 
 /// The user whose token or key came with the request.
@@ -122,8 +123,14 @@ pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> 
     })
 }
 
-/// Counts a request against its user's budget; what is left goes into the answer's headers.
-fn count(request: &HttpRequest, state: &AppState, user: UserId) -> Result<(), AppError> {
+/// Counts a request against its user's budget, once; what is left goes into the answer's headers.
+///
+/// # Errors
+/// 429.
+pub fn count(request: &HttpRequest, state: &AppState, user: UserId) -> Result<(), AppError> {
+    if request.extensions().get::<Standing>().is_some() {
+        return Ok(());
+    }
     let counted = state.requests.count(user);
     let (Ok(standing) | Err(standing)) = counted;
     request.extensions_mut().insert(standing);

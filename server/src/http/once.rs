@@ -9,15 +9,17 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
+use actix_web::web::{Bytes, Data};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use gururmm_shared::UserId;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::extract::{app_state, identify};
+use super::extract::{app_state, count, identify};
 use super::problems::too_large;
 use super::state::AppState;
 use crate::db::idempotency_keys::{self, Claim};
-use crate::domain::idempotency::{BODY_BYTES, fingerprint, key_of};
+use crate::domain::idempotency::{BODY_BYTES, Fingerprint, fingerprint, key_of};
 use crate::error::AppError;
 use crate::services::idempotency::{Taken, take};
 
@@ -76,50 +78,95 @@ pub async fn once(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(header) = request.headers().get(KEY).cloned() else {
+    let header = request.headers().get(KEY).cloned();
+    let Some(header) = header.filter(|_| is_api_post(&request)) else {
         return next.call(request).await.map(boxed);
     };
-    if request.method() != Method::POST || !request.path().starts_with("/api/") {
-        return next.call(request).await.map(boxed);
+    match asked(&header, &mut request).await {
+        Ok(Some(asked)) => {
+            let work = carry_out(asked, request, next).in_current_span();
+            actix_web::rt::spawn(work)
+                .await
+                .map_err(|error| AppError::internal(&error))?
+        }
+        // Who is not known has no keys; the handler refuses.
+        Ok(None) => next.call(request).await.map(boxed),
+        Err(error) => Ok(request.error_response(error)),
     }
+}
+
+fn is_api_post(request: &ServiceRequest) -> bool {
+    request.method() == Method::POST && request.path().starts_with("/api/")
+}
+
+/// A request under a key, and whose it is.
+struct Asked {
+    state: Data<AppState>,
+    user_id: UserId,
+    key: String,
+    fingerprint: Fingerprint,
+}
+
+async fn asked(
+    header: &HeaderValue,
+    request: &mut ServiceRequest,
+) -> Result<Option<Asked>, AppError> {
     let state = app_state(request.request())?;
     let key = key_of(header.as_bytes()).ok_or_else(|| {
         let detail = "Idempotency-Key is 1 to 255 visible ASCII characters, a UUID for example";
         AppError::invalid_field("Idempotency-Key", detail)
     })?;
-    let body = body_of(&mut request, &state).await?;
-    let print = fingerprint("POST", request.path(), &body);
-    request.set_payload(actix_web::dev::Payload::from(body));
-    // After the body, as everywhere: see `Signed`. Who is not known has no key; the handler refuses.
+    let body = body_of(request, &state).await?;
+    request.set_payload(Payload::from(body.clone()));
+    // After the body, as everywhere: see `Signed`.
     let Ok(who) = identify(request.request()).await else {
-        return next.call(request).await.map(boxed);
+        return Ok(None);
     };
-    let (claim, again) = match take(&state.db, state.run, who.user.id, key, print).await? {
-        Taken::New(claim) => (claim, false),
-        Taken::Again(claim) => (claim, true),
-        Taken::Done { status, body } => return Ok(request.into_response(replay(status, body))),
+    count(request.request(), &state, who.user.id)?;
+    // What may be done with one API key is not answered to another.
+    let credential = who.key.map(|key| key.to_string()).unwrap_or_default();
+    let parts = [request.path().as_bytes(), &body, credential.as_bytes()];
+    Ok(Some(Asked {
+        fingerprint: fingerprint(&parts),
+        user_id: who.user.id,
+        state,
+        key,
+    }))
+}
+
+async fn carry_out(
+    asked: Asked,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Asked { state, .. } = asked;
+    let taken = take(
+        &state.db,
+        state.run,
+        asked.user_id,
+        asked.key,
+        asked.fingerprint,
+    )
+    .await;
+    let (claim, again) = match taken {
+        Ok(Taken::New(claim)) => (claim, false),
+        Ok(Taken::Again(claim)) => (claim, true),
+        Ok(Taken::Done { status, body }) => return Ok(request.into_response(replay(status, body))),
+        Err(error) => return Ok(request.error_response(error)),
     };
     request.extensions_mut().insert(Once {
         id: claim.subject.0,
         again,
     });
-    let work = async move {
-        let response = next.call(request).await.map(boxed);
-        settle(&state, claim, response).await
-    };
-    actix_web::rt::spawn(work.in_current_span())
-        .await
-        .map_err(|error| AppError::internal(&error))?
+    let response = next.call(request).await.map(boxed);
+    settle(&state, claim, response).await
 }
 
 fn boxed(response: ServiceResponse<impl MessageBody + 'static>) -> ServiceResponse<BoxBody> {
     response.map_into_boxed_body()
 }
 
-async fn body_of(
-    request: &mut ServiceRequest,
-    state: &AppState,
-) -> Result<actix_web::web::Bytes, AppError> {
+async fn body_of(request: &mut ServiceRequest, state: &AppState) -> Result<Bytes, AppError> {
     let most = state.settings.limits.json_body_bytes as usize;
     let payload = actix_web::body::BodyStream::new(request.take_payload());
     let body = actix_web::rt::time::timeout(BODY_TIMEOUT, to_bytes_limited(payload, most)).await;

@@ -135,7 +135,8 @@ on_both_databases! {
         let path = format!("/api/agents/{id}/command");
         let lost = under(&rmm.technician, "c", &path, json!({"command": "true"})).await.expect(202);
         rmm.server.kill9();
-        let forget = "UPDATE idempotency_keys SET status = NULL, body = NULL; DELETE FROM commands";
+        let forget = "UPDATE idempotency_keys SET status = NULL, body = NULL; DELETE FROM commands; \
+            DELETE FROM tunnel_audit WHERE command_id IS NOT NULL";
         rmm.database.execute(forget).await.unwrap();
         rmm.server.restart().await;
         let again = under(&rmm.technician, "c", &path, json!({"command": "true"})).await.expect(202);

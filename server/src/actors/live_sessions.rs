@@ -1,0 +1,82 @@
+//! The tunnel sessions that are open, as the registry knows them.
+
+use std::collections::HashMap;
+
+use actix::Request;
+use gururmm_shared::{AgentId, SessionId, UserId};
+
+use super::registry_messages::{Generation, LiveSession};
+use super::session_messages::{CloseSession, FromAgent};
+use super::tunnel::TunnelSession;
+use crate::domain::close_reason::CloseReason;
+
+/// A session and the connection of its agent that it goes over.
+struct Open {
+    live: LiveSession,
+    generation: Generation,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct LiveSessions(HashMap<SessionId, Open>);
+
+impl LiveSessions {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds one.
+    pub(super) fn insert(&mut self, id: SessionId, live: LiveSession, generation: Generation) {
+        self.0.insert(id, Open { live, generation });
+    }
+
+    /// Forgets one.
+    pub(super) fn remove(&mut self, id: SessionId) {
+        self.0.remove(&id);
+    }
+
+    /// Finds one.
+    pub(super) fn get(&self, id: SessionId) -> Option<&LiveSession> {
+        self.0.get(&id).map(|session| &session.live)
+    }
+
+    /// A user's sessions with their agents, in the order of their ids.
+    pub(super) fn of_user(&self, user_id: UserId) -> Vec<(SessionId, AgentId)> {
+        let mut own: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, session)| session.live.user_id == user_id)
+            .map(|(id, session)| (*id, session.live.agent_id))
+            .collect();
+        own.sort_unstable();
+        own
+    }
+
+    /// Tells the sessions over a connection that it is gone.
+    pub(super) fn tell_gone(&self, agent_id: AgentId, generation: Generation) {
+        for session in self.0.values() {
+            if session.live.agent_id == agent_id && session.generation == generation {
+                session.live.tunnel.do_send(FromAgent::Gone);
+            }
+        }
+    }
+
+    /// Asks the sessions for which `which` holds to close, and answers what to wait for.
+    pub(super) fn close(
+        &self,
+        reason: CloseReason,
+        which: impl Fn(&LiveSession) -> bool,
+    ) -> Vec<Request<TunnelSession, CloseSession>> {
+        self.0
+            .values()
+            .filter(|session| which(&session.live))
+            .map(|session| {
+                session.live.tunnel.send(CloseSession {
+                    reason,
+                    caller: None,
+                })
+            })
+            .collect()
+    }
+}
