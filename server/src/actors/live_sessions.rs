@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use actix::Request;
+use actix::prelude::Request;
 use gururmm_shared::{AgentId, SessionId, UserId};
 
 use super::registry_messages::{Generation, LiveSession};
