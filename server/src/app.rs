@@ -18,6 +18,7 @@ use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
 
 use crate::actors::alerts::AlertWatcher;
+use crate::actors::audit_sealer::{AuditSealer, SealAll};
 use crate::actors::commands::CommandDispatcher;
 use crate::actors::metrics_messages::{Flush, WatchReports};
 use crate::actors::metrics_writer::MetricsWriter;
@@ -27,13 +28,19 @@ use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
 use crate::actors::rollups::Rollups;
 use crate::config::Settings;
+use crate::db::audit_log::{self, NewEntry};
 use crate::db::metrics_rollups::Keep;
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
+use crate::http::audit_trail as audit_trail_of_requests;
 use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{problems, router};
 use crate::services::accounts::Accounts;
+use crate::services::audit_chain::ChainKey;
+use crate::services::audit_head::ChainFiles;
+use crate::services::audit_seal::Sealer;
+use crate::services::audit_trail;
 use crate::services::commands::CommandRates;
 use crate::services::inventory::InventoryDesk;
 use crate::services::login_limits::LoginLimits;
@@ -57,6 +64,7 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(45);
 pub struct App {
     state: AppState,
     writer: Addr<MetricsWriter>,
+    sealer: Addr<AuditSealer>,
     arbiters: Vec<Arbiter>,
 }
 
@@ -100,6 +108,8 @@ impl App {
             tracing::info!(count = migrations.len(), "database migrated");
         }
         recovery::clear_up(&db).await?;
+        let sealer = sealer(&db, &settings.data_dir)?;
+        record_start(&db, &migrations).await?;
         let accounts = Arc::new(accounts(&settings)?);
         announce_setup(&db, &settings.data_dir).await?;
         let settings = Arc::new(settings);
@@ -118,9 +128,14 @@ impl App {
             commands: commands.clone(),
             settings: Arc::new(settings.agents.clone()),
             guesses: Arc::default(),
+            audit_limits: Arc::default(),
             inventories: InventoryDesk::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
+        let audit_limits = gateway.audit_limits.clone();
+        let sealer = AuditSealer::new(sealer);
+        let writers = handles.get(1).cloned().unwrap_or_else(Arbiter::current);
+        let sealer = Supervisor::start_in_arbiter(&writers, |_| sealer);
         let policies = PolicyPush::new(db.clone(), registry.clone());
         let policies = Supervisor::start(|_| policies);
         let alerts = start_alerts(&db, &settings, &registry, arbiters.last());
@@ -139,6 +154,7 @@ impl App {
             alerts,
             accounts,
             requests,
+            audit_limits,
             tickets,
             gateway,
             figures,
@@ -146,6 +162,7 @@ impl App {
         Ok(Self {
             state,
             writer,
+            sealer,
             arbiters,
         })
     }
@@ -167,6 +184,9 @@ impl App {
         let last_writes = async {
             self.writer.send(Flush).await?;
             db::agents::set_all_offline(&self.state.db).await?;
+            let stopped = audit_trail::event("server.stopped", "ok");
+            audit_trail::note(&self.state.db, stopped).await;
+            self.sealer.send(SealAll).await?;
             anyhow::Ok(())
         };
         match tokio::time::timeout(FLUSH_TIMEOUT, last_writes).await {
@@ -186,6 +206,7 @@ impl App {
         let make = move || {
             let state = state.clone();
             WebApp::new()
+                .wrap(from_fn(audit_trail_of_requests::follow))
                 .wrap(router::cors(&state.settings))
                 .wrap(from_fn(problems::complete))
                 .wrap(TracingLogger::<RequestSpan>::new())
@@ -275,6 +296,34 @@ fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {
         registration: settings.auth.registration,
         setup_token: settings.data_dir.join("setup-token"),
     })
+}
+
+/// What seals the audit; its key is made at the first start.
+fn sealer(db: &Db, data_dir: &Path) -> anyhow::Result<Sealer> {
+    let files = ChainFiles::of(data_dir);
+    let secret = secret_file::read_or_create(&files.key, || generate_token(&mut rand::rng()))
+        .with_context(|| format!("cannot use the audit's key {}", files.key.display()))?;
+    Ok(Sealer::new(db.clone(), ChainKey::new(&secret), files))
+}
+
+async fn record_start(db: &Db, migrations: &[String]) -> anyhow::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    if !migrations.is_empty() {
+        audit_log::insert(db, migrated(migrations)).await?;
+    }
+    let mut started = audit_trail::event(audit_trail::STARTED, "ok");
+    started.detail = format!("{{\"version\":\"{version}\"}}");
+    audit_log::insert(db, started).await?;
+    Ok(())
+}
+
+/// What is written down of migrations.
+#[must_use]
+pub fn migrated(names: &[String]) -> NewEntry {
+    NewEntry {
+        detail: serde_json::json!({ "applied": names }).to_string(),
+        ..audit_trail::event("server.migrated", "ok")
+    }
 }
 
 /// While there is no user, whoever reads the log or the data directory may make the first.

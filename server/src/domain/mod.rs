@@ -13,6 +13,7 @@ pub mod enrollment;
 pub mod inventory;
 pub mod message_budget;
 pub mod policy;
+pub mod redaction;
 pub mod replay;
 pub mod role;
 pub mod scope;

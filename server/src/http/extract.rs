@@ -13,6 +13,7 @@ use garde::Validate;
 use gururmm_shared::{ApiKeyId, UserId};
 use serde::de::DeserializeOwned;
 
+use super::audit_trail::{self, Noted};
 use super::problems::request_id;
 use super::state::AppState;
 use crate::db::users::{Account, User};
@@ -35,6 +36,8 @@ pub struct Authenticated {
     pub key: Option<ApiKeyId>,
     /// As the audit names them.
     pub caller: Caller,
+    /// Whether a refusal of this request is in the audit.
+    pub noted: Noted,
 }
 
 impl Authenticated {
@@ -98,15 +101,18 @@ impl FromRequest for Authenticated {
             let caller = Caller {
                 user_id: user.id,
                 email: user.email.clone(),
+                key_id: key,
                 remote_addr: remote_address(&request).to_string(),
                 request_id: request_id(&request),
             };
+            let noted = audit_trail::ask(&request, &state, &caller).await?;
             Ok(Self {
                 user,
                 role,
                 scope,
                 key,
                 caller,
+                noted,
             })
         })
     }
