@@ -28,7 +28,6 @@ use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
 use crate::actors::rollups::Rollups;
 use crate::config::Settings;
-use crate::db::audit_log::{self, NewEntry};
 use crate::db::metrics_rollups::Keep;
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
@@ -37,8 +36,6 @@ use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{problems, router};
 use crate::services::accounts::Accounts;
-use crate::services::audit_chain::ChainKey;
-use crate::services::audit_head::ChainFiles;
 use crate::services::audit_seal::Sealer;
 use crate::services::audit_trail;
 use crate::services::commands::CommandRates;
@@ -108,8 +105,8 @@ impl App {
             tracing::info!(count = migrations.len(), "database migrated");
         }
         recovery::clear_up(&db).await?;
-        let sealer = sealer(&db, &settings.data_dir)?;
-        record_start(&db, &migrations).await?;
+        let sealer = Sealer::open(&db, &settings.data_dir)?;
+        audit_trail::record_start(&db, &migrations).await?;
         let accounts = Arc::new(accounts(&settings)?);
         announce_setup(&db, &settings.data_dir).await?;
         let settings = Arc::new(settings);
@@ -296,34 +293,6 @@ fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {
         registration: settings.auth.registration,
         setup_token: settings.data_dir.join("setup-token"),
     })
-}
-
-/// What seals the audit; its key is made at the first start.
-fn sealer(db: &Db, data_dir: &Path) -> anyhow::Result<Sealer> {
-    let files = ChainFiles::of(data_dir);
-    let secret = secret_file::read_or_create(&files.key, || generate_token(&mut rand::rng()))
-        .with_context(|| format!("cannot use the audit's key {}", files.key.display()))?;
-    Ok(Sealer::new(db.clone(), ChainKey::new(&secret), files))
-}
-
-async fn record_start(db: &Db, migrations: &[String]) -> anyhow::Result<()> {
-    let version = env!("CARGO_PKG_VERSION");
-    if !migrations.is_empty() {
-        audit_log::insert(db, migrated(migrations)).await?;
-    }
-    let mut started = audit_trail::event(audit_trail::STARTED, "ok");
-    started.detail = format!("{{\"version\":\"{version}\"}}");
-    audit_log::insert(db, started).await?;
-    Ok(())
-}
-
-/// What is written down of migrations.
-#[must_use]
-pub fn migrated(names: &[String]) -> NewEntry {
-    NewEntry {
-        detail: serde_json::json!({ "applied": names }).to_string(),
-        ..audit_trail::event("server.migrated", "ok")
-    }
 }
 
 /// While there is no user, whoever reads the log or the data directory may make the first.

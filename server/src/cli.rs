@@ -14,8 +14,8 @@ use crate::db::users::{self, NewUser};
 use crate::domain::role::Role;
 use crate::domain::text::{check_name, normalize_email};
 use crate::services::audit_head::ChainFiles;
-use crate::services::audit_verify;
 use crate::services::passwords::Passwords;
+use crate::services::{audit_trail, audit_verify};
 use crate::{open_files, telemetry};
 
 /// GuruRMM's server.
@@ -168,7 +168,7 @@ async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
     if names.is_empty() {
         return say("the database is up to date\n");
     }
-    audit_log::insert(&db, app::migrated(&names)).await?;
+    audit_log::insert(&db, audit_trail::migrated(&names)).await?;
     names
         .iter()
         .try_for_each(|name| say(&format!("applied {name}\n")))

@@ -205,7 +205,9 @@ pub async fn follow(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if changes && request.path().starts_with("/api/") {
+    // What agents send there is theirs, and much.
+    let users = |path: &str| path.starts_with("/api/") && !path.starts_with("/api/agent/");
+    if changes && users(request.path()) {
         copy_body(&mut request);
     }
     let response = next.call(request).await?.map_into_boxed_body();

@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    pub(in crate::services) fn entry() -> Entry {
+    fn entry() -> Entry {
         Entry {
             id: 7,
             act_id: AuditId(Uuid::from_u128(1)),

@@ -2,13 +2,18 @@
 //! commits the seals and then the new end to its file.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context as _;
+
 use super::audit_chain::{ChainKey, Hash};
 use super::audit_head::{ChainFiles, Head};
+use super::secret_file;
 use crate::db::audit_chain::{self, Seal};
 use crate::db::{Db, DbError};
+use crate::domain::credentials::generate_token;
 
 /// Entries that are sealed in one commit.
 const BATCH: i64 = 500;
@@ -47,6 +52,18 @@ impl Sealer {
             told: Arc::default(),
             turn: Arc::default(),
         }
+    }
+
+    /// One for the chain of a data directory; its key is made at the first start.
+    ///
+    /// # Errors
+    /// The key cannot be read or kept, or others may read it.
+    pub fn open(db: &Db, data_dir: &Path) -> anyhow::Result<Self> {
+        let files = ChainFiles::of(data_dir);
+        let secret =
+            secret_file::read_or_create(&files.key, || generate_token(&mut rand::rng()))
+                .with_context(|| format!("cannot use the audit's key {}", files.key.display()))?;
+        Ok(Self::new(db.clone(), ChainKey::new(&secret), files))
     }
 
     /// Seals one batch; whether it was a full one, so that more may wait.

@@ -1,6 +1,8 @@
 //! Writes acts and events to the audit: before they have an effect where somebody asks for them, and
 //! what a crash left without an end is ended at the next start.
 
+use serde_json::json;
+
 use super::audit::Caller;
 use crate::db::audit_log::{self, NewEntry, Stage};
 use crate::db::{Db, DbError, audit_acts};
@@ -94,6 +96,30 @@ pub async fn end_left_open(db: &Db) -> Result<usize, DbError> {
             .await?;
             ended += 1;
         }
+    }
+}
+
+/// Writes down that the server starts, and what it did to the database before.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn record_start(db: &Db, migrations: &[String]) -> Result<(), DbError> {
+    if !migrations.is_empty() {
+        audit_log::insert(db, migrated(migrations)).await?;
+    }
+    let started = NewEntry {
+        detail: json!({ "version": env!("CARGO_PKG_VERSION") }).to_string(),
+        ..event(STARTED, "ok")
+    };
+    audit_log::insert(db, started).await
+}
+
+/// What is written down of migrations.
+#[must_use]
+pub fn migrated(names: &[String]) -> NewEntry {
+    NewEntry {
+        detail: json!({ "applied": names }).to_string(),
+        ..event("server.migrated", "ok")
     }
 }
 

@@ -9,6 +9,10 @@ pub mod audit_chain;
 pub mod audit_head;
 pub mod audit_limits;
 pub mod audit_seal;
+#[cfg(test)]
+mod audit_seal_tests;
+#[cfg(test)]
+mod audit_testing;
 pub mod audit_trail;
 pub mod audit_verify;
 #[cfg(test)]

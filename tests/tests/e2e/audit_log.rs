@@ -113,9 +113,12 @@ on_both_databases! {
         let mut rmm = world.deploy(&[]).await;
         let slow = Obstacle::slowing(&rmm.database, "INSERT", "clients", "NEW.name = 'Slow'").await;
         let request = HeldRequest::send(&rmm.admin, "POST", "/api/clients", &json!({"name": "Slow"})).await;
+        eventually("it is on record before its effect", Duration::from_secs(10), || async {
+            let asked = "action = 'client.create' AND detail LIKE '%Slow%' AND stage = 'asked'";
+            (count(&rmm, asked).await == 1).then_some(())
+        })
+        .await;
         slow.wait_holds().await;
-        // Before its effect.
-        assert_eq!(count(&rmm, "action = 'client.create' AND detail LIKE '%Slow%' AND stage = 'asked'").await, 1);
         rmm.server.kill9();
         drop(request);
         slow.remove().await;
