@@ -19,6 +19,7 @@ use tracing_actix_web::TracingLogger;
 use uuid::Uuid;
 
 use crate::actors::alerts::AlertWatcher;
+use crate::actors::audit_sealer::{AuditSealer, SealAll};
 use crate::actors::commands::CommandDispatcher;
 use crate::actors::metrics_messages::{Flush, WatchReports};
 use crate::actors::metrics_writer::MetricsWriter;
@@ -32,10 +33,13 @@ use crate::db::metrics_rollups::Keep;
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
 use crate::domain::idempotency::Run;
+use crate::http::audit_trail as audit_trail_of_requests;
 use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{once, problems, router};
 use crate::services::accounts::Accounts;
+use crate::services::audit_seal::Sealer;
+use crate::services::audit_trail;
 use crate::services::commands::CommandRates;
 use crate::services::inventory::InventoryDesk;
 use crate::services::login_limits::LoginLimits;
@@ -59,6 +63,7 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(45);
 pub struct App {
     state: AppState,
     writer: Addr<MetricsWriter>,
+    sealer: Addr<AuditSealer>,
     arbiters: Vec<Arbiter>,
 }
 
@@ -102,6 +107,8 @@ impl App {
             tracing::info!(count = migrations.len(), "database migrated");
         }
         recovery::clear_up(&db).await?;
+        let sealer = Sealer::open(&db, &settings.data_dir)?;
+        audit_trail::record_start(&db, &migrations).await?;
         let accounts = Arc::new(accounts(&settings)?);
         announce_setup(&db, &settings.data_dir).await?;
         let settings = Arc::new(settings);
@@ -120,9 +127,14 @@ impl App {
             commands: commands.clone(),
             settings: Arc::new(settings.agents.clone()),
             guesses: Arc::default(),
+            audit_limits: Arc::default(),
             inventories: InventoryDesk::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
+        let audit_limits = gateway.audit_limits.clone();
+        let sealer = AuditSealer::new(sealer);
+        let writers = handles.get(1).cloned().unwrap_or_else(Arbiter::current);
+        let sealer = Supervisor::start_in_arbiter(&writers, |_| sealer);
         let policies = PolicyPush::new(db.clone(), registry.clone());
         let policies = Supervisor::start(|_| policies);
         let alerts = start_alerts(&db, &settings, &registry, arbiters.last());
@@ -142,6 +154,7 @@ impl App {
             alerts,
             accounts,
             requests,
+            audit_limits,
             tickets,
             gateway,
             figures,
@@ -149,6 +162,7 @@ impl App {
         Ok(Self {
             state,
             writer,
+            sealer,
             arbiters,
         })
     }
@@ -170,6 +184,9 @@ impl App {
         let last_writes = async {
             self.writer.send(Flush).await?;
             db::agents::set_all_offline(&self.state.db).await?;
+            let stopped = audit_trail::event("server.stopped", "ok");
+            audit_trail::note(&self.state.db, stopped).await;
+            self.sealer.send(SealAll).await?;
             anyhow::Ok(())
         };
         match tokio::time::timeout(FLUSH_TIMEOUT, last_writes).await {
@@ -189,6 +206,7 @@ impl App {
         let make = move || {
             let state = state.clone();
             WebApp::new()
+                .wrap(from_fn(audit_trail_of_requests::follow))
                 .wrap(from_fn(once::once))
                 .wrap(router::cors(&state.settings))
                 .wrap(from_fn(problems::complete))

@@ -9,10 +9,13 @@ use clap::{Parser, Subcommand};
 use crate::app::{self, App};
 use crate::config::{Flags, Loaded, load};
 use crate::db::DbError;
+use crate::db::audit_log::{self, NewEntry, Stage};
 use crate::db::users::{self, NewUser};
 use crate::domain::role::Role;
 use crate::domain::text::{check_name, normalize_email};
+use crate::services::audit_head::ChainFiles;
 use crate::services::passwords::Passwords;
+use crate::services::{audit_trail, audit_verify};
 use crate::{open_files, telemetry};
 
 /// GuruRMM's server.
@@ -46,6 +49,11 @@ enum Command {
         #[command(subcommand)]
         command: Admin,
     },
+    /// What was done, and whether it still stands there as it was written.
+    Audit {
+        #[command(subcommand)]
+        command: Audit,
+    },
     /// The configuration.
     Config {
         #[command(subcommand)]
@@ -69,6 +77,17 @@ enum Admin {
         /// Read the password from standard input.
         #[arg(long, required = true)]
         password_stdin: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Hold every entry against its seal; exit code 1 where one does not fit.
+    Verify {
+        /// Take what is there as it is, and look at what comes after it from now on: the way out
+        /// after an old backup was brought back, or the audit's key was lost. Stop the server first.
+        #[arg(long)]
+        accept_head: bool,
     },
 }
 
@@ -109,6 +128,9 @@ impl Cli {
             Command::Config {
                 command: Config::Check,
             } => say(&loaded.report()),
+            Command::Audit {
+                command: Audit::Verify { accept_head },
+            } => verify_audit(&loaded, accept_head).await,
             Command::Admin { command } => {
                 let Admin::Create {
                     email,
@@ -146,6 +168,7 @@ async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
     if names.is_empty() {
         return say("the database is up to date\n");
     }
+    audit_log::insert(&db, audit_trail::migrated(&names)).await?;
     names
         .iter()
         .try_for_each(|name| say(&format!("applied {name}\n")))
@@ -186,11 +209,57 @@ async fn create_user(
         password_hash,
         role: role.name().to_owned(),
     };
-    match users::insert(&db, new).await {
+    let asked = NewEntry {
+        detail: serde_json::json!({"by": "command line", "body": {"email": email, "role": role}})
+            .to_string(),
+        ..NewEntry::new(Stage::Asked, "user.create")
+    };
+    audit_log::insert(&db, asked.clone()).await?;
+    let inserted = users::insert(&db, new).await;
+    let mut ended = asked.ended(match &inserted {
+        Ok(_) => "ok",
+        Err(DbError::Duplicate { .. }) => "user_exists",
+        Err(_) => "failed",
+    });
+    if let Ok(user) = &inserted {
+        ended.target = user.id.to_string();
+    }
+    audit_log::insert(&db, ended).await?;
+    match inserted {
         Ok(user) => say(&format!("created {role} {email} ({})\n", user.id)),
         Err(DbError::Duplicate { .. }) => anyhow::bail!("a user {email} exists already"),
         Err(error) => Err(error.into()),
     }
+}
+
+async fn verify_audit(loaded: &Loaded, accept_head: bool) -> anyhow::Result<()> {
+    let db = app::open_database(&loaded.settings).await?;
+    anyhow::ensure!(
+        db.pending_migrations().await? == 0,
+        "the database is not up to date; run gururmm-server migrate first"
+    );
+    let files = ChainFiles::of(&loaded.settings.data_dir);
+    let findings = audit_verify::verify(&db, &files).await?;
+    for line in findings.faults.iter().chain(&findings.warnings) {
+        say(&format!("{line}\n"))?;
+    }
+    let more = findings.fault_count - findings.faults.len();
+    if more > 0 {
+        say(&format!("and {more} faults more\n"))?;
+    }
+    say(&format!("{}\n", findings.summary()))?;
+    if accept_head {
+        let seq = audit_verify::accept(&db, &files, findings.fault_count).await?;
+        return say(&format!(
+            "accepted: from now on the audit is looked at from seal {} on\n",
+            seq + 1
+        ));
+    }
+    anyhow::ensure!(
+        findings.fault_count == 0,
+        "the audit was tampered with, or an old backup was brought back; see docs/audit.md"
+    );
+    Ok(())
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@
 
 pub mod alert_messages;
 pub mod alerts;
+pub mod audit_sealer;
 pub mod command_messages;
 pub mod command_reports;
 pub mod commands;

@@ -106,6 +106,7 @@ async fn a_ready_session(db: &Db, settings: TunnelSettings) -> (Addr<TunnelSessi
         session_id,
         agent: AgentHandle::new(agent.id, agent.hostname, connection.recipient(), seen),
         owner: Caller {
+            key_id: None,
             user_id: user.id,
             email: user.email,
             remote_addr: "127.0.0.1".to_owned(),

@@ -8,6 +8,9 @@ pub trait SortKey: Copy + 'static {
     /// The word for each; the first is the default.
     const KEYS: &'static [(&'static str, Self)];
 
+    /// Whether the default is the other direction.
+    const NEWEST_FIRST: bool = false;
+
     /// Whether it is by a time, not by a text.
     fn is_time(self) -> bool;
 }

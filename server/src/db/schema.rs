@@ -278,6 +278,7 @@ table! {
         outcome -> Nullable<Text>,
         exit_code -> Nullable<Int4>,
         ended_at -> Nullable<Timestamptz>,
+        key_id -> Nullable<Uuid>,
     }
 }
 
@@ -502,3 +503,72 @@ diesel::allow_tables_to_appear_in_same_query!(agent_approvals, agents);
 diesel::allow_tables_to_appear_in_same_query!(agent_approvals, sites);
 diesel::allow_tables_to_appear_in_same_query!(alerts, agents);
 diesel::allow_tables_to_appear_in_same_query!(alerts, sites);
+
+table! {
+    audit_log (id) {
+        id -> Int8,
+        act_id -> Uuid,
+        stage -> Text,
+        at -> Timestamptz,
+        action -> Text,
+        user_id -> Nullable<Uuid>,
+        user_email -> Text,
+        key_id -> Nullable<Uuid>,
+        agent_id -> Nullable<Uuid>,
+        agent_hostname -> Nullable<Text>,
+        client_id -> Nullable<Uuid>,
+        site_id -> Nullable<Uuid>,
+        session_id -> Nullable<Text>,
+        command_id -> Nullable<Uuid>,
+        target -> Text,
+        detail -> Text,
+        remote_addr -> Text,
+        request_id -> Text,
+        outcome -> Nullable<Text>,
+        exit_code -> Nullable<Int4>,
+    }
+}
+
+table! {
+    audit_unsealed (entry_id) {
+        entry_id -> Int8,
+    }
+}
+
+table! {
+    audit_seals (seq) {
+        seq -> Int8,
+        entry_id -> Int8,
+        hash -> Bytea,
+    }
+}
+
+// A view over the audit's tables.
+table! {
+    audit_acts (act_id) {
+        act_id -> Uuid,
+        id -> Int8,
+        at -> Timestamptz,
+        action -> Text,
+        user_id -> Nullable<Uuid>,
+        user_email -> Text,
+        key_id -> Nullable<Uuid>,
+        agent_id -> Nullable<Uuid>,
+        agent_hostname -> Nullable<Text>,
+        client_id -> Nullable<Uuid>,
+        site_id -> Nullable<Uuid>,
+        session_id -> Nullable<Text>,
+        command_id -> Nullable<Uuid>,
+        target -> Text,
+        detail -> Text,
+        remote_addr -> Text,
+        request_id -> Text,
+        outcome -> Nullable<Text>,
+        exit_code -> Nullable<Int4>,
+        ended_at -> Nullable<Timestamptz>,
+        seq -> Nullable<Int8>,
+        last_seq -> Nullable<Int8>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(audit_log, audit_seals, audit_unsealed);

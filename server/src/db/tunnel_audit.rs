@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use gururmm_shared::{AgentId, AuditId, CommandId, SessionId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, AuditId, CommandId, SessionId, UserId};
 
 use super::schema::{agents, sites, tunnel_audit};
 use super::types::Bind;
@@ -62,6 +62,8 @@ pub struct NewAudit {
     pub user_id: Option<UserId>,
     /// Who asked, by e-mail address; empty where unknown.
     pub user_email: String,
+    /// With which API key, if not with a log-in.
+    pub key_id: Option<ApiKeyId>,
     /// Which agent.
     pub agent_id: Option<AgentId>,
     /// The agent's name.
@@ -111,6 +113,7 @@ ops! {
                     tunnel_audit::action.eq(audit.action),
                     tunnel_audit::user_id.eq(audit.user_id.map(Bind)),
                     tunnel_audit::user_email.eq(audit.user_email),
+                    tunnel_audit::key_id.eq(audit.key_id.map(Bind)),
                     tunnel_audit::agent_id.eq(audit.agent_id.map(Bind)),
                     tunnel_audit::agent_hostname.eq(audit.agent_hostname),
                     tunnel_audit::session_id.eq(audit.session_id.map(Bind)),

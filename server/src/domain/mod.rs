@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod inventory;
 pub mod message_budget;
 pub mod policy;
+pub mod redaction;
 pub mod replay;
 pub mod role;
 pub mod scope;

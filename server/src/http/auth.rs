@@ -1,5 +1,6 @@
 //! Log-in, log-out, set-up, registration, password.
 
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use garde::Validate;
@@ -7,12 +8,18 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::extract::{Authenticated, Body, Signed, Valid, remote_address};
+use super::problems::request_id;
 use super::state::AppState;
 use super::users::UserView;
 use crate::actors::registry_messages::{CloseSessions, SessionsOf};
+use crate::db::audit_log::{NewEntry, Stage};
+use crate::db::users::Account;
 use crate::domain::close_reason::CloseReason;
 use crate::error::AppError;
 use crate::services::accounts::{LoggedIn, NewAccount};
+use crate::services::audit::Caller;
+use crate::services::audit_limits::Kind;
+use crate::services::audit_trail;
 
 /// Body of a log-in.
 #[derive(Deserialize, Validate)]
@@ -64,6 +71,56 @@ fn logged_in(answer: &LoggedIn) -> serde_json::Value {
     })
 }
 
+/// Who a request turned out to be.
+fn caller_of(request: &HttpRequest, account: &Account) -> Caller {
+    Caller {
+        user_id: account.user.id,
+        email: account.user.email.clone(),
+        key_id: None,
+        remote_addr: remote_address(request).to_string(),
+        request_id: request_id(request),
+    }
+}
+
+fn succeeded(action: &str, caller: &Caller) -> NewEntry {
+    NewEntry {
+        target: caller.user_id.to_string(),
+        outcome: Some("ok".to_owned()),
+        ..audit_trail::by(Stage::Event, action, caller)
+    }
+}
+
+/// Writes down who was not let in, unless there is too much of that.
+async fn note_refused(
+    state: &AppState,
+    request: &HttpRequest,
+    action: &str,
+    email: &str,
+    error: &AppError,
+) {
+    let address = remote_address(request).to_string();
+    let email = audit_trail::typed_email(email);
+    let kind = match error.status {
+        StatusCode::TOO_MANY_REQUESTS => Kind::LogInLimited,
+        status if status.is_client_error() => Kind::LogIn,
+        // A fault of ours; the log has it.
+        _ => return,
+    };
+    if !state
+        .audit_limits
+        .may_write(kind, &format!("{action} {email} {address}"))
+    {
+        return;
+    }
+    let entry = NewEntry {
+        user_email: email,
+        remote_addr: address,
+        request_id: request_id(request),
+        ..audit_trail::event(action, error.code)
+    };
+    audit_trail::note(&state.db, entry).await;
+}
+
 /// POST /api/auth/login
 pub async fn login(
     request: HttpRequest,
@@ -75,7 +132,17 @@ pub async fn login(
     let answer = state
         .accounts
         .log_in(&state.db, &email, password, from)
-        .await?;
+        .await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            note_refused(&state, &request, "session.login", &email, &error).await;
+            return Err(error);
+        }
+    };
+    // Nobody is let in unseen.
+    let caller = caller_of(&request, &answer.account);
+    audit_trail::require(&state.db, succeeded("session.login", &caller)).await?;
     Ok(HttpResponse::Ok().json(logged_in(&answer)))
 }
 
@@ -94,8 +161,17 @@ pub async fn register(
     if let Err(report) = body.validate() {
         return Err(super::extract::first_fault(&report));
     }
+    let email = body.email.clone();
     let account = NewAccount::reader(body.email, body.name, body.password);
-    let account = state.accounts.create(&state.db, account).await?;
+    let account = match state.accounts.create(&state.db, account).await {
+        Ok(account) => account,
+        Err(error) => {
+            note_refused(&state, &request, "user.register", &email, &error).await;
+            return Err(error);
+        }
+    };
+    let caller = caller_of(&request, &account);
+    audit_trail::note(&state.db, succeeded("user.register", &caller)).await;
     Ok(HttpResponse::Created().json(json!({ "user": UserView::from(&account) })))
 }
 
@@ -108,10 +184,20 @@ pub async fn set_up(
     let Valid(body) = body;
     let account = NewAccount::administrator(body.email, body.name, body.password);
     let from = remote_address(&request);
+    let email = account.email.clone();
     let answer = state
         .accounts
         .set_up(&state.db, &body.token, account, from)
-        .await?;
+        .await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            note_refused(&state, &request, "user.setup", &email, &error).await;
+            return Err(error);
+        }
+    };
+    let caller = caller_of(&request, &answer.account);
+    audit_trail::note(&state.db, succeeded("user.setup", &caller)).await;
     Ok(HttpResponse::Created().json(logged_in(&answer)))
 }
 

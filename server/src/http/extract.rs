@@ -13,6 +13,7 @@ use garde::Validate;
 use gururmm_shared::{ApiKeyId, UserId};
 use serde::de::DeserializeOwned;
 
+use super::audit_trail::{self, Noted};
 use super::problems::request_id;
 use super::state::AppState;
 use crate::db::users::{Account, User};
@@ -36,6 +37,8 @@ pub struct Authenticated {
     pub key: Option<ApiKeyId>,
     /// As the audit names them.
     pub caller: Caller,
+    /// Whether a refusal of this request is in the audit.
+    pub noted: Noted,
 }
 
 impl Authenticated {
@@ -81,12 +84,13 @@ impl FromRequest for Authenticated {
             let who = identify(&request).await?;
             let state = app_state(&request)?;
             count(&request, &state, who.user.id)?;
-            Ok(who)
+            let noted = audit_trail::ask(&request, &state, &who.caller).await?;
+            Ok(Self { noted, ..who })
         })
     }
 }
 
-/// Finds out who calls, and counts nothing.
+/// Finds out who calls; counts nothing and writes nothing down.
 ///
 /// # Errors
 /// 401.
@@ -111,6 +115,7 @@ pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> 
     let caller = Caller {
         user_id: user.id,
         email: user.email.clone(),
+        key_id: key,
         remote_addr: remote_address(request).to_string(),
         request_id: request_id(request),
     };
@@ -120,6 +125,7 @@ pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> 
         scope,
         key,
         caller,
+        noted: Noted::default(),
     })
 }
 

@@ -85,9 +85,14 @@ pub async fn register(
         ..Auth::default()
     };
     let gateway = &state.gateway;
-    let admitted = enrollment::admit(&state.db, auth, false, &gateway.guesses, from)
-        .await
-        .map_err(|error| refused(&error))?;
+    let named = (auth.hostname.clone(), auth.device_id.clone());
+    let admitted = match enrollment::admit(&state.db, auth, false, &gateway.guesses, from).await {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            enrollment::note_refused(&state.db, &state.audit_limits, &error, named, from).await;
+            return Err(refused(&error));
+        }
+    };
     let Some(key) = admitted.new_key else {
         // What came was a key of the agent's own: it is registered, and its key is not told again.
         return Err(refused(&Refused::AlreadyEnrolled));

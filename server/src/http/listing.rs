@@ -90,9 +90,8 @@ impl<S: SortKey> Listing<S> {
                     AppError::invalid_field("limit", format!("limit is 1 to {LIMIT_MOST}"))
                 })?,
         };
-        let sort_word = values
-            .remove("sort")
-            .unwrap_or_else(|| S::KEYS[0].0.to_owned());
+        let usual = || format!("{}{}", if S::NEWEST_FIRST { "-" } else { "" }, S::KEYS[0].0);
+        let sort_word = values.remove("sort").unwrap_or_else(usual);
         let (sort, descending) = sort_of::<S>(&sort_word)?;
         let after = match values.remove("cursor") {
             None => None,

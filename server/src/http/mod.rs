@@ -5,9 +5,15 @@ mod agents;
 mod alerts;
 mod approvals;
 mod audit;
+mod audit_log;
+pub mod audit_trail;
+mod audited_routes;
+#[cfg(test)]
+mod audited_routes_tests;
 mod auth;
 mod clients;
 mod commands;
+mod csv;
 mod etag;
 mod extract;
 mod fleet;

@@ -63,6 +63,8 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/api/agents/{id}/metrics", Capability("ReadFleet")),
     ("GET", "/api/metrics/summary", Capability("ReadFleet")),
     ("GET", "/api/audit/tunnel", Capability("ReadAudit")),
+    ("GET", "/api/audit", Capability("ReadAudit")),
+    ("GET", "/api/audit/export", Capability("ReadAudit")),
     ("GET", "/api/v1/tunnel", Capability("UseTunnels")),
     ("POST", "/api/v1/tunnel/open", Capability("UseTunnels")),
     ("POST", "/api/v1/tunnel/close", Capability("UseTunnels")),

@@ -5,9 +5,9 @@ use actix_web::web::{self, ServiceConfig, delete, get, patch, post, put};
 
 use super::state::AppState;
 use super::{
-    agents, alerts, approvals, audit, auth, clients, commands, fleet, health, history, inventory,
-    jobs, keys, legacy, maintenance, notifications, policies, problems, registration_tokens, sites,
-    streams, tunnels, users,
+    agents, alerts, approvals, audit, audit_log, auth, clients, commands, fleet, health, history,
+    inventory, jobs, keys, legacy, maintenance, notifications, policies, problems,
+    registration_tokens, sites, streams, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -70,6 +70,8 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
         .route("/api/agents/{id}/state", get().to(agents::state))
         .route("/api/agents/{id}/move", post().to(agents::relocate))
         .route("/api/audit/tunnel", get().to(audit::list))
+        .route("/api/audit", get().to(audit_log::list))
+        .route("/api/audit/export", get().to(audit_log::export))
         .route("/api/v1/tunnel", get().to(tunnels::list))
         .route("/api/v1/tunnel/open", post().to(tunnels::open))
         .route("/api/v1/tunnel/close", post().to(tunnels::close))

@@ -62,6 +62,7 @@ pub async fn refuse(
         },
     )
     .await;
+    who.noted.set();
     error
 }
 

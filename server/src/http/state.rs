@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::db::Db;
 use crate::domain::idempotency::Run;
 use crate::services::accounts::Accounts;
+use crate::services::audit_limits::AuditLimits;
 use crate::services::commands::CommandRates;
 use crate::services::polling::PollRates;
 use crate::services::request_limits::RequestLimits;
@@ -44,6 +45,8 @@ pub struct AppState {
     pub accounts: Arc<Accounts>,
     /// Users' budgets of requests.
     pub requests: Arc<RequestLimits>,
+    /// How many refusals are written down.
+    pub audit_limits: Arc<AuditLimits>,
     /// Tickets for streams.
     pub tickets: Arc<Tickets>,
     /// What agents' sockets need.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use gururmm_shared::{AgentId, AuditId, ChannelId, CommandId, SessionId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, AuditId, ChannelId, CommandId, SessionId, UserId};
 
 use crate::db::tunnel_audit::NewAudit;
 use crate::db::{Db, tunnel_audit};
@@ -15,6 +15,8 @@ pub struct Caller {
     pub user_id: UserId,
     /// The user's address at that time.
     pub email: String,
+    /// The API key, if it was not a log-in.
+    pub key_id: Option<ApiKeyId>,
     /// The address the request came from.
     pub remote_addr: String,
     /// The request.
@@ -41,6 +43,7 @@ pub fn row(action: &'static str, caller: &Caller, agent: Option<(AgentId, &str)>
         action: action.to_owned(),
         user_id: Some(caller.user_id),
         user_email: caller.email.clone(),
+        key_id: caller.key_id,
         agent_id: agent.map(|(id, _)| id),
         agent_hostname: agent.map(|(_, hostname)| hostname.to_owned()),
         session_id: None,

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use gururmm_shared::{Auth, OsInfo, SiteId};
 
 use crate::db::agents::{Agent, AgentConnected, NewAgent};
+use crate::db::audit_log::NewEntry;
 use crate::db::registration_tokens::RegistrationToken;
 use crate::db::{Db, DbError, agents, approvals, registration_tokens, sites};
 use crate::domain::credentials::{self, KEY_PREFIX, TOKEN_PREFIX, digest, generate_key};
@@ -14,6 +15,8 @@ use crate::domain::enrollment::{Decision, KnownDevice, SiteCredential, decide};
 use crate::domain::site_code;
 use crate::domain::text::{check_name, tame};
 use crate::services::audit;
+use crate::services::audit_limits::{AuditLimits, Kind};
+use crate::services::audit_trail;
 use crate::services::code_guesses::CodeGuesses;
 
 /// Characters of a version that are kept, as the table has it.
@@ -83,6 +86,27 @@ impl Refused {
             Self::Unavailable(_) => "unavailable",
         }
     }
+}
+
+/// Writes down that an agent was not let in, unless there is too much of that from its address.
+pub async fn note_refused(
+    db: &Db,
+    limits: &AuditLimits,
+    refused: &Refused,
+    (hostname, device_id): (String, Option<String>),
+    from: IpAddr,
+) {
+    let unavailable = matches!(refused, Refused::Unavailable(_));
+    if unavailable || !limits.may_write(Kind::Agent, &from.to_string()) {
+        return;
+    }
+    let entry = NewEntry {
+        agent_hostname: Some(tame(&hostname, HOSTNAME_CHARS)),
+        target: tame(&device_id.unwrap_or_default(), 200),
+        remote_addr: from.to_string(),
+        ..audit_trail::event("agent.refused", refused.code())
+    };
+    audit_trail::note(db, entry).await;
 }
 
 /// Decides on a first message, and enrols a new device.

@@ -5,6 +5,18 @@ pub mod accounts;
 pub mod alerts;
 pub mod api_keys;
 pub mod audit;
+pub mod audit_chain;
+pub mod audit_head;
+pub mod audit_limits;
+pub mod audit_seal;
+#[cfg(test)]
+mod audit_seal_tests;
+#[cfg(test)]
+mod audit_testing;
+pub mod audit_trail;
+pub mod audit_verify;
+#[cfg(test)]
+mod audit_verify_tests;
 pub mod code_guesses;
 pub mod commands;
 pub mod deliveries;

@@ -1,6 +1,6 @@
 //! What a crash left open is ended before anybody can connect.
 
-use super::audit;
+use super::{audit, audit_trail};
 use crate::db::tech_sessions::TechSession;
 use crate::db::{Db, DbError, agents, tech_sessions, tunnel_audit, users};
 use crate::domain::close_reason::CloseReason;
@@ -24,6 +24,13 @@ pub async fn clear_up(db: &Db) -> Result<(), DbError> {
     for session in left {
         record_close(db, &session, reason).await?;
     }
+    let left = audit_trail::end_left_open(db).await?;
+    if left > 0 {
+        tracing::warn!(
+            count = left,
+            "changes whose end nobody knows were ended in the audit"
+        );
+    }
     agents::set_all_offline(db).await?;
     Ok(())
 }
@@ -33,6 +40,7 @@ async fn record_close(db: &Db, session: &TechSession, reason: CloseReason) -> Re
     let caller = audit::Caller {
         user_id: session.tech_id,
         email: owner.map(|user| user.email).unwrap_or_default(),
+        key_id: None,
         remote_addr: String::new(),
         request_id: String::new(),
     };

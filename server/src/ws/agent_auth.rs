@@ -67,9 +67,16 @@ pub(super) async fn authenticate(
         .iter()
         .any(|name| name == CAPABILITY_OUTPUT_WINDOW);
     let codes = gateway.settings.accept_site_codes_of_first_generation;
-    let admitted = enrollment::admit(&gateway.db, auth, codes, &gateway.guesses, from)
-        .await
-        .map_err(Denied::Refused)?;
+    let named = (auth.hostname.clone(), auth.device_id.clone());
+    let admitted = enrollment::admit(&gateway.db, auth, codes, &gateway.guesses, from).await;
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            enrollment::note_refused(&gateway.db, &gateway.audit_limits, &refused, named, from)
+                .await;
+            return Err(Denied::Refused(refused));
+        }
+    };
     let agent_id = admitted.agent.id;
     let hostname = admitted.connected.hostname.clone();
     if admitted.waiting {

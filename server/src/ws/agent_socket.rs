@@ -27,6 +27,7 @@ use crate::actors::registry_messages::{Generation, Unregister};
 use crate::config::AgentSettings;
 use crate::db::{Db, DbError, agents, approvals};
 use crate::domain::message_budget::MessageBudget;
+use crate::services::audit_limits::AuditLimits;
 use crate::services::code_guesses::CodeGuesses;
 use crate::services::inventory::InventoryDesk;
 
@@ -55,6 +56,8 @@ pub struct AgentGateway {
     pub settings: Arc<AgentSettings>,
     /// Wrong site codes by address.
     pub guesses: Arc<CodeGuesses>,
+    /// How many refusals are written down.
+    pub audit_limits: Arc<AuditLimits>,
     /// Inventories on their way into the database.
     pub inventories: InventoryDesk,
     /// A message's limit.

@@ -6,6 +6,8 @@ mod agent_messages;
 mod agent_process;
 mod alerts;
 mod audit;
+mod audit_chain;
+mod audit_log;
 mod broken_writes;
 mod clean_up;
 mod commands;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod audit;
+mod audit_log;
 mod columns;
 mod lists;
 mod metrics;
@@ -84,6 +85,7 @@ fn new_audit(action: &str, session_id: Option<SessionId>) -> NewAudit {
         action: action.to_owned(),
         user_id: None,
         user_email: "tech@example.com".to_owned(),
+        key_id: None,
         agent_id: None,
         agent_hostname: None,
         session_id,

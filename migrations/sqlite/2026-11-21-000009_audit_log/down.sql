@@ -1,0 +1,14 @@
+DROP TRIGGER agents_audit_moved;
+DROP TRIGGER agents_audit_key_replaced;
+DROP TRIGGER agents_audit_deleted;
+DROP TRIGGER agents_audit_enrolled;
+DROP TRIGGER agent_updates_audit_status;
+DROP TRIGGER agent_updates_audit;
+DROP TRIGGER watchdog_events_audit;
+DROP TRIGGER tunnel_audit_ended;
+DROP TRIGGER tunnel_audit_asked;
+DROP VIEW audit_acts;
+DROP TABLE audit_seals;
+DROP TABLE audit_unsealed;
+DROP TABLE audit_log;
+ALTER TABLE tunnel_audit DROP COLUMN key_id;
