@@ -17,6 +17,7 @@ pub mod policy_push;
 pub mod registry;
 pub mod registry_messages;
 pub mod rollups;
+pub mod scheduler;
 pub mod session_messages;
 pub mod tunnel;
 mod tunnel_commands;

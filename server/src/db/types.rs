@@ -15,7 +15,8 @@ use diesel::sql_types::{self, SqlType};
 use diesel::sqlite::Sqlite;
 use gururmm_shared::{
     AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
-    NotificationId, PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
+    NotificationId, PolicyId, RegistrationTokenId, ScheduleId, ScheduleRunId, ScriptId, SessionId,
+    SiteId, UserId,
 };
 use serde_json::Value;
 
@@ -151,7 +152,7 @@ id!(
     DeliveryId,
     RegistrationTokenId
 );
-id!(ApiKeyId);
+id!(ApiKeyId, ScriptId, ScheduleId, ScheduleRunId);
 
 impl ToSql<Timestamptz, Pg> for DateTime<Utc> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

@@ -7,6 +7,7 @@ mod lists;
 mod metrics;
 mod migrations;
 mod pools;
+mod schedules;
 mod sessions;
 mod text;
 mod users;
