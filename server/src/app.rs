@@ -28,6 +28,7 @@ use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
 use crate::actors::rollups::Rollups;
+use crate::actors::scheduler::Scheduler;
 use crate::config::Settings;
 use crate::db::metrics_rollups::Keep;
 use crate::db::{self, DatabaseSettings, Db};
@@ -120,6 +121,12 @@ impl App {
             .map(Arbiter::handle)
             .collect();
         let (registry, writer, commands) = start_actors(&db, &settings, &handles);
+        let scheduler = Scheduler::new(
+            db.clone(),
+            Arc::clone(&settings),
+            registry.clone(),
+            commands.clone(),
+        );
         let gateway = AgentGateway {
             db: db.clone(),
             registry: registry.clone(),
@@ -138,6 +145,11 @@ impl App {
         let policies = PolicyPush::new(db.clone(), registry.clone());
         let policies = Supervisor::start(|_| policies);
         let alerts = start_alerts(&db, &settings, &registry, arbiters.last());
+        // It asks the database and waits; the alerts' arbiter has time for that.
+        let arbiter = arbiters
+            .last()
+            .map_or_else(Arbiter::current, Arbiter::handle);
+        Supervisor::start_in_arbiter(&arbiter, |_| scheduler);
         writer.do_send(WatchReports(alerts.clone().recipient()));
         let tickets = Arc::new(Tickets::default());
         let command_rates = Arc::new(CommandRates::new(settings.commands.per_minute));

@@ -103,3 +103,15 @@ id!(
     /// A key of a user for scripts.
     ApiKeyId
 );
+id!(
+    /// A saved script.
+    ScriptId
+);
+id!(
+    /// A schedule.
+    ScheduleId
+);
+id!(
+    /// A run of a schedule, or the note why there was none.
+    ScheduleRunId
+);

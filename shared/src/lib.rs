@@ -9,6 +9,7 @@ mod channel_id;
 pub mod close_code;
 mod command_type;
 mod decode;
+pub mod environment;
 pub mod flow;
 mod ids;
 mod inventory;
@@ -31,7 +32,8 @@ pub use command_type::CommandType;
 pub use decode::DecodeError;
 pub use ids::{
     AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
-    NotificationId, PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
+    NotificationId, PolicyId, RegistrationTokenId, ScheduleId, ScheduleRunId, ScriptId, SessionId,
+    SiteId, UserId,
 };
 pub use inventory::{
     DiskInfo, HardwareInfo, InterfaceInfo, Inventory, InventorySections, ServiceInfo, SoftwareInfo,
@@ -47,8 +49,8 @@ pub use tunnel_payload::{
 };
 pub use utf8_stream::Utf8Stream;
 pub use version::{
-    CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT,
-    CAPABILITY_OUTPUT_WINDOW, FIRST_GENERATION, PROTOCOL,
+    CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT, CAPABILITY_COMMAND_JOURNAL,
+    CAPABILITY_COMMAND_OUTPUT, CAPABILITY_OUTPUT_WINDOW, FIRST_GENERATION, PROTOCOL,
 };
 pub use viewer_message::{
     ChannelOpened, ChannelState, ChannelSummary, OutputGap, SessionClosed, SessionSnapshot,

@@ -1,5 +1,7 @@
 //! What the server says to an agent.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +69,10 @@ pub struct Command {
     /// Whether it needs the rights of the administrator.
     #[serde(default)]
     pub elevated: bool,
+    /// Variables beside the agent's own environment, as [`crate::environment`] allows them
+    /// (capability `command_environment`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
 }
 
 /// End a command; one that has not come yet is not to be started when it does.

@@ -18,3 +18,6 @@ pub const CAPABILITY_COMMAND_CANCEL: &str = "command_cancel";
 
 /// The agent tells with `command_output` what a running command writes.
 pub const CAPABILITY_COMMAND_OUTPUT: &str = "command_output";
+
+/// The agent gives a command the variables of `environment`.
+pub const CAPABILITY_COMMAND_ENVIRONMENT: &str = "command_environment";

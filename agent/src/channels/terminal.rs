@@ -79,13 +79,13 @@ async fn start(
     let invocation =
         Invocation::new(&kind, &terminal.command, settings).ok_or(CLAUDE_TASK_REFUSAL)?;
     let mut environment = vec![
-        ("GURURMM_SESSION_ID", session.id.to_string()),
-        (SESSION_MARK, session.mark.to_string()),
+        ("GURURMM_SESSION_ID".to_owned(), session.id.to_string()),
+        (SESSION_MARK.to_owned(), session.mark.to_string()),
     ];
     environment.extend(
         terminal
             .command_id
-            .map(|id| ("GURURMM_COMMAND_ID", id.to_string())),
+            .map(|id| ("GURURMM_COMMAND_ID".to_owned(), id.to_string())),
     );
     let job = Job {
         invocation,

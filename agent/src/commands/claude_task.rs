@@ -119,7 +119,7 @@ pub fn prepare(command: &Command, settings: &CommandSettings) -> Result<Job, Str
             program: settings.claude_task_program.clone(),
             arguments: vec!["--print".to_owned(), prompt(task, &files)],
         },
-        environment: vec![(COMMAND_ID, command.id.to_string())],
+        environment: vec![(COMMAND_ID.to_owned(), command.id.to_string())],
         directory: Some(directory),
         timeout: Duration::from_secs(seconds),
     })

@@ -41,6 +41,7 @@ fn command(task: &str, place: Option<&str>, files: &[&str], timeout: Option<u64>
         command: String::new(),
         timeout_seconds: timeout,
         elevated: false,
+        environment: Default::default(),
     }
 }
 

@@ -78,6 +78,7 @@ fn command(line: &str) -> Command {
         command: line.to_owned(),
         timeout_seconds: None,
         elevated: false,
+        environment: Default::default(),
     }
 }
 
@@ -298,4 +299,34 @@ async fn a_command_times_out() {
         (Some(124), "begun\n")
     );
     assert!(result.duration_ms >= 1000);
+}
+
+#[tokio::test]
+async fn a_parameter_reaches_its_command_as_a_variable_and_as_nothing_else() {
+    let mut server = Server::start(CommandSettings::default(), true).await;
+    let hostile = "$(touch /tmp/x); `id` \" ' \n%PATH% | reboot";
+    let variable = ("GURURMM_NAME".to_owned(), hostile.to_owned());
+    let mut order = command("printf %s \"$GURURMM_NAME\"");
+    order.environment.extend([variable]);
+    server.order(&order).await;
+    let result = server.result().await;
+    assert_eq!(
+        (result.exit_code, result.stdout.as_str()),
+        (Some(0), hostile)
+    );
+}
+
+#[tokio::test]
+async fn a_command_that_would_change_what_a_system_reads_is_refused() {
+    let mut server = Server::start(CommandSettings::default(), true).await;
+    for name in ["PATH", "LD_PRELOAD", "GURURMM_COMMAND_ID", "GURURMM_A=B"] {
+        let mut order = command("true");
+        order
+            .environment
+            .extend([(name.to_owned(), "/tmp".to_owned())]);
+        server.order(&order).await;
+        let result = server.result().await;
+        assert_eq!(result.reason, Some(EndReason::Refused), "{name}");
+        assert!(result.stderr.contains("variable"), "{}", result.stderr);
+    }
 }

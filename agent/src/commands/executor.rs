@@ -58,13 +58,10 @@ impl Execution {
     /// # Errors
     /// Why it cannot be started, from the operating system.
     pub async fn start(job: Job, launcher: &Launcher) -> io::Result<Self> {
-        let environment = job.environment.into_iter();
         let order = Order {
             program: job.invocation.program,
             arguments: job.invocation.arguments,
-            environment: environment
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            environment: job.environment,
             directory: job.directory.unwrap_or_else(platform::home_directory),
         };
         let started = Instant::now();

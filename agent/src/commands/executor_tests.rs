@@ -11,7 +11,7 @@ fn shell(line: &str, timeout: Duration) -> Job {
     let settings = CommandSettings::default();
     Job {
         invocation: Invocation::new(&gururmm_shared::CommandType::Shell, line, &settings).unwrap(),
-        environment: vec![("GURURMM_TEST", "here".to_owned())],
+        environment: vec![("GURURMM_TEST".to_owned(), "here".to_owned())],
         directory: None,
         timeout,
     }

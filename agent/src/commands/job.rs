@@ -13,7 +13,7 @@ pub struct Job {
     /// Which program.
     pub invocation: Invocation,
     /// Variables beside the agent's own environment.
-    pub environment: Vec<(&'static str, String)>,
+    pub environment: Vec<(String, String)>,
     /// Where it starts; none means the home directory.
     pub directory: Option<PathBuf>,
     /// How long it may run.

@@ -20,6 +20,7 @@ fn command(id: CommandId) -> Command {
         command: "true".to_owned(),
         timeout_seconds: None,
         elevated: false,
+        environment: Default::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gururmm_shared::environment::check_environment;
 use gururmm_shared::{Command, CommandType};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -25,6 +26,15 @@ pub async fn prepare(command: &Command, settings: &Arc<CommandSettings>) -> Resu
     if command.elevated && !platform::is_administrator() {
         return Err("the agent does not run as administrator".to_owned());
     }
+    check_environment(&command.environment)?;
+    let mut job = program(command, settings).await?;
+    let parameters = command.environment.clone().into_iter();
+    // What the agent itself says comes last, and wins.
+    job.environment.splice(0..0, parameters);
+    Ok(job)
+}
+
+async fn program(command: &Command, settings: &Arc<CommandSettings>) -> Result<Job, String> {
     if matches!(command.command_type, CommandType::ClaudeTask { .. }) {
         let (command, settings) = (command.clone(), Arc::clone(settings));
         let prepared = spawn_blocking(move || claude_task::prepare(&command, &settings));
@@ -40,7 +50,7 @@ pub async fn prepare(command: &Command, settings: &Arc<CommandSettings>) -> Resu
         .ok_or(CLAUDE_TASK_REFUSAL)?;
     Ok(Job {
         invocation,
-        environment: vec![(COMMAND_ID, command.id.to_string())],
+        environment: vec![(COMMAND_ID.to_owned(), command.id.to_string())],
         directory: None,
         timeout: settings.timeout(command.timeout_seconds),
     })

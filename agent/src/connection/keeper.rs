@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use gururmm_shared::{
-    Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL,
-    CAPABILITY_COMMAND_OUTPUT, CAPABILITY_OUTPUT_WINDOW, CommandId, PROTOCOL,
+    Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
+    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_OUTPUT_WINDOW, CommandId,
+    PROTOCOL,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -34,11 +35,12 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const IN_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the agent can do beyond its protocol.
-const CAPABILITIES: [&str; 4] = [
+const CAPABILITIES: [&str; 5] = [
     CAPABILITY_OUTPUT_WINDOW,
     CAPABILITY_COMMAND_JOURNAL,
     CAPABILITY_COMMAND_CANCEL,
     CAPABILITY_COMMAND_OUTPUT,
+    CAPABILITY_COMMAND_ENVIRONMENT,
 ];
 
 /// Keeps the connection.

@@ -20,6 +20,8 @@ pub struct AgentUp {
     pub journal: bool,
     /// Whether it understands that a command is to end.
     pub cancels: bool,
+    /// Whether it gives commands their variables.
+    pub environment: bool,
     /// What runs there, or waits to be acknowledged.
     pub in_flight: Vec<CommandId>,
 }

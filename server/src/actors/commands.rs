@@ -4,7 +4,7 @@
 //! acknowledged only when it is kept. What this actor remembers (who is connected, what was sent) can
 //! be lost at any time: when an agent comes back, what was sent to it is read again.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use gururmm_shared::{
     Ack, AgentId, Command as Order, CommandCancel, CommandId, CommandType, ServerMessage,
 };
+use serde::Deserialize;
 
 use super::command_messages::{AgentDown, AgentUp, Cancel, CommandReport, Wake};
 use super::command_reports::{Reports, settle};
@@ -22,6 +23,7 @@ use crate::config::CommandSettings;
 use crate::db::commands::{self, Command};
 use crate::db::{Db, DbError};
 use crate::domain::command_state::{Again, on_return, overdue_at};
+use crate::domain::script_parameters::variables;
 use crate::services::audit::now;
 
 /// How often commands that take too long are looked for.
@@ -43,6 +45,7 @@ struct Link {
     connected_at: DateTime<Utc>,
     journal: bool,
     cancels: bool,
+    environment: bool,
     in_flight: HashSet<CommandId>,
     /// What was sent and has not ended, and when it is given up.
     sent: HashMap<CommandId, DateTime<Utc>>,
@@ -54,6 +57,11 @@ impl Link {
     fn tell(&self, message: ServerMessage) {
         self.connection
             .do_send(ToConnection::Tell(Box::new(message)));
+    }
+
+    /// Whether the agent would run it as it is meant: without its variables a script does something else.
+    fn takes(&self, order: &Order) -> bool {
+        self.environment || order.environment.is_empty()
     }
 
     fn note(&mut self, command: &Command, at: DateTime<Utc>) {
@@ -161,7 +169,8 @@ impl CommandDispatcher {
         };
         let mut unreadable = Vec::new();
         for command in &commands {
-            let Some(order) = order(command) else {
+            let sendable = order(command).filter(|order| link.takes(order));
+            let Some(order) = sendable else {
                 unreadable.push(command.id);
                 continue;
             };
@@ -316,7 +325,7 @@ fn return_to(link: &mut Link, command: &Command) {
     match on_return(command.id, cancel, &link.in_flight, link.journal) {
         Again::Wait => {}
         Again::Resend => {
-            if let Some(order) = order(command) {
+            if let Some(order) = order(command).filter(|order| link.takes(order)) {
                 link.tell(ServerMessage::Command(order));
             }
         }
@@ -342,12 +351,17 @@ pub fn order(command: &Command) -> Option<Order> {
         CommandType::ClaudeTask { .. } => String::new(),
         _ => command.command.clone(),
     };
+    let environment = match &command.arguments {
+        None => BTreeMap::new(),
+        Some(arguments) => variables(&BTreeMap::deserialize(arguments).ok()?),
+    };
     Some(Order {
         id: command.id,
         command_type,
         command: line,
         timeout_seconds: u64::try_from(command.timeout_seconds).ok(),
         elevated: command.elevated,
+        environment,
     })
 }
 
@@ -382,6 +396,7 @@ impl Handler<AgentUp> for CommandDispatcher {
             connected_at: now(),
             journal: message.journal,
             cancels: message.cancels,
+            environment: message.environment,
             in_flight: message.in_flight.into_iter().collect(),
             sent: HashMap::new(),
             ready: false,

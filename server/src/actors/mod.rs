@@ -20,6 +20,7 @@ mod pollers;
 pub mod registry;
 pub mod registry_messages;
 pub mod rollups;
+pub mod scheduler;
 pub mod session_messages;
 pub mod tunnel;
 mod tunnel_commands;

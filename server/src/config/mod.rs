@@ -8,6 +8,6 @@ mod settings;
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use settings::{
     AgentSettings, AuthSettings, CommandSettings, HttpSettings, LimitSettings, LogFormat,
-    LogSettings, MetricsSettings, NotificationSettings, Settings, SmtpSettings, SmtpTls,
-    TunnelSettings,
+    LogSettings, MetricsSettings, NotificationSettings, ScheduleSettings, Settings, SmtpSettings,
+    SmtpTls, TunnelSettings,
 };

@@ -25,6 +25,8 @@ pub struct Settings {
     pub tunnel: TunnelSettings,
     /// Commands outside tunnels.
     pub commands: CommandSettings,
+    /// What runs by the clock.
+    pub schedules: ScheduleSettings,
     /// How long figures are kept.
     pub metrics: MetricsSettings,
     /// Sizes.
@@ -147,6 +149,18 @@ pub struct CommandSettings {
     pub per_minute: u32,
 }
 
+/// What runs by the clock.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleSettings {
+    /// Schedules that there may be.
+    pub max: u32,
+    /// How late a time may be made up for that went by while the server stood still.
+    pub grace_seconds: u32,
+    /// Runs of a schedule that are kept.
+    pub keep_runs: u32,
+}
+
 /// How long figures are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -261,6 +275,7 @@ impl Default for Settings {
             agents: AgentSettings::default(),
             tunnel: TunnelSettings::default(),
             commands: CommandSettings::default(),
+            schedules: ScheduleSettings::default(),
             metrics: MetricsSettings::default(),
             limits: LimitSettings::default(),
             http: HttpSettings::default(),
@@ -333,6 +348,16 @@ impl Default for CommandSettings {
             max_in_flight: 32,
             max_waiting: 1000,
             per_minute: 600,
+        }
+    }
+}
+
+impl Default for ScheduleSettings {
+    fn default() -> Self {
+        Self {
+            max: 1000,
+            grace_seconds: 600,
+            keep_runs: 1000,
         }
     }
 }

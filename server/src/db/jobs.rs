@@ -41,35 +41,49 @@ pub struct Job {
     pub created_at: DateTime<Utc>,
     /// When its end was asked for.
     pub cancelled_at: Option<DateTime<Utc>>,
+    /// The script that its commands are made of.
+    pub script: Option<Value>,
+    /// What the script is given.
+    pub arguments: Option<Value>,
 }
 
 /// How many commands of a job have which status and reason.
 pub type Progress = HashMap<(String, Option<String>), i64>;
 
+ops! {
+    /// Steps with jobs inside of others' transactions.
+    trait JobSteps {
+        /// Inserts a job and all of its commands with their audit rows.
+        async fn insert_job(&mut conn, job: Job, new: Vec<(NewCommand, NewAudit)>) -> QueryResult<()> {
+            diesel::insert_into(jobs::table)
+                .values((
+                    jobs::id.eq(Bind(job.id)),
+                    jobs::name.eq(job.name),
+                    jobs::created_by.eq(job.created_by.map(Bind)),
+                    jobs::command_type.eq(job.command_type),
+                    jobs::command.eq(job.command),
+                    jobs::parameters.eq(job.parameters.map(Bind)),
+                    jobs::timeout_seconds.eq(job.timeout_seconds),
+                    jobs::elevated.eq(job.elevated),
+                    jobs::filter.eq(Bind(job.filter)),
+                    jobs::created_at.eq(Bind(job.created_at)),
+                    jobs::script.eq(job.script.map(Bind)),
+                    jobs::arguments.eq(job.arguments.map(Bind)),
+                ))
+                .execute(conn)
+                .await?;
+            for (command, audit) in new {
+                conn.insert_command(command).await?;
+                conn.insert_audit(audit).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
 /// Inserts a job and all of its commands with their audit rows, or nothing.
 pub async fn insert(db: &Db, job: Job, new: Vec<(NewCommand, NewAudit)>) -> Result<(), DbError> {
-    transact!(db, |conn| {
-        diesel::insert_into(jobs::table)
-            .values((
-                jobs::id.eq(Bind(job.id)),
-                jobs::name.eq(job.name),
-                jobs::created_by.eq(job.created_by.map(Bind)),
-                jobs::command_type.eq(job.command_type),
-                jobs::command.eq(job.command),
-                jobs::parameters.eq(job.parameters.map(Bind)),
-                jobs::timeout_seconds.eq(job.timeout_seconds),
-                jobs::elevated.eq(job.elevated),
-                jobs::filter.eq(Bind(job.filter)),
-                jobs::created_at.eq(Bind(job.created_at)),
-            ))
-            .execute(conn)
-            .await?;
-        for (command, audit) in new {
-            conn.insert_command(command).await?;
-            conn.insert_audit(audit).await?;
-        }
-        Ok(())
-    })
+    transact!(db, |conn| Ok(conn.insert_job(job, new).await?))
 }
 
 /// Finds a job.
@@ -192,14 +206,24 @@ pub async fn total(db: &Db, id: JobId) -> Result<i64, DbError> {
         .await)
 }
 
-/// The agents whose last command of this job failed.
-pub async fn failed_agents(db: &Db, id: JobId) -> Result<Vec<AgentId>, DbError> {
-    let rows: Vec<(AgentId, String)> = query!(db, |conn| commands::table
-        .filter(commands::job_id.eq(Some(Bind(id))))
-        .order(commands::id)
-        .select((commands::agent_id, commands::status))
-        .load(conn)
-        .await)?;
+/// The agents within a scope whose last command of this job failed.
+pub async fn failed_agents(db: &Db, scope: Scope, id: JobId) -> Result<Vec<AgentId>, DbError> {
+    let rows: Vec<(AgentId, String)> = query!(db, |conn| {
+        let mut rows = commands::table
+            .inner_join(agents::table.left_join(sites::table))
+            .filter(commands::job_id.eq(Some(Bind(id))))
+            .order(commands::id)
+            .select((commands::agent_id, commands::status))
+            .into_boxed();
+        if let Scope::Only {
+            clients,
+            sites: own,
+        } = scope
+        {
+            rows = rows.filter(covered!(clients, own));
+        }
+        rows.load(conn).await
+    })?;
     let last: HashMap<AgentId, String> = rows.into_iter().collect();
     let mut failed: Vec<AgentId> = last
         .into_iter()

@@ -172,6 +172,8 @@ table! {
         attempts -> Int4,
         cancel_requested_at -> Nullable<Timestamptz>,
         sent_in_poll -> Nullable<Text>,
+        script -> Nullable<Jsonb>,
+        arguments -> Nullable<Jsonb>,
     }
 }
 
@@ -197,6 +199,8 @@ table! {
         filter -> Jsonb,
         created_at -> Timestamptz,
         cancelled_at -> Nullable<Timestamptz>,
+        script -> Nullable<Jsonb>,
+        arguments -> Nullable<Jsonb>,
     }
 }
 
@@ -572,3 +576,64 @@ table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(audit_log, audit_seals, audit_unsealed);
+
+table! {
+    scripts (id) {
+        id -> Uuid,
+        name -> Text,
+        description -> Text,
+        command_type -> Jsonb,
+        body -> Text,
+        timeout_seconds -> Nullable<Int4>,
+        elevated -> Bool,
+        parameters -> Jsonb,
+        updated_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    schedules (id) {
+        id -> Uuid,
+        name -> Text,
+        owner_id -> Nullable<Uuid>,
+        cron -> Text,
+        time_zone -> Text,
+        enabled -> Bool,
+        script_id -> Nullable<Uuid>,
+        arguments -> Jsonb,
+        command_type -> Nullable<Jsonb>,
+        command -> Nullable<Text>,
+        timeout_seconds -> Nullable<Int4>,
+        elevated -> Bool,
+        filter -> Jsonb,
+        when_offline -> Text,
+        expires_in_seconds -> Nullable<Int4>,
+        decided_until -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    schedule_runs (id) {
+        id -> Uuid,
+        schedule_id -> Uuid,
+        due_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        requested_by -> Nullable<Uuid>,
+        job_id -> Nullable<Uuid>,
+        outcome -> Text,
+        detail -> Nullable<Text>,
+        targets -> Int4,
+        commands -> Int4,
+        offline -> Int4,
+        busy -> Int4,
+    }
+}
+
+diesel::joinable!(schedules -> users (owner_id));
+
+diesel::allow_tables_to_appear_in_same_query!(schedules, users);
+diesel::allow_tables_to_appear_in_same_query!(schedule_runs, commands);

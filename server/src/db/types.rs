@@ -15,7 +15,8 @@ use diesel::sql_types::{self, SqlType};
 use diesel::sqlite::Sqlite;
 use gururmm_shared::{
     AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
-    NotificationId, PolicyId, RegistrationTokenId, SessionId, SiteId, UserId,
+    NotificationId, PolicyId, RegistrationTokenId, ScheduleId, ScheduleRunId, ScriptId, SessionId,
+    SiteId, UserId,
 };
 use serde_json::Value;
 
@@ -153,7 +154,7 @@ id!(
     DeliveryId,
     RegistrationTokenId
 );
-id!(ApiKeyId);
+id!(ApiKeyId, ScriptId, ScheduleId, ScheduleRunId);
 id!(Subject, Run);
 
 impl ToSql<Timestamptz, Pg> for DateTime<Utc> {

@@ -1,10 +1,12 @@
 //! Commands outside tunnels: give, list, look at, cancel.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use gururmm_shared::{AgentId, CommandId, CommandType, JobId, UserId};
+use gururmm_shared::{AgentId, CommandId, CommandType, JobId, ScriptId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,27 +16,31 @@ use super::page::Page;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
-use crate::db::agents;
 use crate::db::commands::{self, Cancelled, Command, CommandFilter};
+use crate::db::{Db, agents};
 use crate::domain::command_state::Status;
 use crate::domain::role::Capability;
 use crate::error::AppError;
+use crate::services;
 use crate::services::audit::{Refusal, now};
 use crate::services::commands::Wanted;
-use crate::services::policies::{self, CommandRefused};
+use crate::services::policies::CommandRefused;
+use crate::services::scripts::Call;
 
 const PAGE_DEFAULT: i64 = 100;
 const PAGE_MOST: i64 = 1000;
 
-/// Body of a command.
+/// Body of a command: a line, or a script and what it is given.
 #[derive(Debug, Deserialize, Validate)]
 pub struct CommandBody {
     #[garde(skip)]
-    #[serde(default)]
-    command_type: CommandType,
+    command_type: Option<CommandType>,
     #[garde(skip)]
-    #[serde(default)]
-    command: String,
+    command: Option<String>,
+    #[garde(skip)]
+    script_id: Option<uuid::Uuid>,
+    #[garde(skip)]
+    parameters: Option<BTreeMap<String, Value>>,
     #[garde(skip)]
     timeout_seconds: Option<u64>,
     #[garde(skip)]
@@ -44,16 +50,71 @@ pub struct CommandBody {
     expires_in_seconds: Option<u64>,
 }
 
-impl From<CommandBody> for Wanted {
-    fn from(body: CommandBody) -> Self {
-        Self {
-            command_type: body.command_type,
-            command: body.command,
-            timeout_seconds: body.timeout_seconds,
-            elevated: body.elevated,
-            expires_in_seconds: body.expires_in_seconds,
+impl CommandBody {
+    /// What is wanted: a script becomes its command.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub(super) async fn resolve(self, db: &Db) -> Result<Wanted, AppError> {
+        self.check()?;
+        let Some(script_id) = self.script_id else {
+            return Ok(Wanted {
+                command_type: self.command_type.unwrap_or_default(),
+                command: self.command.unwrap_or_default(),
+                timeout_seconds: self.timeout_seconds,
+                elevated: self.elevated,
+                expires_in_seconds: self.expires_in_seconds,
+                script: None,
+            });
+        };
+        let call = Call {
+            script_id: ScriptId(script_id),
+            parameters: self.parameters.unwrap_or_default(),
+            timeout_seconds: self.timeout_seconds,
+            elevated: self.elevated,
+            expires_in_seconds: self.expires_in_seconds,
+        };
+        call.resolve(db).await
+    }
+
+    /// As a schedule keeps it beside its command; what is out of its limits is refused elsewhere.
+    pub(super) fn saved(&self) -> SavedCall {
+        let seconds = |value: Option<u64>| value.and_then(|value| i32::try_from(value).ok());
+        SavedCall {
+            script_id: self.script_id.map(ScriptId),
+            parameters: json!(self.parameters.clone().unwrap_or_default()),
+            timeout_seconds: seconds(self.timeout_seconds),
+            elevated: self.elevated,
+            expires_in_seconds: seconds(self.expires_in_seconds),
         }
     }
+
+    fn check(&self) -> Result<(), AppError> {
+        let fault = match self.script_id {
+            Some(_) if self.command.is_some() => "command",
+            Some(_) if self.command_type.is_some() => "command_type",
+            None if self.parameters.is_some() => "parameters",
+            _ => return Ok(()),
+        };
+        let detail = "give a command and its type, or script_id and parameters";
+        Err(AppError::invalid_field(fault, detail))
+    }
+}
+
+/// What a schedule keeps of a body.
+pub(super) struct SavedCall {
+    pub script_id: Option<ScriptId>,
+    pub parameters: Value,
+    pub timeout_seconds: Option<i32>,
+    pub elevated: bool,
+    pub expires_in_seconds: Option<i32>,
+}
+
+/// The script that a command or a job was made of, as the API shows it.
+pub(super) fn script_view(script: Option<Value>, arguments: Option<Value>) -> Option<Value> {
+    let mut script = script?;
+    script["parameters"] = arguments.unwrap_or_else(|| json!({}));
+    Some(script)
 }
 
 /// A command as the API shows it.
@@ -66,6 +127,7 @@ pub(super) struct CommandView {
     command: String,
     timeout_seconds: i32,
     elevated: bool,
+    script: Option<Value>,
     status: String,
     reason: Option<String>,
     exit_code: Option<i32>,
@@ -95,6 +157,7 @@ impl From<Command> for CommandView {
             command: command.command,
             timeout_seconds: command.timeout_seconds,
             elevated: command.elevated,
+            script: script_view(command.script, command.arguments),
             status: command.status,
             reason: command.reason,
             exit_code: command.exit_code,
@@ -131,7 +194,8 @@ pub async fn give(
     {
         return Ok(accepted_answer(command_id, agent_id, given.expires_at));
     }
-    let accepted = Wanted::from(body).accept(&state.settings.commands, &state.settings.limits)?;
+    let wanted = body.resolve(&state.db).await?;
+    let accepted = wanted.accept(&state.settings.commands, &state.settings.limits)?;
     state.command_rates.take(who.user.id)?;
     let waiting = commands::waiting(&state.db, vec![agent_id]).await?;
     let most = i64::from(state.settings.commands.max_waiting);
@@ -142,13 +206,15 @@ pub async fn give(
         return Err(AppError::too_many("too_many_waiting", detail, None));
     }
     let hostname = overview.agent.hostname.clone();
-    if let Err(refused) = policies::check_command(&state.db, agent_id, &accepted.command).await {
+    let place = [overview];
+    let left = services::jobs::left_out(&state.db, &place, &accepted).await?;
+    if let Some(why) = left.into_values().next() {
         let refusal = Refusal {
             what: accepted.described(),
             agent: Some((agent_id, hostname)),
             ..Refusal::default()
         };
-        return Err(refuse(&state, &who, refusal, not_run(refused)).await);
+        return Err(refuse(&state, &who, refusal, why.into()).await);
     }
     let about = (agent_id, hostname.as_str());
     let mut rows = accepted.rows(&who.caller, about, None);

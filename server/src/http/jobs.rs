@@ -1,53 +1,29 @@
 //! Jobs: the same command for many agents.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use gururmm_shared::{AgentId, ClientId, JobId, SiteId, UserId};
+use gururmm_shared::{AgentId, JobId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::commands::{CommandBody, newest_first, not_run, page_limit};
+use super::commands::{CommandBody, newest_first, page_limit, script_view};
 use super::extract::{Authenticated, Signed};
 use super::once::Once;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
-use crate::db::agents::{self, AgentFilter, AgentOverview, AgentSort};
 use crate::db::commands::{self, Cancelled};
 use crate::db::jobs::{self, Job, Progress};
-use crate::db::page::PageOf;
+use crate::domain::job_targets::Targets;
 use crate::domain::role::Capability;
 use crate::error::AppError;
+use crate::services;
 use crate::services::audit::{Refusal, now};
-use crate::services::commands::{Accepted, Wanted};
-use crate::services::policies;
-
-/// Agents that are read at once.
-const PAGE: i64 = 1000;
-/// Agents that one job may reach.
-const MOST_AGENTS: usize = 10_000;
-
-/// Which agents a job is for: all that fit every part that is given.
-#[derive(Debug, Clone, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct Targets {
-    #[garde(inner(length(min = 1, max = 1000)))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    agent_ids: Option<BTreeSet<uuid::Uuid>>,
-    #[garde(skip)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_id: Option<uuid::Uuid>,
-    #[garde(skip)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    site_id: Option<uuid::Uuid>,
-    #[garde(inner(length(max = 64)))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    os_family: Option<String>,
-}
+use crate::services::commands::Accepted;
 
 /// Body of a job.
 #[derive(Deserialize, Validate)]
@@ -70,6 +46,7 @@ struct JobView {
     command: String,
     timeout_seconds: i32,
     elevated: bool,
+    script: Option<Value>,
     filter: Value,
     created_by: Option<UserId>,
     created_at: DateTime<Utc>,
@@ -92,6 +69,7 @@ fn view(job: Job, progress: &Progress) -> JobView {
         }
     }
     JobView {
+        script: script_view(job.script, job.arguments),
         id: job.id,
         name: job.name,
         command_type: job.parameters.unwrap_or(Value::String(job.command_type)),
@@ -113,47 +91,6 @@ fn view(job: Job, progress: &Progress) -> JobView {
     }
 }
 
-/// All agents of a filter that the caller may act on.
-async fn targets(
-    state: &AppState,
-    who: &Authenticated,
-    filter: &Targets,
-) -> Result<Vec<AgentOverview>, AppError> {
-    let mut found: Vec<AgentOverview> = Vec::new();
-    let mut page = PageOf {
-        sort: AgentSort::Created,
-        descending: false,
-        after: None,
-        limit: PAGE,
-    };
-    loop {
-        let fitting = AgentFilter {
-            scope: who.scope.clone(),
-            site_id: filter.site_id.map(SiteId),
-            client_id: filter.client_id.map(ClientId),
-            os_family: filter.os_family.clone(),
-            ..AgentFilter::default()
-        };
-        let rows = agents::list(&state.db, fitting, page.clone()).await?;
-        let full = i64::try_from(rows.len()).is_ok_and(|count| count >= PAGE);
-        page.after = rows.last().map(|row| row.position(page.sort));
-        let named = |row: &AgentOverview| {
-            let ids = filter.agent_ids.as_ref();
-            ids.is_none_or(|ids| ids.contains(&row.agent.id.0))
-        };
-        found.extend(rows.into_iter().filter(named));
-        if found.len() > MOST_AGENTS {
-            return Err(AppError::invalid_field(
-                "filter",
-                format!("a job reaches at most {MOST_AGENTS} agents; narrow its filter"),
-            ));
-        }
-        if !full {
-            return Ok(found);
-        }
-    }
-}
-
 /// POST /api/jobs
 pub async fn create(
     state: Data<AppState>,
@@ -167,50 +104,41 @@ pub async fn create(
         let total = jobs::total(&state.db, id).await?;
         return Ok(HttpResponse::Created().json(json!({ "id": id, "total": total })));
     }
-    let accepted =
-        Wanted::from(body.command).accept(&state.settings.commands, &state.settings.limits)?;
+    let wanted = body.command.resolve(&state.db).await?;
+    let accepted = wanted.accept(&state.settings.commands, &state.settings.limits)?;
     state.command_rates.take(who.user.id)?;
-    let found = targets(&state, &who, &body.filter).await?;
+    let found = services::jobs::targets(&state.db, &who.scope, &body.filter).await?;
     if found.is_empty() {
         return Err(AppError::invalid_field(
             "filter",
             "no agent that you may act on fits the filter",
         ));
     }
-    for overview in &found {
-        let agent_id = overview.agent.id;
-        if let Err(refused) = policies::check_command(&state.db, agent_id, &accepted.command).await
-        {
-            // All or none: a job that leaves out machines in silence would be taken for done.
-            let refusal = Refusal {
-                what: accepted.described(),
-                agent: Some((agent_id, overview.agent.hostname.clone())),
-                ..Refusal::default()
-            };
-            return Err(refuse(&state, &who, refusal, not_run(refused)).await);
-        }
+    let left = services::jobs::left_out(&state.db, &found, &accepted).await?;
+    if let Some((agent_id, why)) = left.iter().next() {
+        // All or none: a job that leaves out machines in silence would be taken for done.
+        let hostname = found
+            .iter()
+            .find(|overview| overview.agent.id == *agent_id)
+            .map(|overview| overview.agent.hostname.clone())
+            .unwrap_or_default();
+        let count = left.len();
+        let refusal = Refusal {
+            what: accepted.described(),
+            agent: Some((*agent_id, hostname.clone())),
+            ..Refusal::default()
+        };
+        let mut error = AppError::from(why.clone());
+        error.detail = format!(
+            "{} ({count} of {} agents, {hostname} among them)",
+            error.detail,
+            found.len()
+        );
+        return Err(refuse(&state, &who, refusal, error).await);
     }
     let filter = serde_json::to_value(&body.filter).map_err(|error| AppError::internal(&error))?;
-    let job = Job {
-        id,
-        name: body.name.trim().to_owned(),
-        created_by: Some(who.user.id),
-        command_type: accepted.command_type.clone(),
-        command: accepted.command.clone(),
-        parameters: accepted.parameters.clone(),
-        timeout_seconds: accepted.timeout_seconds,
-        elevated: accepted.elevated,
-        filter,
-        created_at: now(),
-        cancelled_at: None,
-    };
-    let rows = found
-        .iter()
-        .map(|overview| {
-            let agent = (overview.agent.id, overview.agent.hostname.as_str());
-            accepted.rows(&who.caller, agent, Some(id))
-        })
-        .collect();
+    let name = body.name.trim();
+    let (job, rows) = services::jobs::rows(id, name, filter, &accepted, &who.caller, found.iter());
     jobs::insert(&state.db, job, rows).await?;
     let agents: Vec<AgentId> = found.iter().map(|overview| overview.agent.id).collect();
     let total = agents.len();
@@ -326,22 +254,28 @@ pub async fn retry(
         timeout_seconds: job.timeout_seconds,
         elevated: job.elevated,
         expires_in: chrono::Duration::seconds(state.settings.commands.expiry_seconds.into()),
+        script: job.script,
+        arguments: job.arguments,
+        on_behalf: None,
     };
-    let mut rows = Vec::new();
-    let mut woken = Vec::new();
-    for agent_id in jobs::failed_agents(&state.db, job.id).await? {
-        let Some(overview) = agents::overview(&state.db, agent_id).await? else {
-            continue;
-        };
-        let allowed = policies::check_command(&state.db, agent_id, &accepted.command).await;
-        if who.scope.covers(overview.place()) && allowed.is_ok() {
-            let agent = (agent_id, overview.agent.hostname.as_str());
-            rows.push(accepted.rows(&who.caller, agent, Some(job.id)));
-            woken.push(agent_id);
-        }
+    // As everywhere, agents outside of the caller's scope are not there.
+    let failed = jobs::failed_agents(&state.db, who.scope.clone(), job.id).await?;
+    let found = services::jobs::located(&state.db, &who.scope, &failed).await?;
+    let left = services::jobs::left_out(&state.db, &found, &accepted).await?;
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for why in left.values() {
+        *reasons.entry(why.code).or_default() += 1;
     }
-    let total = rows.len();
+    let kept: Vec<_> = found
+        .iter()
+        .filter(|overview| !left.contains_key(&overview.agent.id))
+        .collect();
+    let agents: Vec<AgentId> = kept.iter().map(|overview| overview.agent.id).collect();
+    let rows = services::jobs::commands_of(job.id, &accepted, &who.caller, kept.into_iter());
     jobs::retry(&state.db, job.id, rows).await?;
-    state.commands.do_send(Wake { agents: woken });
-    Ok(HttpResponse::Accepted().json(json!({ "id": job.id, "retried": total })))
+    let retried = agents.len();
+    state.commands.do_send(Wake { agents });
+    Ok(HttpResponse::Accepted().json(json!({
+        "id": job.id, "retried": retried, "refused": left.len(), "reasons": reasons,
+    })))
 }

@@ -36,6 +36,9 @@ pub mod request_span;
 #[cfg(test)]
 mod route_table;
 pub mod router;
+mod schedule_view;
+mod schedules;
+mod scripts;
 mod sessions;
 mod sites;
 pub mod state;

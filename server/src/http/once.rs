@@ -31,7 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What may keep its answers: those hold nothing that is shown only once. Every other POST is also done
 /// only once, but its answer is not given again.
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 19] = [
     "/api/agents/{id}/command",
     "/api/agents/{id}/move",
     "/api/agents/{id}/approve",
@@ -46,6 +46,9 @@ const KEPT: [&str; 16] = [
     "/api/jobs/{id}/retry",
     "/api/maintenance",
     "/api/policies",
+    "/api/schedules",
+    "/api/schedules/{id}/run",
+    "/api/scripts",
     "/api/v1/tunnel/open",
     "/api/v1/tunnel/{session_id}/command",
 ];

@@ -7,7 +7,7 @@ use super::state::AppState;
 use super::{
     agents, alerts, approvals, audit, audit_log, auth, clients, commands, fleet, health, history,
     inventory, jobs, keys, legacy, maintenance, notifications, policies, problems,
-    registration_tokens, sites, streams, tunnels, users,
+    registration_tokens, schedules, scripts, sites, streams, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -96,6 +96,7 @@ pub fn routes(config: &mut ServiceConfig, state: &AppState) {
             get().to(audit::of_session),
         )
         .configure(commands_and_jobs)
+        .configure(automation)
         .configure(polling_agents)
         .default_service(web::to(problems::unknown_path));
 }
@@ -111,6 +112,22 @@ fn commands_and_jobs(config: &mut ServiceConfig) {
         .route("/api/jobs/{id}", get().to(jobs::show))
         .route("/api/jobs/{id}/cancel", post().to(jobs::cancel))
         .route("/api/jobs/{id}/retry", post().to(jobs::retry));
+}
+
+fn automation(config: &mut ServiceConfig) {
+    config
+        .route("/api/scripts", get().to(scripts::list))
+        .route("/api/scripts", post().to(scripts::create))
+        .route("/api/scripts/{id}", get().to(scripts::show))
+        .route("/api/scripts/{id}", put().to(scripts::change))
+        .route("/api/scripts/{id}", delete().to(scripts::remove))
+        .route("/api/schedules", get().to(schedules::list))
+        .route("/api/schedules", post().to(schedules::create))
+        .route("/api/schedules/{id}", get().to(schedules::show))
+        .route("/api/schedules/{id}", put().to(schedules::change))
+        .route("/api/schedules/{id}", delete().to(schedules::remove))
+        .route("/api/schedules/{id}/run", post().to(schedules::run))
+        .route("/api/schedules/{id}/runs", get().to(schedules::runs));
 }
 
 fn polling_agents(config: &mut ServiceConfig) {

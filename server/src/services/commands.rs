@@ -1,12 +1,13 @@
 //! Commands outside tunnels: what may be asked for, and the rows of an order that is accepted.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Duration, Utc};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use gururmm_shared::{AgentId, AuditId, CommandId, CommandType, JobId, UserId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::audit::{self, Caller, now};
 use crate::config::{CommandSettings, LimitSettings};
@@ -27,6 +28,17 @@ pub struct Wanted {
     pub elevated: bool,
     /// How long it may wait for its agent.
     pub expires_in_seconds: Option<u64>,
+    /// The script that it is made of.
+    pub script: Option<Used>,
+}
+
+/// A script as it is run.
+#[derive(Debug, Clone)]
+pub struct Used {
+    /// Which, and in which version.
+    pub script: Value,
+    /// What it is given.
+    pub arguments: BTreeMap<String, String>,
 }
 
 /// What is accepted, for any number of agents.
@@ -44,8 +56,16 @@ pub struct Accepted {
     pub elevated: bool,
     /// How long it may wait for its agent.
     pub expires_in: Duration,
+    /// The script that it is made of.
+    pub script: Option<Value>,
+    /// What the script is given; none where that is nothing.
+    pub arguments: Option<Value>,
+    /// What it is run for, for the audit: a schedule and who owns it.
+    pub on_behalf: Option<String>,
 }
 
+/// The longest script with its parameters, as JSON: an agent takes messages of 256 KiB.
+const MESSAGE_BYTES: usize = 224 * 1024;
 /// The longest task of a Claude task.
 const TASK_BYTES: usize = 16 * 1024;
 
@@ -120,6 +140,20 @@ impl Wanted {
                 "command_type must not hold NUL",
             ));
         }
+        let (script, arguments) = match self.script {
+            None => (None, None),
+            Some(used) => (
+                Some(used.script),
+                (!used.arguments.is_empty()).then(|| json!(used.arguments)),
+            ),
+        };
+        if let Some(arguments) = &arguments {
+            let encoded = json!(command).to_string().len() + arguments.to_string().len();
+            if encoded > MESSAGE_BYTES {
+                let detail = "the script and its parameters are too long together";
+                return Err(AppError::invalid_field("parameters", detail));
+            }
+        }
         Ok(Accepted {
             command_type: name,
             command,
@@ -127,6 +161,9 @@ impl Wanted {
             timeout_seconds: timeout,
             elevated: self.elevated,
             expires_in: Duration::seconds(expiry.into()),
+            script,
+            arguments,
+            on_behalf: None,
         })
     }
 }
@@ -165,6 +202,8 @@ impl Accepted {
             created_at,
             expires_at: self.expires_at(created_at),
             job_id,
+            script: self.script.clone(),
+            arguments: self.arguments.clone(),
         };
         let audit = NewAudit {
             id: AuditId::generate(),
@@ -179,15 +218,30 @@ impl Accepted {
         from + self.expires_in
     }
 
-    /// As the audit writes it: the line, and how it is run where that is not the shell.
+    /// As the audit writes it: for what it is run, as which script with what, how where that is not the
+    /// shell, and the line.
     #[must_use]
     pub fn described(&self) -> String {
-        let elevated = if self.elevated { "[elevated] " } else { "" };
-        if self.command_type == CommandType::Shell.name() {
-            format!("{elevated}{}", self.command)
-        } else {
-            format!("{elevated}[{}] {}", self.command_type, self.command)
+        let mut text = String::new();
+        if let Some(on_behalf) = &self.on_behalf {
+            text.push_str(&format!("[{on_behalf}] "));
         }
+        if let Some(script) = &self.script {
+            let name = script["name"].as_str().unwrap_or_default();
+            text.push_str(&format!("[script {name:?}"));
+            if let Some(arguments) = &self.arguments {
+                text.push_str(&format!(" {arguments}"));
+            }
+            text.push_str("] ");
+        }
+        if self.elevated {
+            text.push_str("[elevated] ");
+        }
+        if self.command_type != CommandType::Shell.name() {
+            text.push_str(&format!("[{}] ", self.command_type));
+        }
+        text.push_str(&self.command);
+        text
     }
 }
 
@@ -245,6 +299,7 @@ mod tests {
             timeout_seconds: None,
             elevated: false,
             expires_in_seconds: None,
+            script: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Which settings hold for an agent, and what they forbid.
 
-use gururmm_shared::AgentId;
+use std::collections::HashMap;
+
+use gururmm_shared::{AgentId, ClientId, SiteId};
 
 use crate::db::policies::Policy;
 use crate::db::{Db, DbError, places, policies};
-use crate::domain::command_rules::Refusal;
+use crate::domain::command_rules::{CommandRules, Refusal};
 use crate::domain::policy::{Effective, Layer, Level, PolicySettings, merge};
 use crate::domain::scope::Place;
 
@@ -80,6 +82,61 @@ pub enum CommandRefused {
     Unknown(#[from] DbError),
 }
 
+/// Which of these agents do not run a command, by their policies; reads all policies once, and works
+/// out what agents have in common once.
+///
+/// # Errors
+/// The policies cannot be read.
+pub async fn refusals(
+    db: &Db,
+    agents: &[(AgentId, Place)],
+    command: &str,
+) -> Result<Vec<(AgentId, Refusal)>, DbError> {
+    let stored = policies::list(db).await?;
+    let mut of_agents = HashMap::new();
+    let mut wider = Vec::new();
+    for policy in &stored {
+        match policy.agent_id {
+            Some(id) => {
+                of_agents.insert(id, policy);
+            }
+            None => wider.push(policy),
+        }
+    }
+    let mut of_places: HashMap<(Option<ClientId>, Option<SiteId>), Option<Refusal>> =
+        HashMap::new();
+    let mut refused = Vec::new();
+    for (agent_id, place) in agents {
+        let own = of_agents.get(agent_id).copied();
+        let there = (place.client_id, place.site_id);
+        let decide = || {
+            let around = wider.iter().copied();
+            let around = around.filter(|policy| touches(policy, *agent_id, *place));
+            let rules = rules(&merged(around.chain(own))?)?;
+            Ok::<_, DbError>(rules.check(command).err())
+        };
+        let refusal = match of_places.get(&there) {
+            Some(known) if own.is_none() => known.clone(),
+            _ => {
+                let decided = decide()?;
+                if own.is_none() {
+                    of_places.insert(there, decided.clone());
+                }
+                decided
+            }
+        };
+        refused.extend(refusal.map(|refusal| (*agent_id, refusal)));
+    }
+    Ok(refused)
+}
+
+fn rules(effective: &Effective) -> Result<CommandRules, DbError> {
+    let commands = &effective.settings.commands;
+    commands
+        .rules()
+        .map_err(|problem| DbError::Other(format!("a pattern of a stored policy {problem}")))
+}
+
 /// Whether the policy of an agent lets a command run there.
 ///
 /// # Errors
@@ -90,10 +147,5 @@ pub async fn check_command(
     command: &str,
 ) -> Result<(), CommandRefused> {
     let effective = effective(db, agent_id).await?;
-    let rules = effective
-        .settings
-        .commands
-        .rules()
-        .map_err(|problem| DbError::Other(format!("a pattern of a stored policy {problem}")))?;
-    Ok(rules.check(command)?)
+    Ok(rules(&effective)?.check(command)?)
 }

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use actix::prelude::*;
 use chrono::Utc;
 use gururmm_shared::{
-    AgentId, Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_JOURNAL,
-    CAPABILITY_OUTPUT_WINDOW, CommandId, ConfigUpdate, PROTOCOL, SessionId,
+    AgentId, Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
+    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_OUTPUT_WINDOW, CommandId, ConfigUpdate, PROTOCOL,
+    SessionId,
 };
 
 use super::agent_socket::AgentGateway;
@@ -30,6 +31,7 @@ pub(super) struct Registered {
 pub(super) struct Commands {
     pub journal: bool,
     pub cancels: bool,
+    pub environment: bool,
     pub in_flight: Vec<CommandId>,
 }
 
@@ -39,6 +41,7 @@ impl Commands {
         Self {
             journal: can(CAPABILITY_COMMAND_JOURNAL),
             cancels: can(CAPABILITY_COMMAND_CANCEL),
+            environment: can(CAPABILITY_COMMAND_ENVIRONMENT),
             in_flight: auth.in_flight.clone(),
         }
     }

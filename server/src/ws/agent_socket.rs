@@ -250,6 +250,7 @@ impl AgentConnection {
             connection: ctx.address().recipient(),
             journal: commands.journal,
             cancels: commands.cancels,
+            environment: commands.environment,
             in_flight: commands.in_flight,
         };
         // Commands come after the rules that say which of them may run.

@@ -42,7 +42,7 @@ enum Class {
 
 /// Routes about one place or machine, where a technician of another client is told so. The tunnels'
 /// own routes are about sessions, of which none exists here.
-const ABOUT_A_PLACE: [(&str, &str); 10] = [
+const ABOUT_A_PLACE: [(&str, &str); 13] = [
     ("POST", "/api/agents/{id}/command"),
     ("GET", "/api/agents/{id}/policy"),
     ("GET", "/api/agents/{id}/inventory"),
@@ -53,6 +53,10 @@ const ABOUT_A_PLACE: [(&str, &str); 10] = [
     ("GET", "/api/agents/{id}"),
     ("GET", "/api/agents/{id}/state"),
     ("GET", "/api/agents/{id}/metrics"),
+    // Scripts belong to everybody.
+    ("POST", "/api/scripts"),
+    ("PUT", "/api/scripts/{id}"),
+    ("DELETE", "/api/scripts/{id}"),
 ];
 
 /// The table: what each may of what is needed.
@@ -61,7 +65,7 @@ fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
     let works = reads
         || matches!(
             needs,
-            Needs::Capability("UseTunnels" | "RunCommands" | "HandleAlerts")
+            Needs::Capability("UseTunnels" | "RunCommands" | "HandleAlerts" | "ManageAutomation")
         );
     let logged_in = matches!(needs, Needs::LogIn | Needs::Person);
     match (who, needs) {
@@ -227,6 +231,9 @@ impl Place {
                 json!({"site_id": id, "ends_at": "2100-01-01T00:00:00Z", "reason": "r"})
             }
             "/api/notifications" => json!({"name": "n", "kind": "email", "target": "x"}),
+            path if path.starts_with("/api/schedules") => json!({"name": "s", "cron": "@yearly",
+                "time_zone": "UTC", "enabled": false, "when_offline": "skip", "filter": {},
+                "command": "true"}),
             path if path.starts_with("/api/policies") => json!({"name": "p", "settings": {}}),
             path if path.starts_with("/api/notifications/") => {
                 json!({"name": "n", "target": "x", "min_severity": "warning", "enabled": true})

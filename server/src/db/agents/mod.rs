@@ -9,7 +9,7 @@ mod presence;
 
 pub use fleet::{AgentKind, AgentLoad, kinds, loads};
 pub(super) use locks::{AgentsLock, alive, alive_blocking, distinct};
-pub use overview::{AgentFilter, AgentOverview, AgentSort, list, overview};
+pub use overview::{AgentFilter, AgentOverview, AgentSort, list, overview, overviews_of};
 pub(super) use presence::signed as signed_protocol;
 pub use presence::{AgentConnected, mark_connected, mark_offline, mark_seen, set_all_offline};
 

@@ -155,6 +155,16 @@ pub async fn list(
     })
 }
 
+/// Finds these agents, at most 1,000, with their places and their latest states; those that are gone
+/// are missing.
+pub async fn overviews_of(db: &Db, ids: Vec<AgentId>) -> Result<Vec<AgentOverview>, DbError> {
+    query!(db, |conn| overviews!()
+        .filter(agents::id.eq_any(ids.into_iter().map(Bind)))
+        .order(agents::id)
+        .load::<AgentOverview>(conn)
+        .await)
+}
+
 /// Finds one agent with its place and its latest state.
 pub async fn overview(db: &Db, id: AgentId) -> Result<Option<AgentOverview>, DbError> {
     query!(db, |conn| overviews!()

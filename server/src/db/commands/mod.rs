@@ -68,6 +68,10 @@ pub struct Command {
     pub attempts: i32,
     /// When its end was asked for.
     pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// The script that it was made of.
+    pub script: Option<Value>,
+    /// What the script was given.
+    pub arguments: Option<Value>,
 }
 
 /// What a new command is made of; the fields are those of [`Command`].
@@ -95,6 +99,10 @@ pub struct NewCommand {
     pub expires_at: DateTime<Utc>,
     /// The job it belongs to.
     pub job_id: Option<JobId>,
+    /// The script that it is made of.
+    pub script: Option<Value>,
+    /// What the script is given.
+    pub arguments: Option<Value>,
 }
 
 /// Which commands to list, the newest first.
@@ -131,6 +139,8 @@ ops! {
                     commands::created_at.eq(Bind(new.created_at)),
                     commands::expires_at.eq(Some(Bind(new.expires_at))),
                     commands::job_id.eq(new.job_id.map(Bind)),
+                    commands::script.eq(new.script.map(Bind)),
+                    commands::arguments.eq(new.arguments.map(Bind)),
                 ))
                 .execute(conn)
                 .await

@@ -42,6 +42,8 @@ pub async fn poll(
             .filter(commands::agent_id.eq(Bind(agent_id)))
             .filter(commands::status.eq("pending"))
             .filter(commands::expires_at.gt(Some(Bind(at))))
+            // A poll's answer carries no variables: without them a script would do something else.
+            .filter(commands::arguments.is_null())
             .order(commands::id)
             .limit((most - running).max(0))
             .select(commands::id)
