@@ -1,17 +1,20 @@
 //! Jobs: the same command for many agents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use gururmm_shared::{AgentId, ClientId, JobId, SiteId, UserId};
+use gururmm_shared::{AgentId, ClientId, CommandType, JobId, SiteId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::commands::{CommandBody, newest_first, not_run, page_limit};
 use super::extract::{Authenticated, Signed};
+use super::page::Page;
+use super::schemas::Name;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
@@ -33,8 +36,11 @@ const MOST_AGENTS: usize = 10_000;
 /// Which agents a job is for: all that fit every part that is given.
 #[derive(Debug, Clone, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[schema(as = JobFilter)]
 pub struct Targets {
     #[garde(inner(length(min = 1, max = 1000)))]
+    #[schema(min_items = 1, max_items = 1000)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     agent_ids: Option<BTreeSet<uuid::Uuid>>,
     #[garde(skip)]
@@ -44,14 +50,16 @@ pub struct Targets {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     site_id: Option<uuid::Uuid>,
     #[garde(inner(length(max = 64)))]
+    #[schema(max_length = 64)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     os_family: Option<String>,
 }
 
 /// Body of a job.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct NewJob {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(dive)]
     filter: Targets,
@@ -60,20 +68,65 @@ pub struct NewJob {
     command: CommandBody,
 }
 
+/// How far a job is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = JobProgress)]
+struct ProgressView {
+    total: i64,
+    pending: i64,
+    running: i64,
+    completed: i64,
+    failed: i64,
+    /// How many failed why.
+    reasons: BTreeMap<String, i64>,
+}
+
+/// A job that was given.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedJob)]
+struct CreatedView {
+    id: JobId,
+    /// For how many agents.
+    total: usize,
+}
+
+/// A job that was cancelled.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CancelledJob)]
+struct JobCancelledView {
+    id: JobId,
+    /// How many were not sent.
+    cancelled: usize,
+    /// How many agents are told to end theirs.
+    asked: usize,
+}
+
+/// A job that was given again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RetriedJob)]
+struct RetriedView {
+    id: JobId,
+    /// To how many agents.
+    retried: usize,
+}
+
 /// A job as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Job)]
 struct JobView {
     id: JobId,
     name: String,
+    #[schema(value_type = CommandType)]
     command_type: Value,
     command: String,
     timeout_seconds: i32,
     elevated: bool,
+    #[schema(value_type = Targets)]
     filter: Value,
     created_by: Option<UserId>,
     created_at: DateTime<Utc>,
     cancelled_at: Option<DateTime<Utc>>,
-    progress: Value,
+    progress: ProgressView,
 }
 
 fn view(job: Job, progress: &Progress) -> JobView {
@@ -84,10 +137,10 @@ fn view(job: Job, progress: &Progress) -> JobView {
             .map(|(_, count)| count)
             .sum()
     };
-    let mut reasons = serde_json::Map::new();
+    let mut reasons = BTreeMap::new();
     for ((_, reason), count) in progress {
         if let Some(reason) = reason {
-            reasons.insert(reason.clone(), json!(count));
+            reasons.insert(reason.clone(), *count);
         }
     }
     JobView {
@@ -101,14 +154,14 @@ fn view(job: Job, progress: &Progress) -> JobView {
         created_by: job.created_by,
         created_at: job.created_at,
         cancelled_at: job.cancelled_at,
-        progress: json!({
-            "total": progress.values().sum::<i64>(),
-            "pending": count("pending"),
-            "running": count("running"),
-            "completed": count("completed"),
-            "failed": count("failed"),
-            "reasons": reasons,
-        }),
+        progress: ProgressView {
+            total: progress.values().sum(),
+            pending: count("pending"),
+            running: count("running"),
+            completed: count("completed"),
+            failed: count("failed"),
+            reasons,
+        },
     }
 }
 
@@ -153,7 +206,15 @@ async fn targets(
     }
 }
 
-/// POST /api/jobs
+/// Gives a command to many agents.
+#[utoipa::path(
+    tag = "jobs",
+    request_body = NewJob,
+    responses(
+        (status = 201, description = "it is committed", body = CreatedView),
+    ),
+)]
+#[post("/api/jobs")]
 pub async fn create(
     state: Data<AppState>,
     signed: Signed<NewJob>,
@@ -209,18 +270,27 @@ pub async fn create(
     let agents: Vec<AgentId> = found.iter().map(|overview| overview.agent.id).collect();
     let total = agents.len();
     state.commands.do_send(Wake { agents });
-    Ok(HttpResponse::Created().json(json!({ "id": id, "total": total })))
+    Ok(HttpResponse::Created().json(CreatedView { id, total }))
 }
 
 /// Which jobs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[derive(IntoParams)]
 pub struct Filter {
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
     cursor: Option<uuid::Uuid>,
 }
 
-/// GET /api/jobs, the newest first
+/// Lists jobs, newest first.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 200, description = "a page", body = Page<JobView>),
+    ),
+)]
+#[get("/api/jobs")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
@@ -268,7 +338,15 @@ async fn find(
     }
 }
 
-/// GET /api/jobs/:id
+/// Shows a job with its progress.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 200, description = "the job", body = JobView),
+        (status = 404, description = "no such job"),
+    ),
+)]
+#[get("/api/jobs/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -279,7 +357,15 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(view(job, &progress)))
 }
 
-/// POST /api/jobs/:id/cancel: ends what the caller may act on
+/// Cancels what has not ended of a job.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 202, description = "what was done", body = JobCancelledView),
+        (status = 404, description = "no such job"),
+    ),
+)]
+#[post("/api/jobs/{id}/cancel")]
 pub async fn cancel(
     who: Authenticated,
     state: Data<AppState>,
@@ -299,12 +385,22 @@ pub async fn cancel(
             Cancelled::Over => {}
         }
     }
-    Ok(HttpResponse::Accepted().json(json!({
-        "id": job.id, "cancelled": cancelled, "asked": asked,
-    })))
+    Ok(HttpResponse::Accepted().json(JobCancelledView {
+        id: job.id,
+        cancelled,
+        asked,
+    }))
 }
 
-/// POST /api/jobs/:id/retry: gives the command again to each agent where its last one failed
+/// Gives the command again to each agent where its last try failed.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 202, description = "what was done", body = RetriedView),
+        (status = 404, description = "no such job"),
+    ),
+)]
+#[post("/api/jobs/{id}/retry")]
 pub async fn retry(
     who: Authenticated,
     state: Data<AppState>,
@@ -337,5 +433,8 @@ pub async fn retry(
     let total = rows.len();
     jobs::retry(&state.db, job.id, rows).await?;
     state.commands.do_send(Wake { agents: woken });
-    Ok(HttpResponse::Accepted().json(json!({ "id": job.id, "retried": total })))
+    Ok(HttpResponse::Accepted().json(RetriedView {
+        id: job.id,
+        retried: total,
+    }))
 }
