@@ -339,8 +339,9 @@ pub struct NewAgentBody {
     os: NewOs,
 }
 
+/// garde's form of a text without control characters.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
-fn plain(text: &str, (): &()) -> garde::Result {
+pub(super) fn plain(text: &str, (): &()) -> garde::Result {
     if text.chars().any(char::is_control) {
         return Err(garde::Error::new("must not hold control characters"));
     }

@@ -1,18 +1,17 @@
 //! Jobs: the same command for many agents.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpResponse, get, post};
-use chrono::{DateTime, Utc};
 use garde::Validate;
-use gururmm_shared::{AgentId, ClientId, CommandType, JobId, SiteId, UserId};
+use gururmm_shared::{AgentId, ClientId, JobId, SiteId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::commands::{CommandBody, newest_first, not_run, page_limit};
 use super::extract::{Authenticated, Signed};
+use super::job_view::{JobView, view};
 use super::page::Page;
 use super::schemas::Name;
 use super::sessions::refuse;
@@ -49,7 +48,7 @@ pub struct Targets {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     site_id: Option<uuid::Uuid>,
-    #[garde(inner(length(max = 64)))]
+    #[garde(inner(length(max = 64), custom(super::agents::plain)))]
     #[schema(max_length = 64)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     os_family: Option<String>,
@@ -66,19 +65,6 @@ pub struct NewJob {
     #[garde(dive)]
     #[serde(flatten)]
     command: CommandBody,
-}
-
-/// How far a job is.
-#[derive(Serialize, ToSchema)]
-#[schema(as = JobProgress)]
-struct ProgressView {
-    total: i64,
-    pending: i64,
-    running: i64,
-    completed: i64,
-    failed: i64,
-    /// How many failed why.
-    reasons: BTreeMap<String, i64>,
 }
 
 /// A job that was given.
@@ -108,61 +94,6 @@ struct RetriedView {
     id: JobId,
     /// To how many agents.
     retried: usize,
-}
-
-/// A job as the API shows it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Job)]
-struct JobView {
-    id: JobId,
-    name: String,
-    #[schema(value_type = CommandType)]
-    command_type: Value,
-    command: String,
-    timeout_seconds: i32,
-    elevated: bool,
-    #[schema(value_type = Targets)]
-    filter: Value,
-    created_by: Option<UserId>,
-    created_at: DateTime<Utc>,
-    cancelled_at: Option<DateTime<Utc>>,
-    progress: ProgressView,
-}
-
-fn view(job: Job, progress: &Progress) -> JobView {
-    let count = |status: &str| -> i64 {
-        progress
-            .iter()
-            .filter(|((known, _), _)| known == status)
-            .map(|(_, count)| count)
-            .sum()
-    };
-    let mut reasons = BTreeMap::new();
-    for ((_, reason), count) in progress {
-        if let Some(reason) = reason {
-            reasons.insert(reason.clone(), *count);
-        }
-    }
-    JobView {
-        id: job.id,
-        name: job.name,
-        command_type: job.parameters.unwrap_or(Value::String(job.command_type)),
-        command: job.command,
-        timeout_seconds: job.timeout_seconds,
-        elevated: job.elevated,
-        filter: job.filter,
-        created_by: job.created_by,
-        created_at: job.created_at,
-        cancelled_at: job.cancelled_at,
-        progress: ProgressView {
-            total: progress.values().sum(),
-            pending: count("pending"),
-            running: count("running"),
-            completed: count("completed"),
-            failed: count("failed"),
-            reasons,
-        },
-    }
 }
 
 /// All agents of a filter that the caller may act on.

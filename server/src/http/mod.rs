@@ -15,6 +15,7 @@ mod fleet;
 mod health;
 mod history;
 mod inventory;
+mod job_view;
 mod jobs;
 mod keys;
 mod legacy;

@@ -149,6 +149,8 @@ fn check_target(kind: &str, target: &str) -> Result<String, AppError> {
     let target = target.trim();
     let checked = if target.len() > TARGET_BYTES {
         Err(format!("must have at most {TARGET_BYTES} bytes"))
+    } else if target.chars().any(char::is_control) {
+        Err("must not hold control characters".to_owned())
     } else if kind == "webhook" {
         check_url(target).map(drop)
     } else {
