@@ -104,7 +104,7 @@ on_both_databases! {
             .args(["--header", &format!("Authorization: Bearer {key}")])
             .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing,stateful"])
             .args(["--seed", SEED, "--max-time", "70", "--request-timeout", "10"])
-            .args(["--workers", "2", "--no-color", "--warnings", "off"])
+            .args(["--workers", "1", "--no-color", "--warnings", "off"])
             .args(["--generation-database", "none"]);
         for path in EXCLUDED {
             command.args(["--exclude-path", path]);

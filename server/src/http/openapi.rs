@@ -22,6 +22,11 @@ pub const AGENT_KEY: &str = "agent_key";
 
 const PROBLEM: &str = "application/problem+json";
 
+const REQUEST_ID: &str = "x-request-id";
+const RATE_LIMIT: &str = "ratelimit";
+const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+const RETRY_AFTER: &str = "retry-after";
+
 #[derive(OpenApi)]
 #[openapi(
     info(title = "GuruRMM", description = "The API of a GuruRMM server. Errors are RFC 9457 problems."),
@@ -72,6 +77,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
             .security_schemes
             .insert(name, scheme(description));
     }
+    components.headers.extend(headers());
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             complete(method, path, operation);
@@ -166,21 +172,34 @@ fn finish(status: &str, response: &mut Response, is_signed: bool) {
             .content
             .insert(PROBLEM.to_owned(), RefOr::T(content));
     }
-    let mut header = |name: &str, kind: Type, description: &str| {
+    let limited = is_signed && status != "401";
+    let wanted = [
+        (true, REQUEST_ID),
+        (limited, RATE_LIMIT),
+        (limited, RATE_LIMIT_POLICY),
+        (status == "429" || status == "503", RETRY_AFTER),
+    ];
+    for (_, name) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
+        let header = Ref::new(format!("#/components/headers/{name}"));
+        response.headers.insert(name.to_owned(), RefOr::Ref(header));
+    }
+}
+
+/// The headers of many answers.
+fn headers() -> impl Iterator<Item = (String, RefOr<Header>)> {
+    let draft = "draft-ietf-httpapi-ratelimit-headers";
+    let after = "seconds after which another try makes sense, where waiting helps";
+    let all = [
+        (REQUEST_ID, Type::String, "the request's id in the log"),
+        (RATE_LIMIT, Type::String, draft),
+        (RATE_LIMIT_POLICY, Type::String, draft),
+        (RETRY_AFTER, Type::Integer, after),
+    ];
+    all.into_iter().map(|(name, kind, description)| {
         let mut header = Header::new(Object::with_type(kind));
         header.description = Some(description.to_owned());
-        response.headers.insert(name.to_owned(), RefOr::T(header));
-    };
-    header("x-request-id", Type::String, "the request's id in the log");
-    if is_signed && status != "401" {
-        let draft = "draft-ietf-httpapi-ratelimit-headers";
-        header("ratelimit", Type::String, draft);
-        header("ratelimit-policy", Type::String, draft);
-    }
-    if status == "429" || status == "503" {
-        let description = "seconds after which another try makes sense, where waiting helps";
-        header("retry-after", Type::Integer, description);
-    }
+        (name.to_owned(), RefOr::T(header))
+    })
 }
 
 #[cfg(test)]
