@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
+use utoipa_actix_web::AppExt;
 use uuid::Uuid;
 
 use crate::actors::alerts::AlertWatcher;
@@ -35,6 +36,7 @@ use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
 use crate::domain::idempotency::Run;
 use crate::http::audit_trail as audit_trail_of_requests;
+use crate::http::docs::Docs;
 use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{once, problems, router};
@@ -215,15 +217,17 @@ impl App {
 
     fn serve(&self, listener: TcpListener) -> anyhow::Result<Server> {
         let state = self.state.clone();
+        let docs = Docs::new().context("cannot write the description of the API")?;
         let make = move || {
-            let state = state.clone();
             WebApp::new()
                 .wrap(from_fn(audit_trail_of_requests::follow))
                 .wrap(from_fn(once::once))
                 .wrap(router::cors(&state.settings))
                 .wrap(from_fn(problems::complete))
                 .wrap(TracingLogger::<RequestSpan>::new())
-                .configure(move |config| router::routes(config, &state))
+                .into_utoipa_app()
+                .configure(|config| router::routes(config, &state, &docs))
+                .into_app()
         };
         Ok(HttpServer::new(make)
             .on_connect(prepare_socket)

@@ -16,7 +16,7 @@ use crate::domain::text::{check_name, normalize_email};
 use crate::services::audit_head::ChainFiles;
 use crate::services::passwords::Passwords;
 use crate::services::{audit_trail, audit_verify};
-use crate::{open_files, telemetry};
+use crate::{http, open_files, telemetry};
 
 /// GuruRMM's server.
 #[derive(Parser)]
@@ -42,6 +42,8 @@ pub struct Cli {
 enum Command {
     /// Run the server.
     Serve,
+    /// Print the description of the API (OpenAPI 3.1); needs neither configuration nor database.
+    Openapi,
     /// Bring the database up to date.
     Migrate,
     /// Users, without a running server.
@@ -121,8 +123,13 @@ impl Cli {
     /// # Errors
     /// One line.
     pub async fn run(self) -> anyhow::Result<()> {
+        if matches!(self.command, Command::Openapi) {
+            let document = http::openapi::document().to_pretty_json()?;
+            return say(&format!("{document}\n"));
+        }
         let loaded = self.load()?;
         match self.command {
+            Command::Openapi => Ok(()),
             Command::Serve => serve(loaded).await,
             Command::Migrate => migrate(&loaded).await,
             Command::Config {

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::db::DbError;
 
@@ -143,16 +144,23 @@ impl AppError {
 }
 
 /// RFC 9457, with `code`, `field` and `request_id` as extension members.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, ToSchema)]
+pub struct Problem<'a> {
+    /// `urn:gururmm:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
+    /// The status in words.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// A stable word for programs.
     code: &'static str,
+    /// A sentence for people that says what to do.
     detail: &'a str,
+    /// The field of the body, or the parameter of the query, that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// The request's id in the log.
     #[serde(skip_serializing_if = "str::is_empty")]
     request_id: &'a str,
 }

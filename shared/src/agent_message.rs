@@ -79,6 +79,7 @@ pub struct Auth {
 
 /// An operating system, as the first generation (text) or this one (object) tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum OsInfo {
     /// One line of text.
@@ -102,6 +103,8 @@ pub enum OsInfo {
 
 /// One sample of a machine's load; what an agent does not collect is missing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = MetricsSample))]
 pub struct Metrics {
     /// When it was measured, by the agent's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]

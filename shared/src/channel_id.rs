@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// At most [`ChannelId::MAX_BYTES`] bytes of ASCII letters, digits, `-`, `_` and `.`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelId(String);
 
 /// Why a text is no channel name.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Both wire forms of the original are accepted: a plain string (`"shell"`) and an object
 /// (`{"claude_task": {…}}`; `{"shell": null}` too).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CommandType {
     /// `cmd.exe` on Windows, `/bin/sh` elsewhere.

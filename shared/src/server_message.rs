@@ -55,6 +55,8 @@ pub struct AuthAck {
 
 /// Run this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = PendingCommand))]
 pub struct Command {
     /// The key of its idempotency: run at most once.
     pub id: CommandId,

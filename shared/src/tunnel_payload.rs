@@ -105,6 +105,7 @@ impl TerminalOutput {
 /// Why a command ended otherwise than by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum EndReason {
     /// It ran longer than it may; its whole process group was killed. Exit code 124.
     TimedOut,

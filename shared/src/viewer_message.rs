@@ -55,6 +55,7 @@ pub struct SessionSnapshot {
 
 /// A channel of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelSummary {
     /// Which channel.
     pub channel_id: ChannelId,
@@ -73,6 +74,7 @@ pub struct ChannelSummary {
 /// How far a channel is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ChannelState {
     /// Its command runs.
     Running,

@@ -190,9 +190,11 @@ pub struct LimitSettings {
 }
 
 /// Browsers.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSettings {
+    /// Whether the API's description and its pages are shown.
+    pub docs: bool,
     /// Origins beside the server's own that may call it, as `https://rmm.example.com`.
     pub allowed_origins: Vec<String>,
 }
@@ -380,6 +382,15 @@ impl Default for LimitSettings {
             command_bytes: 32 * 1024,
             agent_message_bytes: 2 * 1024 * 1024,
             viewer_message_bytes: 16 * 1024,
+        }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            docs: true,
+            allowed_origins: Vec::new(),
         }
     }
 }

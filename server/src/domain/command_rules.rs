@@ -17,6 +17,8 @@ const OPERATORS: &str = r";&|<>$()`\\\r\n";
 /// A pattern of commands; `glob` stands for the whole command, `regex` for a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = CommandPattern)]
 pub enum Pattern {
     /// `*` is any text and `?` any character.
     Glob(String),

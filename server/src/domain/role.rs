@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What a user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(utoipa::ToSchema)]
 pub enum Role {
     /// Runs the system.
     Administrator,

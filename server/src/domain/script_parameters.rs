@@ -10,6 +10,7 @@ use gururmm_shared::environment::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Characters of a parameter's description.
 const DESCRIPTION_CHARS: usize = 500;
@@ -17,8 +18,9 @@ const DESCRIPTION_CHARS: usize = 500;
 const CHOICES: usize = 100;
 
 /// What values a parameter has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ScriptParameterKind)]
 pub enum Kind {
     /// Any text.
     #[default]
@@ -32,12 +34,15 @@ pub enum Kind {
 }
 
 /// A parameter that a script declares.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ScriptParameter)]
 pub struct Parameter {
     /// Its name.
+    #[schema(pattern = "^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
     pub name: String,
     /// What it is for.
+    #[schema(max_length = 500)]
     #[serde(default)]
     pub description: String,
     /// Whether the script cannot do without.
@@ -50,6 +55,7 @@ pub struct Parameter {
     #[serde(default)]
     pub kind: Kind,
     /// The texts of a choice.
+    #[schema(max_items = 100)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
 }

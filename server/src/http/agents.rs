@@ -1,23 +1,27 @@
 //! Enrolled machines.
 
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post};
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{AgentId, ClientId, SiteId};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::agent_view::{OnlineAgents, last_seen, metrics, status, view};
+use super::agent_view::{AgentView, LoadView, OnlineAgents, last_seen, metrics, status, view};
 use super::auth::whole;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
 use super::listing::Listing;
 use super::page::Page;
 use super::removal::{drop_agents, end_sessions_of};
+use super::schemas::Name;
 use super::state::AppState;
 use crate::actors::alert_messages::RulesChanged;
 use crate::actors::policy_push::PolicyChanged;
 use crate::actors::registry_messages::{CloseSessions, Online, SessionsOf};
-use crate::db::agents::{self, AgentFilter, AgentOverview, AgentSort, NewAgent};
+use crate::db::agents::{self, AgentFilter, AgentOverview, NewAgent};
 use crate::db::{DbError, sites};
 use crate::domain::close_reason::CloseReason;
 use crate::domain::credentials::{digest, generate_key};
@@ -42,16 +46,23 @@ async fn shown(
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }
 
-/// GET /api/agents
+/// Lists agents.
+#[utoipa::path(
+    tag = "agents",
+    params(list_parameters::Agents),
+    responses(
+        (status = 200, description = "a page", body = Page<AgentView>),
+    ),
+)]
+#[get("/api/agents")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let filters = ["site_id", "client_id", "status", "os_family", "q"];
-    let asked = Listing::<AgentSort>::read(&request, &filters)?;
-    let status = asked.choice("status", &["online", "offline"])?;
+    let asked = Listing::read::<list_parameters::Agents>(&request)?;
+    let status = asked.choice("status", list_parameters::STATUSES)?;
     let filter = AgentFilter {
         scope: who.scope,
         site_id: asked.id("site_id", SiteId)?,
@@ -66,14 +77,22 @@ pub async fn list(
     shown(&state, page, status.as_deref()).await
 }
 
-/// GET /api/agents/unassigned
+/// Lists agents without a site.
+#[utoipa::path(
+    tag = "agents",
+    params(list_parameters::Unassigned),
+    responses(
+        (status = 200, description = "a page", body = Page<AgentView>),
+    ),
+)]
+#[get("/api/agents/unassigned")]
 pub async fn unassigned(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let asked = Listing::<AgentSort>::read(&request, &["q"])?;
+    let asked = Listing::read::<list_parameters::Unassigned>(&request)?;
     let filter = AgentFilter {
         scope: who.scope,
         words: asked.text("q")?,
@@ -109,7 +128,15 @@ async fn target(state: &AppState, who: &Authenticated, site_id: SiteId) -> Resul
     who.require_at(Capability::ManageAgents, site.place())
 }
 
-/// GET /api/agents/:id
+/// Shows an agent.
+#[utoipa::path(
+    tag = "agents",
+    responses(
+        (status = 200, description = "the agent", body = AgentView),
+        (status = 404, description = "no such agent"),
+    ),
+)]
+#[get("/api/agents/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -121,8 +148,37 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(view(overview, &online)))
 }
 
-/// GET /api/agents/:id/state
-pub async fn state(
+/// The network interfaces of a machine, as its agent tells them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Network)]
+struct NetworkView {
+    at: Option<DateTime<Utc>>,
+    hash: Option<String>,
+    interfaces: Value,
+}
+
+/// What an agent told last.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgentState)]
+struct StateView {
+    agent_id: AgentId,
+    status: &'static str,
+    last_seen_at: Option<DateTime<Utc>>,
+    metrics: Option<LoadView>,
+    network: Option<NetworkView>,
+}
+
+/// Shows what an agent told last.
+#[utoipa::path(
+    tag = "agents",
+    operation_id = "latest",
+    responses(
+        (status = 200, description = "its state", body = StateView),
+        (status = 404, description = "no such agent"),
+    ),
+)]
+#[get("/api/agents/{id}/state")]
+pub async fn latest(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -135,24 +191,30 @@ pub async fn state(
     } = find(&state, &who, Capability::ReadFleet, id).await?;
     let online = state.registry.send(Online { agents: vec![id] }).await?;
     let network = latest.as_ref().and_then(|latest| {
-        latest.network.as_ref().map(|interfaces| {
-            json!({
-                "at": latest.network_at,
-                "hash": latest.network_hash,
-                "interfaces": interfaces,
-            })
+        latest.network.clone().map(|interfaces| NetworkView {
+            at: latest.network_at,
+            hash: latest.network_hash.clone(),
+            interfaces,
         })
     });
-    Ok(HttpResponse::Ok().json(json!({
-        "agent_id": id,
-        "status": status(id, &online),
-        "last_seen_at": last_seen(&agent, &online),
-        "metrics": latest.as_ref().and_then(metrics),
-        "network": network,
-    })))
+    Ok(HttpResponse::Ok().json(StateView {
+        agent_id: id,
+        status: status(id, &online),
+        last_seen_at: last_seen(&agent, &online),
+        metrics: latest.as_ref().and_then(metrics),
+        network,
+    }))
 }
 
-/// DELETE /api/agents/:id
+/// Deletes an agent.
+#[utoipa::path(
+    tag = "agents",
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such agent"),
+    ),
+)]
+#[delete("/api/agents/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,
@@ -174,13 +236,24 @@ pub async fn remove(
 }
 
 /// Body of a move.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = AgentMove)]
 pub struct Move {
     #[garde(skip)]
     site_id: uuid::Uuid,
 }
 
-/// POST /api/agents/:id/move
+/// Moves an agent to another site.
+#[utoipa::path(
+    tag = "agents",
+    request_body = Move,
+    responses(
+        (status = 200, description = "the agent", body = AgentView),
+        (status = 404, description = "no such agent or site"),
+        (status = 409, description = "`device_exists`"),
+    ),
+)]
+#[post("/api/agents/{id}/move")]
 pub async fn relocate(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -229,45 +302,63 @@ fn misplaced(error: DbError) -> AppError {
 }
 
 /// What a machine runs.
-#[derive(Default, Deserialize, Validate)]
+#[derive(Default, Deserialize, Validate, ToSchema)]
 pub struct NewOs {
     #[garde(length(chars, max = 50), custom(plain))]
+    #[schema(max_length = 50)]
     #[serde(default)]
     family: String,
     #[garde(length(chars, max = 200), custom(plain))]
+    #[schema(max_length = 200)]
     #[serde(default)]
     name: String,
     #[garde(length(chars, max = 200), custom(plain))]
+    #[schema(max_length = 200)]
     #[serde(default)]
     version: String,
     #[garde(length(chars, max = 50), custom(plain))]
+    #[schema(max_length = 50)]
     #[serde(default)]
     arch: String,
 }
 
 /// Body of an agent that is registered by hand.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = NewAgent)]
 pub struct NewAgentBody {
     #[garde(skip)]
     site_id: Option<uuid::Uuid>,
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     device_id: String,
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     hostname: String,
     #[garde(dive)]
     #[serde(default)]
     os: NewOs,
 }
 
+/// garde's form of a text without control characters.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
-fn plain(text: &str, (): &()) -> garde::Result {
+pub(super) fn plain(text: &str, (): &()) -> garde::Result {
     if text.chars().any(char::is_control) {
         return Err(garde::Error::new("must not hold control characters"));
     }
     Ok(())
 }
 
-/// POST /api/agents
+/// Registers an agent by hand.
+#[utoipa::path(
+    tag = "agents",
+    request_body = NewAgentBody,
+    responses(
+        (status = 201, description = "the agent with its key, shown this once", body = AgentView),
+        (status = 404, description = "no such site"),
+        (status = 409, description = "`device_exists`"),
+    ),
+)]
+#[post("/api/agents")]
 pub async fn register(
     state: Data<AppState>,
     signed: Signed<NewAgentBody>,

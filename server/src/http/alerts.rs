@@ -1,12 +1,12 @@
 //! Alerts: listed, taken, resolved, put off.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use gururmm_shared::{AgentId, AlertId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gururmm_shared::{AgentId, AlertId, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Authenticated, Signed};
 use super::page::{Page, cut, limit_of};
@@ -25,35 +25,64 @@ use crate::services::notifications::{Happened, tell};
 const SNOOZE_DAYS: i64 = 90;
 const STATUSES: [&str; 4] = ["open", "acknowledged", "resolved", "unresolved"];
 
-fn view(alert: &Alert, hostname: Option<&str>) -> Value {
-    json!({
-        "id": alert.id,
-        "agent_id": alert.agent_id,
-        "hostname": hostname,
-        "kind": alert.kind,
-        "severity": alert.severity,
-        "status": alert.status,
-        "message": alert.message,
-        "opened_at": alert.opened_at,
-        "acknowledged_at": alert.acknowledged_at,
-        "acknowledged_by": alert.acknowledged_by,
-        "resolved_at": alert.resolved_at,
-        "resolved_by": alert.resolved_by,
-        "snoozed_until": alert.snoozed_until,
-    })
+/// An alert as the API shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alert)]
+struct AlertView {
+    id: AlertId,
+    agent_id: Option<AgentId>,
+    hostname: Option<String>,
+    kind: String,
+    severity: String,
+    status: String,
+    message: String,
+    opened_at: DateTime<Utc>,
+    acknowledged_at: Option<DateTime<Utc>>,
+    acknowledged_by: Option<UserId>,
+    resolved_at: Option<DateTime<Utc>>,
+    resolved_by: Option<UserId>,
+    snoozed_until: Option<DateTime<Utc>>,
+}
+
+fn view(alert: Alert, hostname: Option<String>) -> AlertView {
+    AlertView {
+        id: alert.id,
+        agent_id: alert.agent_id,
+        hostname,
+        kind: alert.kind,
+        severity: alert.severity,
+        status: alert.status,
+        message: alert.message,
+        opened_at: alert.opened_at,
+        acknowledged_at: alert.acknowledged_at,
+        acknowledged_by: alert.acknowledged_by,
+        resolved_at: alert.resolved_at,
+        resolved_by: alert.resolved_by,
+        snoozed_until: alert.snoozed_until,
+    }
 }
 
 /// Which alerts.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub struct Filter {
+    /// `open`, `acknowledged`, `resolved` or `unresolved`.
     status: Option<String>,
+    #[param(value_type = Option<Severity>, inline)]
     severity: Option<String>,
     agent_id: Option<uuid::Uuid>,
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     cursor: Option<uuid::Uuid>,
 }
 
-/// GET /api/alerts
+/// Lists alerts, newest first.
+#[utoipa::path(
+    tag = "alerts",
+    responses(
+        (status = 200, description = "a page", body = Page<AlertView>),
+    ),
+)]
+#[get("/api/alerts")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
@@ -91,8 +120,8 @@ pub async fn list(
     let last = rows.last().filter(|_| more);
     let next_cursor = last.map(|(alert, _)| alert.id.to_string());
     let items = rows
-        .iter()
-        .map(|(alert, hostname)| view(alert, hostname.as_deref()))
+        .into_iter()
+        .map(|(alert, hostname)| view(alert, hostname))
         .collect();
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }
@@ -119,7 +148,16 @@ fn resolved_already() -> AppError {
     AppError::conflict("alert_resolved", "the alert is resolved already")
 }
 
-/// POST /api/alerts/:id/acknowledge
+/// Takes care of an alert.
+#[utoipa::path(
+    tag = "alerts",
+    responses(
+        (status = 200, description = "the alert", body = AlertView),
+        (status = 404, description = "no such alert"),
+        (status = 409, description = "`alert_acknowledged`, `alert_resolved`"),
+    ),
+)]
+#[post("/api/alerts/{id}/acknowledge")]
 pub async fn acknowledge(
     who: Authenticated,
     state: Data<AppState>,
@@ -129,7 +167,7 @@ pub async fn acknowledge(
     let (before, _) = find(&state, &who, id).await?;
     let taken = alerts::acknowledge(&state.db, id, who.user.id, audit::now()).await?;
     match taken {
-        Some(alert) => Ok(HttpResponse::Ok().json(view(&alert, None))),
+        Some(alert) => Ok(HttpResponse::Ok().json(view(alert, None))),
         None if before.status == "acknowledged" => Err(AppError::conflict(
             "alert_acknowledged",
             "somebody takes care of this alert already",
@@ -138,7 +176,16 @@ pub async fn acknowledge(
     }
 }
 
-/// POST /api/alerts/:id/resolve
+/// Resolves an alert.
+#[utoipa::path(
+    tag = "alerts",
+    responses(
+        (status = 200, description = "the alert", body = AlertView),
+        (status = 404, description = "no such alert"),
+        (status = 409, description = "`alert_resolved`"),
+    ),
+)]
+#[post("/api/alerts/{id}/resolve")]
 pub async fn resolve(
     who: Authenticated,
     state: Data<AppState>,
@@ -153,17 +200,27 @@ pub async fn resolve(
         state.alerts.do_send(AlertResolved { agent_id, kind });
     }
     tell(&state.db, &alert, place, Happened::Resolved).await?;
-    Ok(HttpResponse::Ok().json(view(&alert, None)))
+    Ok(HttpResponse::Ok().json(view(alert, None)))
 }
 
 /// Body of a snooze.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct Snooze {
     #[garde(skip)]
     until: DateTime<Utc>,
 }
 
-/// POST /api/alerts/:id/snooze
+/// Puts an alert off.
+#[utoipa::path(
+    tag = "alerts",
+    request_body = Snooze,
+    responses(
+        (status = 200, description = "the alert", body = AlertView),
+        (status = 404, description = "no such alert"),
+        (status = 409, description = "`alert_resolved`"),
+    ),
+)]
+#[post("/api/alerts/{id}/snooze")]
 pub async fn snooze(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -179,5 +236,5 @@ pub async fn snooze(
     }
     let snoozed = alerts::snooze(&state.db, id, Some(body.until)).await?;
     let alert = snoozed.ok_or_else(resolved_already)?;
-    Ok(HttpResponse::Ok().json(view(&alert, None)))
+    Ok(HttpResponse::Ok().json(view(alert, None)))
 }

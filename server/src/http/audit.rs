@@ -1,10 +1,11 @@
 //! What was written down about tunnels.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
 use gururmm_shared::{AgentId, AuditId, CommandId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::Authenticated;
 use super::page::Page;
@@ -18,7 +19,8 @@ use crate::error::AppError;
 const MOST: i64 = 1000;
 
 /// A row as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRow)]
 struct AuditView {
     id: AuditId,
     at: DateTime<Utc>,
@@ -62,14 +64,22 @@ impl From<Audit> for AuditView {
 }
 
 /// Which rows.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub struct Filter {
     session_id: Option<uuid::Uuid>,
     agent_id: Option<uuid::Uuid>,
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
 }
 
-/// GET /api/audit/tunnel
+/// Lists the audit of tunnels, newest first.
+#[utoipa::path(
+    tag = "audit",
+    responses(
+        (status = 200, description = "the rows", body = Page<AuditView>),
+    ),
+)]
+#[get("/api/audit/tunnel")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
@@ -93,7 +103,15 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(Page::whole(rows.into_iter().map(AuditView::from).collect())))
 }
 
-/// GET /api/v1/tunnel/:session_id/audit
+/// Lists the audit of a session of the caller's, oldest first.
+#[utoipa::path(
+    tag = "audit",
+    responses(
+        (status = 200, description = "the rows", body = Page<AuditView>),
+        (status = 404, description = "no such session"),
+    ),
+)]
+#[get("/api/v1/tunnel/{session_id}/audit")]
 pub async fn of_session(
     who: Authenticated,
     state: Data<AppState>,

@@ -2,15 +2,18 @@
 
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use gururmm_shared::{AgentId, ApiKeyId, AuditId, ClientId, CommandId, SessionId, SiteId, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::csv;
 use super::extract::Authenticated;
+use super::list_parameters;
 use super::listing::Listing;
+use super::page::Page;
 use super::state::AppState;
 use crate::db::audit_acts::{self, Act, ActFilter, ActSort};
 use crate::db::page::PageOf;
@@ -19,24 +22,12 @@ use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services::audit::now;
 
-const FILTERS: [&str; 11] = [
-    "from",
-    "to",
-    "user_id",
-    "agent_id",
-    "client_id",
-    "site_id",
-    "session_id",
-    "command_id",
-    "action",
-    "outcome",
-    "q",
-];
 /// Rows of an export that are read at once.
 const PAGE: i64 = 500;
 
 /// An act as the API shows it; the fields are an export's columns.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Act)]
 struct ActView {
     id: AuditId,
     at: DateTime<Utc>,
@@ -131,14 +122,22 @@ fn filter(asked: &Listing<ActSort>, who: &Authenticated) -> Result<ActFilter, Ap
     })
 }
 
-/// GET /api/audit, the newest first
+/// Lists what was done, the newest first.
+#[utoipa::path(
+    tag = "audit",
+    params(list_parameters::Acts),
+    responses(
+        (status = 200, description = "a page", body = Page<ActView>),
+    ),
+)]
+#[get("/api/audit")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadAudit)?;
-    let asked = Listing::<ActSort>::read(&request, &FILTERS)?;
+    let asked = Listing::read::<list_parameters::Acts>(&request)?;
     let rows = audit_acts::list(&state.db, filter(&asked, &who)?, asked.page()).await?;
     let page = asked.cut(rows, Act::position);
     Ok(HttpResponse::Ok().json(page.map(ActView::from)))
@@ -221,17 +220,23 @@ impl Export {
     }
 }
 
-/// GET /api/audit/export
+/// Answers what was done as a file.
+#[utoipa::path(
+    tag = "audit",
+    params(list_parameters::ActsExport),
+    responses(
+        (status = 200, description = "the file", content((String = "text/csv"), (String = "application/jsonl"))),
+    ),
+)]
+#[get("/api/audit/export")]
 pub async fn export(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadAudit)?;
-    let mut filters = FILTERS.to_vec();
-    filters.push("format");
-    let asked = Listing::<ActSort>::read(&request, &filters)?;
-    let format = match asked.choice("format", &["csv", "jsonl"])?.as_deref() {
+    let asked = Listing::read::<list_parameters::ActsExport>(&request)?;
+    let format = match asked.choice("format", list_parameters::FORMATS)?.as_deref() {
         Some("jsonl") => Format::JsonLines,
         _ => Format::Csv,
     };

@@ -2,13 +2,15 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use chrono::{DateTime, Utc};
 use garde::Validate;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Body, Signed, Valid, remote_address};
 use super::problems::request_id;
+use super::schemas::{Email, Name, NewPassword, Password};
 use super::state::AppState;
 use super::users::UserView;
 use crate::actors::registry_messages::{CloseSessions, SessionsOf};
@@ -22,53 +24,65 @@ use crate::services::audit_limits::Kind;
 use crate::services::audit_trail;
 
 /// Body of a log-in.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct Login {
     #[garde(length(chars, max = 254))]
+    #[schema(max_length = 254)]
     email: String,
     #[garde(length(chars, max = 256))]
+    #[schema(value_type = Password)]
     password: String,
 }
 
 /// Body of a registration.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct Registration {
     #[garde(email, length(chars, max = 254))]
+    #[schema(value_type = Email)]
     email: String,
     #[garde(inner(custom(super::extract::name)))]
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
     #[garde(length(chars, min = 10, max = 256))]
+    #[schema(value_type = NewPassword)]
     password: String,
 }
 
 /// Body of the first set-up.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct SetUp {
     #[garde(length(max = 256))]
+    #[schema(max_length = 256)]
     token: String,
     #[garde(email, length(chars, max = 254))]
+    #[schema(value_type = Email)]
     email: String,
     #[garde(inner(custom(super::extract::name)))]
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
     #[garde(length(chars, min = 10, max = 256))]
+    #[schema(value_type = NewPassword)]
     password: String,
 }
 
 /// Body of a change of password.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct PasswordChange {
     #[garde(length(chars, max = 256))]
+    #[schema(value_type = Password)]
     current_password: String,
     #[garde(length(chars, min = 10, max = 256))]
+    #[schema(value_type = NewPassword)]
     new_password: String,
 }
 
-fn logged_in(answer: &LoggedIn) -> serde_json::Value {
-    json!({
-        "token": answer.token.token,
-        "expires_at": answer.token.expires_at,
-        "user": UserView::from(&answer.account),
-    })
+/// A token as the API shows it, once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoggedIn)]
+struct LoggedInView {
+    token: String,
+    expires_at: DateTime<Utc>,
+    user: UserView,
 }
 
 /// Who a request turned out to be.
@@ -121,7 +135,33 @@ async fn note_refused(
     audit_trail::note(&state.db, entry).await;
 }
 
-/// POST /api/auth/login
+/// A user that registered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Registered)]
+struct RegisteredView {
+    user: UserView,
+}
+
+fn logged_in(answer: &LoggedIn) -> LoggedInView {
+    LoggedInView {
+        token: answer.token.token.clone(),
+        expires_at: answer.token.expires_at,
+        user: UserView::from(&answer.account),
+    }
+}
+
+/// Logs a user in.
+#[utoipa::path(
+    tag = "auth",
+    request_body = Login,
+    responses(
+        (status = 200, description = "a token, and whose", body = LoggedInView),
+        (status = 401, description = "`invalid_credentials`"),
+        (status = 429, description = "too many attempts"),
+    ),
+    security(()),
+)]
+#[post("/api/auth/login")]
 pub async fn login(
     request: HttpRequest,
     state: Data<AppState>,
@@ -146,7 +186,19 @@ pub async fn login(
     Ok(HttpResponse::Ok().json(logged_in(&answer)))
 }
 
-/// POST /api/auth/register
+/// Makes a user that reads, where that is allowed.
+#[utoipa::path(
+    tag = "auth",
+    request_body = Registration,
+    responses(
+        (status = 201, description = "the user", body = RegisteredView),
+        (status = 403, description = "`registration_disabled`"),
+        (status = 409, description = "there is one already"),
+        (status = 429, description = "too many attempts"),
+    ),
+    security(()),
+)]
+#[post("/api/auth/register")]
 pub async fn register(
     request: HttpRequest,
     state: Data<AppState>,
@@ -172,10 +224,24 @@ pub async fn register(
     };
     let caller = caller_of(&request, &account);
     audit_trail::note(&state.db, succeeded("user.register", &caller)).await;
-    Ok(HttpResponse::Created().json(json!({ "user": UserView::from(&account) })))
+    Ok(HttpResponse::Created().json(RegisteredView {
+        user: UserView::from(&account),
+    }))
 }
 
-/// POST /api/auth/setup
+/// Makes the first administrator.
+#[utoipa::path(
+    tag = "auth",
+    request_body = SetUp,
+    responses(
+        (status = 201, description = "a token, and whose", body = LoggedInView),
+        (status = 403, description = "a wrong token"),
+        (status = 409, description = "`setup_done`"),
+        (status = 429, description = "too many attempts"),
+    ),
+    security(()),
+)]
+#[post("/api/auth/setup")]
 pub async fn set_up(
     request: HttpRequest,
     state: Data<AppState>,
@@ -201,12 +267,26 @@ pub async fn set_up(
     Ok(HttpResponse::Created().json(logged_in(&answer)))
 }
 
-/// GET /api/auth/me
+/// Shows the caller.
+#[utoipa::path(
+    tag = "auth",
+    responses(
+        (status = 200, description = "the user", body = UserView),
+    ),
+)]
+#[get("/api/auth/me")]
 pub async fn me(who: Authenticated) -> HttpResponse {
     HttpResponse::Ok().json(UserView::new(&who.user, &who.scope))
 }
 
-/// POST /api/auth/logout
+/// Revokes every token of the caller and ends its sessions.
+#[utoipa::path(
+    tag = "auth",
+    responses(
+        (status = 204, description = "done"),
+    ),
+)]
+#[post("/api/auth/logout")]
 pub async fn log_out(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require_person()?;
     whole(async move {
@@ -217,7 +297,15 @@ pub async fn log_out(who: Authenticated, state: Data<AppState>) -> Result<HttpRe
     .await
 }
 
-/// POST /api/auth/password
+/// Changes the caller's password and revokes every older token.
+#[utoipa::path(
+    tag = "auth",
+    request_body = PasswordChange,
+    responses(
+        (status = 200, description = "a new token", body = LoggedInView),
+    ),
+)]
+#[post("/api/auth/password")]
 pub async fn change_password(
     state: Data<AppState>,
     signed: Signed<PasswordChange>,

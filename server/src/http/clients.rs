@@ -1,27 +1,32 @@
 //! Client organisations.
 
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::ClientId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::whole;
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
 use super::listing::Listing;
+use super::page::Page;
 use super::removal::{Take, drop_agents, end_sessions_of};
+use super::schemas::{IfMatch, IfNoneMatch, Name};
 use super::state::AppState;
 use crate::db::DbError;
-use crate::db::clients::{self, Client, ClientSort};
+use crate::db::clients::{self, Client};
 use crate::db::removal::{Removal, agents_of_client, remove_client};
 use crate::domain::role::Capability;
 use crate::domain::scope::Place;
 use crate::error::AppError;
 
 /// A client as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Client)]
 struct ClientView {
     id: ClientId,
     name: String,
@@ -47,9 +52,10 @@ impl From<Client> for ClientView {
 }
 
 /// Body of a new client, and of one that is named anew.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct NewClient {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
 }
 
@@ -84,21 +90,38 @@ pub async fn find(
     Ok(client)
 }
 
-/// GET /api/clients
+/// Lists clients.
+#[utoipa::path(
+    tag = "clients",
+    params(list_parameters::Clients),
+    responses(
+        (status = 200, description = "a page", body = Page<ClientView>),
+    ),
+)]
+#[get("/api/clients")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let asked = Listing::<ClientSort>::read(&request, &["q"])?;
+    let asked = Listing::read::<list_parameters::Clients>(&request)?;
     let words = asked.text("q")?;
     let rows = clients::list(&state.db, who.scope, words, asked.page()).await?;
     let page = asked.cut(rows, Client::position).map(ClientView::from);
     Ok(HttpResponse::Ok().json(page))
 }
 
-/// POST /api/clients
+/// Makes a client.
+#[utoipa::path(
+    tag = "clients",
+    request_body = NewClient,
+    responses(
+        (status = 201, description = "the client", body = ClientView, headers(("etag" = String, description = "its version"))),
+        (status = 409, description = "`client_exists`"),
+    ),
+)]
+#[post("/api/clients")]
 pub async fn create(
     state: Data<AppState>,
     signed: Signed<NewClient>,
@@ -114,7 +137,17 @@ pub async fn create(
     Ok(response)
 }
 
-/// GET /api/clients/:id
+/// Shows a client.
+#[utoipa::path(
+    tag = "clients",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "the client", body = ClientView, headers(("etag" = String, description = "its version"))),
+        (status = 304, description = "it is what `If-None-Match` names", headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such client"),
+    ),
+)]
+#[get("/api/clients/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -126,7 +159,19 @@ pub async fn show(
     Ok(version(&client).answer(&request, ClientView::from(client)))
 }
 
-/// PUT /api/clients/:id
+/// Names a client anew.
+#[utoipa::path(
+    tag = "clients",
+    request_body = NewClient,
+    params(IfMatch),
+    responses(
+        (status = 200, description = "the client", body = ClientView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such client"),
+        (status = 409, description = "`client_exists`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[put("/api/clients/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -155,7 +200,18 @@ pub async fn change(
     Ok(response)
 }
 
-/// DELETE /api/clients/:id
+/// Deletes a client.
+#[utoipa::path(
+    tag = "clients",
+    params(IfMatch),
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such client"),
+        (status = 409, description = "`client_not_empty`, unless `cascade`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[delete("/api/clients/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,

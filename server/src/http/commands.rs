@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{AgentId, CommandId, CommandType, JobId, ScriptId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Authenticated, Signed};
 use super::once::Once;
 use super::page::Page;
+use super::schemas::CommandLine;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
@@ -31,22 +33,27 @@ const PAGE_DEFAULT: i64 = 100;
 const PAGE_MOST: i64 = 1000;
 
 /// Body of a command: a line, or a script and what it is given.
-#[derive(Debug, Deserialize, Validate)]
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = NewCommand)]
 pub struct CommandBody {
     #[garde(skip)]
     command_type: Option<CommandType>,
     #[garde(skip)]
+    #[schema(value_type = Option<CommandLine>)]
     command: Option<String>,
     #[garde(skip)]
     script_id: Option<uuid::Uuid>,
     #[garde(skip)]
+    #[schema(value_type = Option<Object>)]
     parameters: Option<BTreeMap<String, Value>>,
     #[garde(skip)]
+    #[schema(minimum = 1, maximum = 86_400)]
     timeout_seconds: Option<u64>,
     #[garde(skip)]
     #[serde(default)]
     elevated: bool,
     #[garde(skip)]
+    #[schema(minimum = 1, maximum = 2_592_000)]
     expires_in_seconds: Option<u64>,
 }
 
@@ -118,15 +125,19 @@ pub(super) fn script_view(script: Option<Value>, arguments: Option<Value>) -> Op
 }
 
 /// A command as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Command)]
 pub(super) struct CommandView {
     id: CommandId,
     agent_id: AgentId,
     job_id: Option<JobId>,
+    #[schema(value_type = CommandType)]
     command_type: Value,
     command: String,
     timeout_seconds: i32,
     elevated: bool,
+    /// The script that it runs, and what it is given.
+    #[schema(value_type = Option<Object>)]
     script: Option<Value>,
     status: String,
     reason: Option<String>,
@@ -175,7 +186,37 @@ impl From<Command> for CommandView {
     }
 }
 
-/// POST /api/agents/:id/command
+/// A command that was given.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GivenCommand)]
+struct GivenView {
+    command_id: CommandId,
+    agent_id: AgentId,
+    status: &'static str,
+    expires_at: DateTime<Utc>,
+}
+
+/// A command that was cancelled.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CancelledCommand)]
+struct CancelledView {
+    command_id: CommandId,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Gives an agent a command, which waits until it is connected.
+#[utoipa::path(
+    tag = "commands",
+    request_body = CommandBody,
+    responses(
+        (status = 202, description = "it is committed", body = GivenView),
+        (status = 404, description = "no such agent"),
+        (status = 429, description = "`too_many_commands`, `too_many_waiting`"),
+    ),
+)]
+#[post("/api/agents/{id}/command")]
 pub async fn give(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -238,12 +279,12 @@ fn accepted_answer(
     agent_id: AgentId,
     expires_at: Option<DateTime<Utc>>,
 ) -> HttpResponse {
-    HttpResponse::Accepted().json(json!({
-        "command_id": command_id,
-        "agent_id": agent_id,
-        "status": Status::Pending.name(),
-        "expires_at": expires_at,
-    }))
+    HttpResponse::Accepted().json(GivenView {
+        command_id,
+        agent_id,
+        status: Status::Pending.name(),
+        expires_at,
+    })
 }
 
 /// The answer to a command that the agent's policy does not allow.
@@ -259,15 +300,25 @@ pub(super) fn not_run(refused: CommandRefused) -> AppError {
 /// Which commands.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[derive(IntoParams)]
 pub struct Filter {
     agent_id: Option<uuid::Uuid>,
     job_id: Option<uuid::Uuid>,
+    /// `pending`, `running`, `completed` or `failed`.
     status: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
     cursor: Option<uuid::Uuid>,
 }
 
-/// GET /api/commands, the newest first
+/// Lists commands, newest first.
+#[utoipa::path(
+    tag = "commands",
+    responses(
+        (status = 200, description = "a page, without output", body = Page<CommandView>),
+    ),
+)]
+#[get("/api/commands")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
@@ -344,7 +395,15 @@ async fn find(
     Ok(command)
 }
 
-/// GET /api/commands/:id
+/// Shows a command with its output.
+#[utoipa::path(
+    tag = "commands",
+    responses(
+        (status = 200, description = "the command", body = CommandView),
+        (status = 404, description = "no such command"),
+    ),
+)]
+#[get("/api/commands/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -359,7 +418,17 @@ pub async fn show(
     }))
 }
 
-/// POST /api/commands/:id/cancel
+/// Cancels a command.
+#[utoipa::path(
+    tag = "commands",
+    responses(
+        (status = 200, description = "it was not sent and never will be", body = CancelledView),
+        (status = 202, description = "its agent is told to end it", body = CancelledView),
+        (status = 404, description = "no such command"),
+        (status = 409, description = "`command_ended`"),
+    ),
+)]
+#[post("/api/commands/{id}/cancel")]
 pub async fn cancel(
     who: Authenticated,
     state: Data<AppState>,
@@ -368,14 +437,18 @@ pub async fn cancel(
     let command = find(&state, &who, id.into_inner(), Capability::RunCommands).await?;
     let (id, agent_id) = (command.id, command.agent_id);
     match commands::request_cancel(&state.db, id, now()).await? {
-        Cancelled::Never => Ok(HttpResponse::Ok().json(json!({
-            "command_id": id, "status": "failed", "reason": "cancelled",
-        }))),
+        Cancelled::Never => Ok(HttpResponse::Ok().json(CancelledView {
+            command_id: id,
+            status: "failed",
+            reason: Some("cancelled"),
+        })),
         Cancelled::Asked => {
             state.commands.do_send(Cancel { agent_id, id });
-            Ok(HttpResponse::Accepted().json(json!({
-                "command_id": id, "status": "running",
-            })))
+            Ok(HttpResponse::Accepted().json(CancelledView {
+                command_id: id,
+                status: "running",
+                reason: None,
+            }))
         }
         Cancelled::Over => Err(AppError::conflict(
             "command_ended",

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
+use actix_web::dev::{JsonBody, Payload};
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use garde::Validate;
 use gururmm_shared::{ApiKeyId, UserId};
 use serde::de::DeserializeOwned;
 
 use super::audit_trail::{self, Noted};
-use super::problems::request_id;
+use super::problems::{bad_json, request_id};
 use super::state::AppState;
 use crate::db::users::{Account, User};
 use crate::domain::credentials::USER_KEY_PREFIX;
@@ -184,30 +184,35 @@ pub fn remote_address(request: &HttpRequest) -> IpAddr {
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A JSON body that came in time.
-pub struct Body<T>(pub T);
+/// A JSON body that came in time, of at most `limits.json_body_bytes`, or of `BYTES` where that says so.
+pub struct Body<T, const BYTES: usize = 0>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+impl<T: DeserializeOwned + 'static, const BYTES: usize> FromRequest for Body<T, BYTES> {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Json::<T>::from_request(request, payload);
+        let limit = match BYTES {
+            0 => app_state(request).map(|state| state.settings.limits.json_body_bytes as usize),
+            bytes => Ok(bytes),
+        };
+        let body = JsonBody::<T>::new(request, payload, None, true);
         Box::pin(async move {
+            let body = body.limit(limit?);
             let body = actix_web::rt::time::timeout(BODY_TIMEOUT, body).await;
             let body = body.map_err(|_| {
                 let detail = "the body did not come within 15 s";
                 AppError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
             })?;
-            Ok(Self(body?.into_inner()))
+            Ok(Self(body.map_err(bad_json)?))
         })
     }
 }
 
 /// A JSON body that fits its rules.
-pub struct Valid<T>(pub T);
+pub struct Valid<T, const BYTES: usize = 0>(pub T);
 
-impl<T> FromRequest for Valid<T>
+impl<T, const BYTES: usize> FromRequest for Valid<T, BYTES>
 where
     T: DeserializeOwned + Validate<Context = ()> + 'static,
 {
@@ -215,7 +220,7 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Body::<T>::from_request(request, payload);
+        let body = Body::<T, BYTES>::from_request(request, payload);
         Box::pin(async move {
             let Body(body) = body.await?;
             body.validate().map_err(|report| first_fault(&report))?;

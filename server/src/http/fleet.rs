@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
 use gururmm_shared::{ClientId, SiteId};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::agent_view::OnlineAgents;
 use super::extract::Authenticated;
@@ -16,7 +16,26 @@ use crate::db::agents::{self, AgentLoad};
 use crate::domain::role::Capability;
 use crate::error::AppError;
 
-/// GET /api/agents/stats
+/// How many agents there are.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgentStats)]
+struct StatsView {
+    total: usize,
+    online: usize,
+    offline: usize,
+    unassigned: usize,
+    by_os_family: BTreeMap<String, usize>,
+    by_version: BTreeMap<String, usize>,
+}
+
+/// Counts agents.
+#[utoipa::path(
+    tag = "agents",
+    responses(
+        (status = 200, description = "the counts", body = StatsView),
+    ),
+)]
+#[get("/api/agents/stats")]
 pub async fn stats(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
     let kinds = agents::kinds(&state.db, who.scope).await?;
@@ -31,14 +50,14 @@ pub async fn stats(who: Authenticated, state: Data<AppState>) -> Result<HttpResp
         let version = kind.agent_version.unwrap_or_default();
         *by_version.entry(named(version)).or_default() += 1;
     }
-    Ok(HttpResponse::Ok().json(json!({
-        "total": total,
-        "online": online,
-        "offline": total - online.min(total),
-        "unassigned": unassigned,
-        "by_os_family": by_os_family,
-        "by_version": by_version,
-    })))
+    Ok(HttpResponse::Ok().json(StatsView {
+        total,
+        online,
+        offline: total - online.min(total),
+        unassigned,
+        by_os_family,
+        by_version,
+    }))
 }
 
 fn named(word: String) -> String {
@@ -50,7 +69,8 @@ fn named(word: String) -> String {
 }
 
 /// The sums of some agents' latest loads.
-#[derive(Debug, Default, Clone, PartialEq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = LoadSum)]
 struct Load {
     agents: usize,
     online: usize,
@@ -91,7 +111,8 @@ impl Load {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoadOfClient)]
 struct OfClient {
     client_id: ClientId,
     name: Option<String>,
@@ -99,7 +120,8 @@ struct OfClient {
     load: Load,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoadOfSite)]
 struct OfSite {
     site_id: SiteId,
     client_id: Option<ClientId>,
@@ -109,7 +131,8 @@ struct OfSite {
 }
 
 /// The loads summed up: all, by client, by site.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoadSummary)]
 struct Summary {
     fleet: Load,
     clients: Vec<OfClient>,
@@ -148,7 +171,14 @@ fn sum_up(loads: Vec<AgentLoad>, online: &OnlineAgents) -> Summary {
     }
 }
 
-/// GET /api/metrics/summary
+/// Sums up the loads: all, by client, by site.
+#[utoipa::path(
+    tag = "agents",
+    responses(
+        (status = 200, description = "the sums", body = Summary),
+    ),
+)]
+#[get("/api/metrics/summary")]
 pub async fn summary(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
     let loads = agents::loads(&state.db, who.scope).await?;

@@ -1,9 +1,10 @@
 //! Signs of life for whoever watches the server.
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
-use serde_json::json;
+use actix_web::{HttpResponse, get};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::state::AppState;
 use crate::actors::registry_messages::Count;
@@ -11,11 +12,43 @@ use crate::db::DatabaseKind;
 use crate::error::AppError;
 
 /// The process answers.
-pub async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "alive" }))
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    status: &'static str,
 }
 
 /// Database and registry answer.
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    status: &'static str,
+    database: &'static str,
+    agents_online: usize,
+    tunnels_open: usize,
+}
+
+/// Tells that the process answers.
+#[utoipa::path(
+    tag = "health",
+    responses(
+        (status = 200, description = "it does", body = Alive),
+    ),
+    security(()),
+)]
+#[get("/healthz")]
+pub async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(Alive { status: "alive" })
+}
+
+/// Tells whether database and registry answer.
+#[utoipa::path(
+    tag = "health",
+    responses(
+        (status = 200, description = "they do", body = Ready),
+        (status = 503, description = "the database does not answer"),
+    ),
+    security(()),
+)]
+#[get("/readyz")]
 pub async fn ready(state: Data<AppState>) -> Result<HttpResponse, AppError> {
     let patience = std::time::Duration::from_secs(3);
     let pinged = actix_web::rt::time::timeout(patience, state.db.ping()).await;
@@ -25,18 +58,26 @@ pub async fn ready(state: Data<AppState>) -> Result<HttpResponse, AppError> {
         Err(_) => return Err(AppError::unavailable("the database does not answer")),
     }
     let census = state.registry.send(Count).await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "status": "ready",
-        "database": match state.db.kind() {
+    Ok(HttpResponse::Ok().json(Ready {
+        status: "ready",
+        database: match state.db.kind() {
             DatabaseKind::Sqlite => "sqlite",
             DatabaseKind::Postgres => "postgres",
         },
-        "agents_online": census.agents,
-        "tunnels_open": census.sessions,
-    })))
+        agents_online: census.agents,
+        tunnels_open: census.sessions,
+    }))
 }
 
-/// Figures for Prometheus.
+/// Shows figures for Prometheus.
+#[utoipa::path(
+    tag = "health",
+    responses(
+        (status = 200, description = "the figures", body = String, content_type = "text/plain"),
+    ),
+    security(()),
+)]
+#[get("/metrics")]
 pub async fn figures(state: Data<AppState>) -> HttpResponse {
     state.figures.run_upkeep();
     HttpResponse::Ok()

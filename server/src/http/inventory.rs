@@ -1,12 +1,14 @@
 //! What machines are made of, one by one and over the fleet.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpResponse, get};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gururmm_shared::AgentId;
-use serde::Deserialize;
+use chrono::{DateTime, Utc};
+use gururmm_shared::{AgentId, InventorySections};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::Authenticated;
 use super::page::{Page, cut, limit_of};
@@ -28,7 +30,26 @@ async fn may_read(who: &Authenticated, state: &AppState, id: AgentId) -> Result<
     who.require_at(Capability::ReadFleet, place)
 }
 
-/// GET /api/agents/:id/inventory
+/// What a machine is made of.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Inventory)]
+struct InventoryView {
+    agent_id: AgentId,
+    hash: String,
+    received_at: DateTime<Utc>,
+    #[schema(value_type = InventorySections)]
+    sections: Value,
+}
+
+/// Shows what a machine is made of.
+#[utoipa::path(
+    tag = "inventory",
+    responses(
+        (status = 200, description = "its inventory", body = InventoryView),
+        (status = 404, description = "no such agent, or no inventory yet"),
+    ),
+)]
+#[get("/api/agents/{id}/inventory")]
 pub async fn of_agent(
     who: Authenticated,
     state: Data<AppState>,
@@ -38,34 +59,56 @@ pub async fn of_agent(
     may_read(&who, &state, id).await?;
     let found = inventory::of_agent(&state.db, id).await?;
     let found = found.ok_or_else(|| AppError::not_found("inventory"))?;
-    Ok(HttpResponse::Ok().json(json!({
-        "agent_id": id,
-        "hash": found.hash,
-        "received_at": found.received_at,
-        "sections": found.data,
-    })))
+    Ok(HttpResponse::Ok().json(InventoryView {
+        agent_id: id,
+        hash: found.hash,
+        received_at: found.received_at,
+        sections: found.data,
+    }))
 }
 
 /// A page of changes.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub struct ChangesPage {
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     cursor: Option<i64>,
 }
 
-fn change(change: &StoredChange) -> Value {
-    json!({
-        "id": change.id,
-        "at": change.at,
-        "section": change.section,
-        "change": change.change,
-        "key": change.key,
-        "before": change.before,
-        "after": change.after,
-    })
+/// A change of a machine.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InventoryChange)]
+struct ChangeView {
+    id: i64,
+    at: DateTime<Utc>,
+    section: String,
+    change: String,
+    key: String,
+    before: Option<Value>,
+    after: Option<Value>,
 }
 
-/// GET /api/agents/:id/inventory/changes
+fn change_view(change: StoredChange) -> ChangeView {
+    ChangeView {
+        id: change.id,
+        at: change.at,
+        section: change.section,
+        change: change.change,
+        key: change.key,
+        before: change.before,
+        after: change.after,
+    }
+}
+
+/// Lists changes of a machine, newest first.
+#[utoipa::path(
+    tag = "inventory",
+    responses(
+        (status = 200, description = "a page", body = Page<ChangeView>),
+        (status = 404, description = "no such agent"),
+    ),
+)]
+#[get("/api/agents/{id}/inventory/changes")]
 pub async fn changes(
     who: Authenticated,
     state: Data<AppState>,
@@ -78,15 +121,17 @@ pub async fn changes(
     let mut rows = inventory::changes(&state.db, id, page.cursor, limit + 1).await?;
     let more = cut(&mut rows, limit);
     let next_cursor = rows.last().filter(|_| more).map(|row| row.id.to_string());
-    let items = rows.iter().map(change).collect();
+    let items = rows.into_iter().map(change_view).collect();
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }
 
 /// What to look for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub struct Search {
     #[serde(default)]
+    #[param(max_length = 200)]
     q: String,
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     cursor: Option<String>,
 }
@@ -103,7 +148,34 @@ fn cursor_of(text: &str) -> Result<(String, String), AppError> {
     })
 }
 
-/// GET /api/inventory/software
+/// A machine that has something.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SoftwareAgent)]
+struct MachineView {
+    id: AgentId,
+    hostname: String,
+}
+
+/// Something that is installed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Software)]
+struct SoftwareView {
+    name: String,
+    version: String,
+    /// On how many machines.
+    count: i64,
+    /// At most 50 of them.
+    agents: Vec<MachineView>,
+}
+
+/// Searches for what is installed.
+#[utoipa::path(
+    tag = "inventory",
+    responses(
+        (status = 200, description = "a page", body = Page<SoftwareView>),
+    ),
+)]
+#[get("/api/inventory/software")]
 pub async fn software(
     who: Authenticated,
     state: Data<AppState>,
@@ -134,16 +206,16 @@ pub async fn software(
         let (name, version) = (row.name.clone(), row.version.clone());
         let scope = who.scope.clone();
         let on = inventory::agents_with(&state.db, scope, name, version, AGENTS_NAMED).await?;
-        let agents: Vec<Value> = on
-            .into_iter()
-            .map(|agent| json!({ "id": agent.id, "hostname": agent.hostname }))
-            .collect();
-        items.push(json!({
-            "name": row.name,
-            "version": row.version,
-            "count": row.count,
-            "agents": agents,
-        }));
+        let agents = on.into_iter().map(|agent| MachineView {
+            id: agent.id,
+            hostname: agent.hostname,
+        });
+        items.push(SoftwareView {
+            name: row.name,
+            version: row.version,
+            count: row.count,
+            agents: agents.collect(),
+        });
     }
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
-use chrono::{DateTime, Utc};
+use actix_web::{HttpResponse, get, post};
 use garde::Validate;
-use gururmm_shared::{AgentId, JobId, UserId};
+use gururmm_shared::{AgentId, JobId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::commands::{CommandBody, newest_first, page_limit, script_view};
 use super::extract::{Authenticated, Signed};
+use super::job_view::{JobView, view};
 use super::once::Once;
+use super::page::Page;
+use super::schemas::Name;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
@@ -26,9 +28,10 @@ use crate::services::audit::{Refusal, now};
 use crate::services::commands::Accepted;
 
 /// Body of a job.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct NewJob {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(dive)]
     filter: Targets,
@@ -37,61 +40,49 @@ pub struct NewJob {
     command: CommandBody,
 }
 
-/// A job as the API shows it.
-#[derive(Serialize)]
-struct JobView {
+/// A job that was given.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedJob)]
+struct CreatedView {
     id: JobId,
-    name: String,
-    command_type: Value,
-    command: String,
-    timeout_seconds: i32,
-    elevated: bool,
-    script: Option<Value>,
-    filter: Value,
-    created_by: Option<UserId>,
-    created_at: DateTime<Utc>,
-    cancelled_at: Option<DateTime<Utc>>,
-    progress: Value,
+    /// For how many agents.
+    total: usize,
 }
 
-fn view(job: Job, progress: &Progress) -> JobView {
-    let count = |status: &str| -> i64 {
-        progress
-            .iter()
-            .filter(|((known, _), _)| known == status)
-            .map(|(_, count)| count)
-            .sum()
-    };
-    let mut reasons = serde_json::Map::new();
-    for ((_, reason), count) in progress {
-        if let Some(reason) = reason {
-            reasons.insert(reason.clone(), json!(count));
-        }
-    }
-    JobView {
-        script: script_view(job.script, job.arguments),
-        id: job.id,
-        name: job.name,
-        command_type: job.parameters.unwrap_or(Value::String(job.command_type)),
-        command: job.command,
-        timeout_seconds: job.timeout_seconds,
-        elevated: job.elevated,
-        filter: job.filter,
-        created_by: job.created_by,
-        created_at: job.created_at,
-        cancelled_at: job.cancelled_at,
-        progress: json!({
-            "total": progress.values().sum::<i64>(),
-            "pending": count("pending"),
-            "running": count("running"),
-            "completed": count("completed"),
-            "failed": count("failed"),
-            "reasons": reasons,
-        }),
-    }
+/// A job that was cancelled.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CancelledJob)]
+struct JobCancelledView {
+    id: JobId,
+    /// How many were not sent.
+    cancelled: usize,
+    /// How many agents are told to end theirs.
+    asked: usize,
 }
 
-/// POST /api/jobs
+/// A job that was given again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RetriedJob)]
+struct RetriedView {
+    id: JobId,
+    /// To how many agents.
+    retried: usize,
+    /// How many agents it was refused for, which their policy keeps from it.
+    refused: usize,
+    /// How many of those for which reason.
+    #[schema(value_type = Object)]
+    reasons: BTreeMap<&'static str, usize>,
+}
+
+/// Gives a command to many agents.
+#[utoipa::path(
+    tag = "jobs",
+    request_body = NewJob,
+    responses(
+        (status = 201, description = "it is committed", body = CreatedView),
+    ),
+)]
+#[post("/api/jobs")]
 pub async fn create(
     state: Data<AppState>,
     once: Once,
@@ -143,18 +134,27 @@ pub async fn create(
     let agents: Vec<AgentId> = found.iter().map(|overview| overview.agent.id).collect();
     let total = agents.len();
     state.commands.do_send(Wake { agents });
-    Ok(HttpResponse::Created().json(json!({ "id": id, "total": total })))
+    Ok(HttpResponse::Created().json(CreatedView { id, total }))
 }
 
 /// Which jobs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[derive(IntoParams)]
 pub struct Filter {
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
     cursor: Option<uuid::Uuid>,
 }
 
-/// GET /api/jobs, the newest first
+/// Lists jobs, newest first.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 200, description = "a page", body = Page<JobView>),
+    ),
+)]
+#[get("/api/jobs")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
@@ -202,7 +202,15 @@ async fn find(
     }
 }
 
-/// GET /api/jobs/:id
+/// Shows a job with its progress.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 200, description = "the job", body = JobView),
+        (status = 404, description = "no such job"),
+    ),
+)]
+#[get("/api/jobs/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -213,7 +221,15 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(view(job, &progress)))
 }
 
-/// POST /api/jobs/:id/cancel: ends what the caller may act on
+/// Cancels what has not ended of a job.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 202, description = "what was done", body = JobCancelledView),
+        (status = 404, description = "no such job"),
+    ),
+)]
+#[post("/api/jobs/{id}/cancel")]
 pub async fn cancel(
     who: Authenticated,
     state: Data<AppState>,
@@ -233,12 +249,22 @@ pub async fn cancel(
             Cancelled::Over => {}
         }
     }
-    Ok(HttpResponse::Accepted().json(json!({
-        "id": job.id, "cancelled": cancelled, "asked": asked,
-    })))
+    Ok(HttpResponse::Accepted().json(JobCancelledView {
+        id: job.id,
+        cancelled,
+        asked,
+    }))
 }
 
-/// POST /api/jobs/:id/retry: gives the command again to each agent where its last one failed
+/// Gives the command again to each agent where its last try failed.
+#[utoipa::path(
+    tag = "jobs",
+    responses(
+        (status = 202, description = "what was done", body = RetriedView),
+        (status = 404, description = "no such job"),
+    ),
+)]
+#[post("/api/jobs/{id}/retry")]
 pub async fn retry(
     who: Authenticated,
     state: Data<AppState>,
@@ -275,7 +301,10 @@ pub async fn retry(
     jobs::retry(&state.db, job.id, rows).await?;
     let retried = agents.len();
     state.commands.do_send(Wake { agents });
-    Ok(HttpResponse::Accepted().json(json!({
-        "id": job.id, "retried": retried, "refused": left.len(), "reasons": reasons,
-    })))
+    Ok(HttpResponse::Accepted().json(RetriedView {
+        id: job.id,
+        retried,
+        refused: left.len(),
+        reasons,
+    }))
 }

@@ -1,18 +1,21 @@
 //! Keys of users for their scripts.
 
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{ApiKeyId, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
 use super::listing::Listing;
 use super::page::Page;
+use super::schemas::Name;
 use super::state::AppState;
 use super::users::ScopeBody;
-use crate::db::api_keys::{self, ApiKey, ApiKeySort};
+use crate::db::api_keys::{self, ApiKey};
 use crate::db::users::Account;
 use crate::domain::role::{Capability, Role};
 use crate::domain::scope::Place;
@@ -20,7 +23,8 @@ use crate::error::AppError;
 use crate::services::api_keys::{Order, make, scope_of};
 
 /// A key as the API shows it; itself only when it was just made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 struct KeyView {
     id: ApiKeyId,
     name: String,
@@ -56,9 +60,10 @@ impl KeyView {
 }
 
 /// Body of a new key.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct NewKey {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(skip)]
     role: Role,
@@ -68,14 +73,23 @@ pub struct NewKey {
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// GET /api/keys
+/// Lists keys, without the keys themselves.
+#[utoipa::path(
+    tag = "keys",
+    params(list_parameters::Keys),
+    responses(
+        (status = 200, description = "a page", body = Page<KeyView>),
+        (status = 403, description = "`all` is for administrators"),
+    ),
+)]
+#[get("/api/keys")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
-    let asked = Listing::<ApiKeySort>::read(&request, &["q", "all"])?;
-    let all = asked.choice("all", &["true", "false"])?;
+    let asked = Listing::read::<list_parameters::Keys>(&request)?;
+    let all = asked.choice("all", list_parameters::YES_NO)?;
     let owner = if all.as_deref() == Some("true") {
         who.require_at(Capability::ManageUsers, Place::default())?;
         None
@@ -93,7 +107,16 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }
 
-/// POST /api/keys
+/// Makes a key.
+#[utoipa::path(
+    tag = "keys",
+    request_body = NewKey,
+    responses(
+        (status = 201, description = "the key, shown this once", body = KeyView),
+        (status = 409, description = "`too_many_keys`"),
+    ),
+)]
+#[post("/api/keys")]
 pub async fn create(
     state: Data<AppState>,
     signed: Signed<NewKey>,
@@ -116,7 +139,15 @@ pub async fn create(
     Ok(HttpResponse::Created().json(view))
 }
 
-/// DELETE /api/keys/:id
+/// Deletes a key.
+#[utoipa::path(
+    tag = "keys",
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such key"),
+    ),
+)]
+#[delete("/api/keys/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,

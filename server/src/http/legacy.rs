@@ -1,14 +1,14 @@
 //! Agents that poll: register, heartbeat, result. No user's token: the agent's own key.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, post};
 use garde::Validate;
 use gururmm_shared::{
     AgentId, Auth, Command, CommandId, CommandResult, FIRST_GENERATION, Metrics, OsInfo,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::extract::{Valid, remote_address};
 use super::state::AppState;
@@ -30,24 +30,46 @@ const POLLING: &str = "polling";
 pub const RESULT_BYTES: usize = 4 << 20;
 
 /// Body of a registration.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = PollingRegistration)]
 pub struct Registration {
     /// A site's code, or its key.
     #[serde(alias = "api_key")]
     #[garde(length(chars, min = 1, max = 256))]
+    #[schema(min_length = 1, max_length = 256)]
     site_code: String,
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     device_id: String,
     #[serde(default)]
     #[garde(length(chars, max = 253))]
+    #[schema(max_length = 253)]
     hostname: String,
     #[garde(skip)]
     os_info: Option<OsInfo>,
     #[serde(alias = "agent_version")]
     #[garde(inner(length(chars, max = 64)))]
+    #[schema(max_length = 64)]
     version: Option<String>,
     #[garde(inner(length(chars, max = 256)))]
+    #[schema(max_length = 256)]
     enrollment_nonce: Option<String>,
+}
+
+/// A polling agent that was enrolled.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EnrolledAgent)]
+struct EnrolledView {
+    agent_id: AgentId,
+    api_key: String,
+}
+
+/// A result that is stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredResult)]
+struct StoredView {
+    command_id: CommandId,
+    status: &'static str,
 }
 
 fn refused(refused: &Refused) -> AppError {
@@ -64,7 +86,19 @@ fn refused(refused: &Refused) -> AppError {
     }
 }
 
-/// POST /api/agent/register-legacy
+/// Enrols an agent that polls.
+#[utoipa::path(
+    tag = "polling",
+    request_body = Registration,
+    responses(
+        (status = 201, description = "its key, told this once", body = EnrolledView),
+        (status = 401, description = "`unknown_site_code`"),
+        (status = 409, description = "`already_enrolled`"),
+        (status = 429, description = "too many requests or wrong codes"),
+    ),
+    security(()),
+)]
+#[post("/api/agent/register-legacy")]
 pub async fn register(
     request: HttpRequest,
     state: Data<AppState>,
@@ -103,7 +137,10 @@ pub async fn register(
         .writer
         .do_send(Report::Connected(admitted.connected));
     state.registry.do_send(Polled(agent_id));
-    Ok(HttpResponse::Created().json(json!({ "agent_id": agent_id, "api_key": key })))
+    Ok(HttpResponse::Created().json(EnrolledView {
+        agent_id,
+        api_key: key,
+    }))
 }
 
 /// Who asks: the key in the header, or in the body as older agents send it.
@@ -135,25 +172,40 @@ async fn caller(
 }
 
 /// Body of a heartbeat.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct Heartbeat {
     #[garde(inner(length(max = 256)))]
+    #[schema(max_length = 256)]
     api_key: Option<String>,
     #[garde(skip)]
     metrics: Option<Metrics>,
     /// The number of this poll: a repeat of it gets the same commands again.
     #[garde(inner(length(chars, min = 1, max = 64), ascii))]
+    #[schema(min_length = 1, max_length = 64)]
     poll_id: Option<String>,
 }
 
 /// Answer to a heartbeat.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PendingCommands)]
 struct Pending {
     agent_id: AgentId,
     pending_commands: Vec<Command>,
 }
 
-/// POST /api/agent/heartbeat
+/// Tells that an agent is alive, and asks for its commands.
+#[utoipa::path(
+    tag = "polling",
+    request_body = Heartbeat,
+    responses(
+        (status = 200, description = "its commands", body = Pending),
+        (status = 401, description = "no key, or none that is good"),
+        (status = 403, description = "`approval_pending`"),
+        (status = 429, description = "too many requests"),
+    ),
+    security(("agent_key" = []), ()),
+)]
+#[post("/api/agent/heartbeat")]
 pub async fn heartbeat(
     request: HttpRequest,
     state: Data<AppState>,
@@ -183,11 +235,13 @@ pub async fn heartbeat(
 }
 
 /// Body of a result.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = CommandResult)]
 pub struct ResultBody {
     #[garde(inner(length(max = 256)))]
+    #[schema(max_length = 256)]
     api_key: Option<String>,
-    #[serde(alias = "command_id")]
+    #[serde(alias = "id", rename = "command_id")]
     #[garde(skip)]
     id: CommandId,
     #[garde(skip)]
@@ -203,11 +257,24 @@ pub struct ResultBody {
     duration_ms: u64,
 }
 
-/// POST /api/agent/command-result
+/// Tells how a command ended, at most 4 MiB.
+#[utoipa::path(
+    tag = "polling",
+    request_body = ResultBody,
+    responses(
+        (status = 200, description = "it is stored, again and again", body = StoredView),
+        (status = 401, description = "no key, or none that is good"),
+        (status = 403, description = "`approval_pending`"),
+        (status = 404, description = "no such command of this agent"),
+        (status = 429, description = "too many requests"),
+    ),
+    security(("agent_key" = []), ()),
+)]
+#[post("/api/agent/command-result")]
 pub async fn result(
     request: HttpRequest,
     state: Data<AppState>,
-    body: Valid<ResultBody>,
+    body: Valid<ResultBody, RESULT_BYTES>,
 ) -> Result<HttpResponse, AppError> {
     let Valid(body) = body;
     let agent = caller(&request, &state, body.api_key.as_deref()).await?;
@@ -223,8 +290,10 @@ pub async fn result(
     state.gateway.writer.do_send(Report::Seen(agent.id, now()));
     let settled = commands::finish(&state.db, vec![finish(agent.id, told)], now()).await?;
     match settled.first() {
-        Some(Settled::Ended | Settled::Late) => Ok(HttpResponse::build(StatusCode::OK)
-            .json(json!({ "command_id": id, "status": "stored" }))),
+        Some(Settled::Ended | Settled::Late) => Ok(HttpResponse::Ok().json(StoredView {
+            command_id: id,
+            status: "stored",
+        })),
         Some(Settled::Unknown) | None => Err(AppError::not_found("command of this agent")),
     }
 }

@@ -11,17 +11,18 @@ use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::list_parameters::Parameters;
 use super::page::Page;
 use crate::db::page::{PageOf, SortKey, SortValue};
 use crate::domain::text::check_name;
 use crate::error::AppError;
 
-const LIMIT_DEFAULT: i64 = 100;
-const LIMIT_MOST: i64 = 1000;
+pub(super) const LIMIT_DEFAULT: i64 = 100;
+pub(super) const LIMIT_MOST: i64 = 1000;
 /// Characters of a filter and of what is searched for.
-const WORDS: usize = 200;
+pub(super) const WORDS: usize = 200;
 /// The longest cursor that is looked at: a name of 255 characters, escaped, in base64.
-const CURSOR_BYTES: usize = 4096;
+pub(super) const CURSOR_BYTES: usize = 4096;
 
 /// A row's place in an order, as it travels.
 #[derive(Serialize, Deserialize)]
@@ -51,8 +52,9 @@ impl<S: SortKey> Listing<S> {
     ///
     /// # Errors
     /// 400 that names the parameter.
-    pub fn read(request: &HttpRequest, filters: &[&str]) -> Result<Self, AppError> {
-        Self::parse(request.query_string(), filters)
+    pub fn read<P: Parameters<Sort = S>>(request: &HttpRequest) -> Result<Self, AppError> {
+        let filters: Vec<_> = P::FILTERS.iter().map(|(name, ..)| *name).collect();
+        Self::parse(request.query_string(), &filters)
     }
 
     fn parse(query: &str, filters: &[&str]) -> Result<Self, AppError> {

@@ -1,15 +1,16 @@
 //! Maintenance windows.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use gururmm_shared::MaintenanceId;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gururmm_shared::{AgentId, ClientId, MaintenanceId, SiteId, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
+use super::schemas::Name;
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::actors::alert_messages::RulesChanged;
@@ -22,22 +23,38 @@ use crate::services::audit;
 /// How long a window may be, and how far ahead it may end.
 const MOST_DAYS: i64 = 366;
 
-fn view(window: &Window) -> Value {
-    json!({
-        "id": window.id,
-        "client_id": window.client_id,
-        "site_id": window.site_id,
-        "agent_id": window.agent_id,
-        "starts_at": window.starts_at,
-        "ends_at": window.ends_at,
-        "reason": window.reason,
-        "created_by": window.created_by,
-        "created_at": window.created_at,
-    })
+/// A window as the API shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MaintenanceWindow)]
+struct WindowView {
+    id: MaintenanceId,
+    client_id: Option<ClientId>,
+    site_id: Option<SiteId>,
+    agent_id: Option<AgentId>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    reason: String,
+    created_by: Option<UserId>,
+    created_at: DateTime<Utc>,
+}
+
+fn view(window: Window) -> WindowView {
+    WindowView {
+        id: window.id,
+        client_id: window.client_id,
+        site_id: window.site_id,
+        agent_id: window.agent_id,
+        starts_at: window.starts_at,
+        ends_at: window.ends_at,
+        reason: window.reason,
+        created_by: window.created_by,
+        created_at: window.created_at,
+    }
 }
 
 /// Body of a new window.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = NewMaintenanceWindow)]
 pub struct Body {
     #[garde(skip)]
     client_id: Option<uuid::Uuid>,
@@ -50,10 +67,19 @@ pub struct Body {
     #[garde(skip)]
     ends_at: DateTime<Utc>,
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     reason: String,
 }
 
-/// GET /api/maintenance: what is not over yet.
+/// Lists maintenance windows that are not over.
+#[utoipa::path(
+    tag = "alerts",
+    operation_id = "windows",
+    responses(
+        (status = 200, description = "all of them", body = Page<WindowView>),
+    ),
+)]
+#[get("/api/maintenance")]
 pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
     let mut items = Vec::new();
@@ -61,7 +87,7 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
         let target = window.target();
         match place_of(&state, target).await {
             Ok(place) if target.is_everything() || who.scope.covers(place) => {
-                items.push(view(&window));
+                items.push(view(window));
             }
             Ok(_) => {}
             // Its target, and the window with it, has just been deleted.
@@ -72,7 +98,17 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
     Ok(HttpResponse::Ok().json(Page::whole(items)))
 }
 
-/// POST /api/maintenance
+/// Makes a maintenance window, for all or for what one of the ids names.
+#[utoipa::path(
+    tag = "alerts",
+    operation_id = "create_window",
+    request_body = Body,
+    responses(
+        (status = 201, description = "the window", body = WindowView),
+        (status = 404, description = "no such client, site or agent"),
+    ),
+)]
+#[post("/api/maintenance")]
 pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     who.require(Capability::HandleAlerts)?;
@@ -107,10 +143,19 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
             other => other.into(),
         })?;
     state.alerts.do_send(RulesChanged);
-    Ok(HttpResponse::Created().json(view(&window)))
+    Ok(HttpResponse::Created().json(view(window)))
 }
 
-/// DELETE /api/maintenance/:id
+/// Deletes a maintenance window.
+#[utoipa::path(
+    tag = "alerts",
+    operation_id = "remove_window",
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such maintenance window"),
+    ),
+)]
+#[delete("/api/maintenance/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,

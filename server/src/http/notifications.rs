@@ -1,17 +1,19 @@
 //! Channels by which alerts are told, and the log of what they told.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpResponse, delete, get, post, put};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
 use garde::Validate;
-use gururmm_shared::{DeliveryId, NotificationId};
+use gururmm_shared::{AlertId, ClientId, DeliveryId, NotificationId};
 use rand::RngCore;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Authenticated, Signed};
 use super::page::{Page, cut, limit_of};
+use super::schemas::Name;
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::db::DbError;
@@ -29,37 +31,72 @@ const TARGET_BYTES: usize = 2000;
 /// Bytes of a webhook's secret.
 const SECRET_BYTES: usize = 32;
 
-fn view(channel: &Channel) -> Value {
-    json!({
-        "id": channel.id,
-        "name": channel.name,
-        "kind": channel.kind,
-        "target": channel.target,
-        "min_severity": channel.min_severity,
-        "client_id": channel.client_id,
-        "enabled": channel.enabled,
-        "created_at": channel.created_at,
-        "updated_at": channel.updated_at,
-    })
+/// A channel as the API shows it; a webhook's secret only when it was just made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Channel)]
+struct ChannelView {
+    id: NotificationId,
+    name: String,
+    kind: String,
+    target: String,
+    min_severity: String,
+    client_id: Option<ClientId>,
+    enabled: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
 }
 
-fn delivery_view(delivery: &Delivery) -> Value {
-    json!({
-        "id": delivery.id,
-        "alert_id": delivery.alert_id,
-        "event": delivery.event,
-        "status": delivery.status,
-        "attempts": delivery.attempts,
-        "next_at": (delivery.status == "pending").then_some(delivery.next_at),
-        "last_error": delivery.last_error,
-        "created_at": delivery.created_at,
-        "finished_at": delivery.finished_at,
-    })
+/// What a channel told, or is to tell.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
+struct DeliveryView {
+    id: DeliveryId,
+    alert_id: Option<AlertId>,
+    event: String,
+    status: String,
+    attempts: i32,
+    next_at: Option<DateTime<Utc>>,
+    last_error: Option<String>,
+    created_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+fn view(channel: Channel, secret: Option<String>) -> ChannelView {
+    ChannelView {
+        id: channel.id,
+        name: channel.name,
+        kind: channel.kind,
+        target: channel.target,
+        min_severity: channel.min_severity,
+        client_id: channel.client_id,
+        enabled: channel.enabled,
+        created_at: channel.created_at,
+        updated_at: channel.updated_at,
+        secret,
+    }
+}
+
+fn delivery_view(delivery: Delivery) -> DeliveryView {
+    DeliveryView {
+        id: delivery.id,
+        alert_id: delivery.alert_id,
+        event: delivery.event,
+        next_at: (delivery.status == "pending").then_some(delivery.next_at),
+        status: delivery.status,
+        attempts: delivery.attempts,
+        last_error: delivery.last_error,
+        created_at: delivery.created_at,
+        finished_at: delivery.finished_at,
+    }
 }
 
 /// How a channel reaches its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(ToSchema)]
+#[schema(as = ChannelKind)]
 pub enum Kind {
     /// By e-mail.
     Email,
@@ -70,12 +107,16 @@ pub enum Kind {
 /// Body of a new channel.
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[schema(as = NewChannel)]
 pub struct Body {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(skip)]
     kind: Kind,
     #[garde(skip)]
+    #[schema(max_length = 2000)]
     target: String,
     #[garde(skip)]
     #[serde(default)]
@@ -89,10 +130,14 @@ pub struct Body {
 /// Body of a change; kind, client and secret stay.
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[schema(as = ChannelChange)]
 pub struct Change {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(skip)]
+    #[schema(max_length = 2000)]
     target: String,
     #[garde(skip)]
     min_severity: Severity,
@@ -104,6 +149,8 @@ fn check_target(kind: &str, target: &str) -> Result<String, AppError> {
     let target = target.trim();
     let checked = if target.len() > TARGET_BYTES {
         Err(format!("must have at most {TARGET_BYTES} bytes"))
+    } else if target.chars().any(char::is_control) {
+        Err("must not hold control characters".to_owned())
     } else if kind == "webhook" {
         check_url(target).map(drop)
     } else {
@@ -133,20 +180,36 @@ async fn find(
     Ok(channel)
 }
 
-/// GET /api/notifications
+/// Lists channels.
+#[utoipa::path(
+    tag = "notifications",
+    responses(
+        (status = 200, description = "all of them", body = Page<ChannelView>),
+    ),
+)]
+#[get("/api/notifications")]
 pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::ManagePolicies)?;
     let mut items = Vec::new();
     for channel in notifications::list(&state.db).await? {
         let place = place_of(&state, place_target(&channel)).await?;
         if who.scope.covers(place) {
-            items.push(view(&channel));
+            items.push(view(channel, None));
         }
     }
     Ok(HttpResponse::Ok().json(Page::whole(items)))
 }
 
-/// POST /api/notifications
+/// Makes a channel.
+#[utoipa::path(
+    tag = "notifications",
+    request_body = Body,
+    responses(
+        (status = 201, description = "the channel, a webhook with its secret, shown this once", body = ChannelView),
+        (status = 404, description = "no such client"),
+    ),
+)]
+#[post("/api/notifications")]
 pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     who.require(Capability::ManagePolicies)?;
@@ -173,24 +236,37 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
         DbError::ForeignKey => AppError::not_found("client"),
         other => other.into(),
     })?;
-    let mut body = view(&channel);
-    if let Some(secret) = secret {
-        body["secret"] = secret.into();
-    }
-    Ok(HttpResponse::Created().json(body))
+    Ok(HttpResponse::Created().json(view(channel, secret)))
 }
 
-/// GET /api/notifications/:id
+/// Shows a channel.
+#[utoipa::path(
+    tag = "notifications",
+    responses(
+        (status = 200, description = "the channel", body = ChannelView),
+        (status = 404, description = "no such channel"),
+    ),
+)]
+#[get("/api/notifications/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     let channel = find(&state, &who, NotificationId(id.into_inner())).await?;
-    Ok(HttpResponse::Ok().json(view(&channel)))
+    Ok(HttpResponse::Ok().json(view(channel, None)))
 }
 
-/// PUT /api/notifications/:id
+/// Changes a channel.
+#[utoipa::path(
+    tag = "notifications",
+    request_body = Change,
+    responses(
+        (status = 200, description = "the channel", body = ChannelView),
+        (status = 404, description = "no such channel"),
+    ),
+)]
+#[put("/api/notifications/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -206,10 +282,18 @@ pub async fn change(
     };
     let changed = notifications::update(&state.db, channel.id, settings).await?;
     let changed = changed.ok_or_else(|| AppError::not_found("notification channel"))?;
-    Ok(HttpResponse::Ok().json(view(&changed)))
+    Ok(HttpResponse::Ok().json(view(changed, None)))
 }
 
-/// DELETE /api/notifications/:id
+/// Deletes a channel.
+#[utoipa::path(
+    tag = "notifications",
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such channel"),
+    ),
+)]
+#[delete("/api/notifications/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,
@@ -222,7 +306,16 @@ pub async fn remove(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// POST /api/notifications/:id/test
+/// Tells something by a channel, to see whether it arrives.
+#[utoipa::path(
+    tag = "notifications",
+    responses(
+        (status = 202, description = "what is on its way", body = DeliveryView),
+        (status = 404, description = "no such channel"),
+        (status = 429, description = "`too_many_notifications`"),
+    ),
+)]
+#[post("/api/notifications/{id}/test")]
 pub async fn test(
     who: Authenticated,
     state: Data<AppState>,
@@ -234,17 +327,26 @@ pub async fn test(
         let detail = "too many notifications wait for this channel; look at its deliveries";
         AppError::too_many("too_many_notifications", detail, None)
     })?;
-    Ok(HttpResponse::Accepted().json(delivery_view(&delivery)))
+    Ok(HttpResponse::Accepted().json(delivery_view(delivery)))
 }
 
 /// A page of deliveries.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub struct DeliveriesPage {
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     cursor: Option<uuid::Uuid>,
 }
 
-/// GET /api/notifications/:id/deliveries
+/// Lists what a channel told, newest first.
+#[utoipa::path(
+    tag = "notifications",
+    responses(
+        (status = 200, description = "a page", body = Page<DeliveryView>),
+        (status = 404, description = "no such channel"),
+    ),
+)]
+#[get("/api/notifications/{id}/deliveries")]
 pub async fn log(
     who: Authenticated,
     state: Data<AppState>,
@@ -257,6 +359,6 @@ pub async fn log(
     let mut rows = deliveries::of_channel(&state.db, channel.id, before, limit + 1).await?;
     let more = cut(&mut rows, limit);
     let next_cursor = rows.last().filter(|_| more).map(|row| row.id.to_string());
-    let items = rows.iter().map(delivery_view).collect();
+    let items = rows.into_iter().map(delivery_view).collect();
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }

@@ -1,6 +1,7 @@
 //! The shape of lists.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::AppError;
 
@@ -29,7 +30,7 @@ pub fn cut<T>(rows: &mut Vec<T>, limit: i64) -> bool {
 }
 
 /// A list, or one page of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,

@@ -1,35 +1,39 @@
 //! Policies, and what holds for an agent.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, delete, get, post, put};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{AgentId, ClientId, PolicyId, SiteId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
+use super::schemas::Name;
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::actors::alert_messages::RulesChanged;
 use crate::actors::policy_push::PolicyChanged;
 use crate::db::policies::{self, NewPolicy, Policy};
 use crate::db::{DbError, places};
-use crate::domain::policy::{PolicySettings, diff};
+use crate::domain::policy::{Effective, PolicySettings, diff};
 use crate::domain::role::Capability;
 use crate::domain::target::Target;
 use crate::error::AppError;
 use crate::services;
 
 /// A policy as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Policy)]
 struct PolicyView {
     id: PolicyId,
     name: String,
     client_id: Option<ClientId>,
     site_id: Option<SiteId>,
     agent_id: Option<AgentId>,
+    #[schema(value_type = PolicySettings)]
     settings: Value,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -73,8 +77,11 @@ fn announce(state: &AppState, target: Target) {
 /// Body of a new policy.
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[schema(as = NewPolicy)]
 pub struct Body {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(skip)]
     client_id: Option<uuid::Uuid>,
@@ -89,8 +96,11 @@ pub struct Body {
 /// Body of a change; the target stays.
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[schema(as = PolicyChange)]
 pub struct Change {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(dive)]
     settings: PolicySettings,
@@ -117,7 +127,14 @@ async fn find(
     Ok(policy)
 }
 
-/// GET /api/policies
+/// Lists policies.
+#[utoipa::path(
+    tag = "policies",
+    responses(
+        (status = 200, description = "all of them", body = Page<PolicyView>),
+    ),
+)]
+#[get("/api/policies")]
 pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
     let mut items = Vec::new();
@@ -136,7 +153,17 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
     Ok(HttpResponse::Ok().json(Page::whole(items)))
 }
 
-/// POST /api/policies
+/// Makes a policy, for all or for what one of the ids names.
+#[utoipa::path(
+    tag = "policies",
+    request_body = Body,
+    responses(
+        (status = 201, description = "the policy", body = PolicyView),
+        (status = 404, description = "no such client, site or agent"),
+        (status = 409, description = "`policy_exists`"),
+    ),
+)]
+#[post("/api/policies")]
 pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     who.require(Capability::ManagePolicies)?;
@@ -164,7 +191,15 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
     Ok(HttpResponse::Created().json(PolicyView::from(policy)))
 }
 
-/// GET /api/policies/:id
+/// Shows a policy.
+#[utoipa::path(
+    tag = "policies",
+    responses(
+        (status = 200, description = "the policy", body = PolicyView),
+        (status = 404, description = "no such policy"),
+    ),
+)]
+#[get("/api/policies/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -175,7 +210,16 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(PolicyView::from(policy)))
 }
 
-/// PUT /api/policies/:id
+/// Changes a policy.
+#[utoipa::path(
+    tag = "policies",
+    request_body = Change,
+    responses(
+        (status = 200, description = "the policy", body = PolicyView),
+        (status = 404, description = "no such policy"),
+    ),
+)]
+#[put("/api/policies/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -195,7 +239,15 @@ pub async fn change(
     Ok(HttpResponse::Ok().json(PolicyView::from(policy)))
 }
 
-/// DELETE /api/policies/:id
+/// Deletes a policy.
+#[utoipa::path(
+    tag = "policies",
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such policy"),
+    ),
+)]
+#[delete("/api/policies/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,
@@ -211,7 +263,15 @@ pub async fn remove(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// GET /api/agents/:id/policy
+/// Shows what holds for an agent, and why.
+#[utoipa::path(
+    tag = "policies",
+    responses(
+        (status = 200, description = "what holds", body = Effective),
+        (status = 404, description = "no such agent"),
+    ),
+)]
+#[get("/api/agents/{id}/policy")]
 pub async fn of_agent(
     who: Authenticated,
     state: Data<AppState>,

@@ -76,7 +76,7 @@ pub fn too_large() -> AppError {
 }
 
 /// A body that is no JSON or not of the shape.
-pub fn bad_json(error: JsonPayloadError, _: &HttpRequest) -> Error {
+pub fn bad_json(error: JsonPayloadError) -> Error {
     match &error {
         JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
             too_large().into()

@@ -1,15 +1,16 @@
 //! Registration tokens.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use gururmm_shared::{RegistrationTokenId, SiteId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gururmm_shared::{RegistrationTokenId, SiteId, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
+use super::schemas::Name;
 use super::state::AppState;
 use crate::db::registration_tokens::{self, NewToken, RegistrationToken};
 use crate::db::{DbError, places};
@@ -24,18 +25,36 @@ const DAYS_MOST: i64 = 366;
 /// How often one token may be used.
 const USES_MOST: i32 = 100_000;
 
-fn view(token: &RegistrationToken) -> Value {
-    json!({
-        "id": token.id,
-        "site_id": token.site_id,
-        "name": token.name,
-        "expires_at": token.expires_at,
-        "uses": token.uses,
-        "uses_left": token.uses_left,
-        "approval": token.approval_required,
-        "created_by": token.created_by,
-        "created_at": token.created_at,
-    })
+/// A token as the API shows it; its secret only when it was just made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RegistrationToken)]
+struct TokenView {
+    id: RegistrationTokenId,
+    site_id: SiteId,
+    name: Option<String>,
+    expires_at: DateTime<Utc>,
+    uses: i32,
+    uses_left: Option<i32>,
+    approval: bool,
+    created_by: Option<UserId>,
+    created_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+fn view(row: RegistrationToken, token: Option<String>) -> TokenView {
+    TokenView {
+        id: row.id,
+        site_id: row.site_id,
+        name: row.name,
+        expires_at: row.expires_at,
+        uses: row.uses,
+        uses_left: row.uses_left,
+        approval: row.approval_required,
+        created_by: row.created_by,
+        created_at: row.created_at,
+        token,
+    }
 }
 
 #[allow(
@@ -51,21 +70,33 @@ fn maybe_name(name: &Option<String>, (): &()) -> garde::Result {
 /// Body of a new token.
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[schema(as = NewRegistrationToken)]
 pub struct Body {
     #[garde(skip)]
     site_id: uuid::Uuid,
     #[garde(custom(maybe_name))]
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
     #[garde(skip)]
     expires_at: Option<DateTime<Utc>>,
     #[garde(range(min = 1, max = USES_MOST))]
+    #[schema(minimum = 1, maximum = 100_000)]
     uses: Option<i32>,
     #[garde(skip)]
     #[serde(default)]
     approval: bool,
 }
 
-/// GET /api/registration-tokens
+/// Lists registration tokens, without their secrets.
+#[utoipa::path(
+    tag = "agents",
+    operation_id = "tokens",
+    responses(
+        (status = 200, description = "all of them", body = Page<TokenView>),
+    ),
+)]
+#[get("/api/registration-tokens")]
 pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::ManageAgents)?;
     let mut items = Vec::new();
@@ -73,13 +104,23 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
         // A site that has just been deleted took its tokens with it.
         let place = places::of_site(&state.db, token.site_id).await?;
         if place.is_some_and(|place| who.scope.covers(place)) {
-            items.push(view(&token));
+            items.push(view(token, None));
         }
     }
     Ok(HttpResponse::Ok().json(Page::whole(items)))
 }
 
-/// POST /api/registration-tokens
+/// Makes a registration token.
+#[utoipa::path(
+    tag = "agents",
+    operation_id = "create_token",
+    request_body = Body,
+    responses(
+        (status = 201, description = "the token with its secret, shown this once", body = TokenView),
+        (status = 404, description = "no such site"),
+    ),
+)]
+#[post("/api/registration-tokens")]
 pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     who.require(Capability::ManageAgents)?;
@@ -111,12 +152,19 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
         other => other.into(),
     })?;
     tracing::info!(token.id = %token.id, site.id = %site_id, user.id = %who.user.id, "registration token created");
-    let mut body = view(&token);
-    body["token"] = secret.into();
-    Ok(HttpResponse::Created().json(body))
+    Ok(HttpResponse::Created().json(view(token, Some(secret))))
 }
 
-/// DELETE /api/registration-tokens/:id
+/// Deletes a registration token.
+#[utoipa::path(
+    tag = "agents",
+    operation_id = "remove_token",
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such registration token"),
+    ),
+)]
+#[delete("/api/registration-tokens/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,

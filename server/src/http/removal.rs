@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use futures_util::future::join_all;
 use gururmm_shared::AgentId;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::state::AppState;
 use crate::actors::registry_messages::{CloseSessions, DropAgent, SessionsOf};
@@ -11,7 +12,7 @@ use crate::domain::close_reason::CloseReason;
 use crate::error::AppError;
 
 /// What a removal may take along.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Take {
     /// Whether what is inside goes too.

@@ -1,11 +1,13 @@
 //! Schedules and their runs as the API shows them.
 
 use chrono::{DateTime, Utc};
-use gururmm_shared::{JobId, ScheduleId, ScheduleRunId, ScriptId, UserId};
+use gururmm_shared::{CommandType, JobId, ScheduleId, ScheduleRunId, ScriptId, UserId};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::db::schedules::{Run, Schedule};
+use crate::domain::job_targets::Targets;
 use crate::domain::schedule::Calendar;
 use crate::services::audit::now;
 
@@ -13,20 +15,26 @@ use crate::services::audit::now;
 const UPCOMING: usize = 5;
 
 /// A schedule as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Schedule)]
 pub(super) struct ScheduleView {
     id: ScheduleId,
     name: String,
+    /// Its `id` and `email`.
+    #[schema(value_type = Option<Object>)]
     owner: Option<Value>,
     cron: String,
     time_zone: String,
     enabled: bool,
     script_id: Option<ScriptId>,
+    #[schema(value_type = Option<Object>)]
     parameters: Option<Value>,
+    #[schema(value_type = Option<CommandType>)]
     command_type: Option<Value>,
     command: Option<String>,
     timeout_seconds: Option<i32>,
     elevated: bool,
+    #[schema(value_type = Targets)]
     filter: Value,
     when_offline: String,
     expires_in_seconds: Option<i32>,
@@ -75,7 +83,8 @@ impl ScheduleView {
 }
 
 /// A run as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScheduleRun)]
 pub(super) struct RunView {
     id: ScheduleRunId,
     due_at: DateTime<Utc>,
@@ -84,6 +93,8 @@ pub(super) struct RunView {
     job_id: Option<JobId>,
     outcome: String,
     detail: Option<String>,
+    /// Agents it was for, commands it gave, agents left out because they were away or busy.
+    #[schema(value_type = Object)]
     counts: Value,
 }
 

@@ -5,22 +5,26 @@
 //! read: a key with less rights than its user would gain the user's.
 
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use garde::Validate;
 use gururmm_shared::{ClientId, CommandType, ScheduleId, ScheduleRunId, SiteId};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::commands::{CommandBody, newest_first, page_limit};
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
 use super::listing::Listing;
+use super::page::Page;
 use super::schedule_view::{RunView, ScheduleView};
+use super::schemas::{IfMatch, Name};
 use super::state::AppState;
 use super::targets::place_of;
 use crate::actors::command_messages::Wake;
 use crate::actors::scheduler::online;
 use crate::db::DbError;
-use crate::db::schedules::{self, Noted, Planned, Schedule, ScheduleFilter, ScheduleSort};
+use crate::db::schedules::{self, Noted, Planned, Schedule, ScheduleFilter};
 use crate::domain::job_targets::Targets;
 use crate::domain::role::{Capability, Role};
 use crate::domain::schedule::{Calendar, NoCalendar};
@@ -31,7 +35,7 @@ use crate::services::audit::now;
 use crate::services::schedules::{Occasion, Runner};
 
 /// What is done with agents that are away.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum WhenOffline {
     /// They are left out.
@@ -41,13 +45,17 @@ enum WhenOffline {
 }
 
 /// Body of a schedule, new or written anew.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = NewSchedule)]
 pub struct Body {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(skip)]
+    #[schema(examples("0 3 * * *"))]
     cron: String,
     #[garde(skip)]
+    #[schema(examples("Europe/Berlin"))]
     time_zone: String,
     #[garde(skip)]
     #[serde(default = "yes")]
@@ -176,15 +184,23 @@ fn refused(error: DbError) -> AppError {
     }
 }
 
-/// GET /api/schedules
+/// Lists schedules: own ones, or all for who sees everything.
+#[utoipa::path(
+    tag = "schedules",
+    params(list_parameters::Schedules),
+    responses(
+        (status = 200, description = "a page", body = Page<ScheduleView>),
+    ),
+)]
+#[get("/api/schedules")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let asked = Listing::<ScheduleSort>::read(&request, &["q", "enabled"])?;
-    let enabled = asked.choice("enabled", &["true", "false"])?;
+    let asked = Listing::read::<list_parameters::Schedules>(&request)?;
+    let enabled = asked.choice("enabled", list_parameters::YES_NO)?;
     let filter = ScheduleFilter {
         owner_id: (who.scope != Scope::Everything).then_some(who.user.id),
         words: asked.text("q")?,
@@ -197,7 +213,17 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(page))
 }
 
-/// POST /api/schedules
+/// Makes a schedule.
+#[utoipa::path(
+    tag = "schedules",
+    request_body = Body,
+    responses(
+        (status = 201, description = "the schedule", body = ScheduleView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such client or site"),
+        (status = 409, description = "`too_many_schedules`"),
+    ),
+)]
+#[post("/api/schedules")]
 pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     may_write(&who)?;
@@ -214,7 +240,15 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
     Ok(stamped(HttpResponse::Created().json(view), &version))
 }
 
-/// GET /api/schedules/:id
+/// Shows a schedule and its last run.
+#[utoipa::path(
+    tag = "schedules",
+    responses(
+        (status = 200, description = "the schedule", body = ScheduleView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such schedule"),
+    ),
+)]
+#[get("/api/schedules/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -231,7 +265,18 @@ pub async fn show(
     Ok(stamped(HttpResponse::Ok().json(view), &version))
 }
 
-/// PUT /api/schedules/:id
+/// Writes a schedule anew; who does owns it from then on.
+#[utoipa::path(
+    tag = "schedules",
+    request_body = Body,
+    params(IfMatch),
+    responses(
+        (status = 200, description = "the schedule", body = ScheduleView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such schedule, client or site"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[put("/api/schedules/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -255,7 +300,17 @@ pub async fn change(
     Ok(stamped(HttpResponse::Ok().json(view), &version))
 }
 
-/// DELETE /api/schedules/:id
+/// Deletes a schedule.
+#[utoipa::path(
+    tag = "schedules",
+    params(IfMatch),
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such schedule"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[delete("/api/schedules/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,
@@ -271,7 +326,16 @@ pub async fn remove(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// POST /api/schedules/:id/run
+/// Runs a schedule now.
+#[utoipa::path(
+    tag = "schedules",
+    responses(
+        (status = 201, description = "the run", body = RunView),
+        (status = 404, description = "no such schedule"),
+        (status = 412, description = "`precondition_failed`: it was changed meanwhile"),
+    ),
+)]
+#[post("/api/schedules/{id}/run")]
 pub async fn run(
     who: Authenticated,
     state: Data<AppState>,
@@ -295,14 +359,23 @@ pub async fn run(
 }
 
 /// Which runs.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
     cursor: Option<uuid::Uuid>,
 }
 
-/// GET /api/schedules/:id/runs, the newest first
+/// Lists a schedule's runs, the newest first.
+#[utoipa::path(
+    tag = "schedules",
+    responses(
+        (status = 200, description = "a page", body = Page<RunView>),
+        (status = 404, description = "no such schedule"),
+    ),
+)]
+#[get("/api/schedules/{id}/runs")]
 pub async fn runs(
     who: Authenticated,
     state: Data<AppState>,

@@ -1,20 +1,24 @@
 //! Saved scripts: they belong to everybody, so only who may act everywhere writes them.
 
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{CommandType, ScriptId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
 use super::listing::Listing;
+use super::page::Page;
 use super::removal::Take;
+use super::schemas::{IfMatch, IfNoneMatch, Name};
 use super::state::AppState;
 use crate::db::DbError;
-use crate::db::scripts::{self, Script, ScriptRemoval, ScriptSort};
+use crate::db::scripts::{self, Script, ScriptRemoval};
 use crate::domain::role::Capability;
 use crate::domain::scope::Place;
 use crate::domain::script_parameters::Parameter;
@@ -22,15 +26,18 @@ use crate::error::AppError;
 use crate::services::scripts::Draft;
 
 /// A script as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Script)]
 struct ScriptView {
     id: ScriptId,
     name: String,
     description: String,
+    #[schema(value_type = CommandType)]
     command_type: Value,
     body: String,
     timeout_seconds: Option<i32>,
     elevated: bool,
+    #[schema(value_type = Vec<Parameter>)]
     parameters: Value,
     updated_by: Option<UserId>,
     created_at: DateTime<Utc>,
@@ -58,10 +65,14 @@ impl From<Script> for ScriptView {
 /// Body of a script, new or written anew.
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[schema(as = NewScript)]
 pub struct Body {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
     #[garde(length(chars, max = 2000), custom(without_nul))]
+    #[schema(max_length = 2000, pattern = r"^[^\u0000]*$")]
     #[serde(default)]
     description: String,
     #[garde(skip)]
@@ -71,12 +82,14 @@ pub struct Body {
     #[serde(default)]
     body: String,
     #[garde(skip)]
+    #[schema(minimum = 1, maximum = 86_400)]
     timeout_seconds: Option<u64>,
     #[garde(skip)]
     #[serde(default)]
     elevated: bool,
     #[garde(skip)]
     #[serde(default)]
+    #[schema(max_items = 32)]
     parameters: Vec<Parameter>,
 }
 
@@ -131,20 +144,37 @@ async fn find(state: &AppState, id: ScriptId) -> Result<Script, AppError> {
     script.ok_or_else(|| AppError::not_found("script"))
 }
 
-/// GET /api/scripts
+/// Lists saved scripts.
+#[utoipa::path(
+    tag = "scripts",
+    params(list_parameters::Scripts),
+    responses(
+        (status = 200, description = "a page", body = Page<ScriptView>),
+    ),
+)]
+#[get("/api/scripts")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let asked = Listing::<ScriptSort>::read(&request, &["q"])?;
+    let asked = Listing::read::<list_parameters::Scripts>(&request)?;
     let rows = scripts::list(&state.db, asked.text("q")?, asked.page()).await?;
     let page = asked.cut(rows, Script::position).map(ScriptView::from);
     Ok(HttpResponse::Ok().json(page))
 }
 
-/// POST /api/scripts
+/// Saves a script.
+#[utoipa::path(
+    tag = "scripts",
+    request_body = Body,
+    responses(
+        (status = 201, description = "the script", body = ScriptView, headers(("etag" = String, description = "its version"))),
+        (status = 409, description = "`script_exists`"),
+    ),
+)]
+#[post("/api/scripts")]
 pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     may_write(&who)?;
@@ -157,7 +187,17 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
     Ok(stamped(HttpResponse::Created().json(body), &version))
 }
 
-/// GET /api/scripts/:id
+/// Shows a script.
+#[utoipa::path(
+    tag = "scripts",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "the script", body = ScriptView, headers(("etag" = String, description = "its version"))),
+        (status = 304, description = "it is what `If-None-Match` names", headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such script"),
+    ),
+)]
+#[get("/api/scripts/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -169,7 +209,19 @@ pub async fn show(
     Ok(version(&script).answer(&request, ScriptView::from(script)))
 }
 
-/// PUT /api/scripts/:id
+/// Writes a script anew.
+#[utoipa::path(
+    tag = "scripts",
+    request_body = Body,
+    params(IfMatch),
+    responses(
+        (status = 200, description = "the script", body = ScriptView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such script"),
+        (status = 409, description = "`script_exists`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[put("/api/scripts/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -195,7 +247,18 @@ pub async fn change(
     Ok(stamped(HttpResponse::Ok().json(body), &version))
 }
 
-/// DELETE /api/scripts/:id
+/// Deletes a script.
+#[utoipa::path(
+    tag = "scripts",
+    params(IfMatch),
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such script"),
+        (status = 409, description = "`script_in_use`, unless `cascade`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[delete("/api/scripts/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,

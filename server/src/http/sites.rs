@@ -1,18 +1,22 @@
 //! Sites of clients, with the codes and keys by which agents enrol.
 
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{ClientId, SiteId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::whole;
 use super::clients;
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
 use super::listing::Listing;
+use super::page::Page;
 use super::removal::{Take, drop_agents, end_sessions_of};
+use super::schemas::{IfMatch, IfNoneMatch, Name};
 use super::state::AppState;
 use crate::db::DbError;
 use crate::db::removal::{Removal, agents_of_site, remove_site};
@@ -27,7 +31,8 @@ use crate::error::AppError;
 const CODE_TRIES: usize = 8;
 
 /// A site as the API shows it; the key only when it was just made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Site)]
 struct SiteView {
     id: SiteId,
     client_id: ClientId,
@@ -54,18 +59,22 @@ impl SiteView {
 }
 
 /// Body of a new site.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = NewSite)]
 pub struct NewSiteBody {
     #[garde(skip)]
     client_id: uuid::Uuid,
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
 }
 
 /// Body of a site that is named anew.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = SiteRename)]
 pub struct Rename {
     #[garde(custom(super::extract::name))]
+    #[schema(value_type = Name)]
     name: String,
 }
 
@@ -116,19 +125,36 @@ async fn listed(
     Ok(HttpResponse::Ok().json(page))
 }
 
-/// GET /api/sites
+/// Lists sites.
+#[utoipa::path(
+    tag = "sites",
+    params(list_parameters::Sites),
+    responses(
+        (status = 200, description = "a page", body = Page<SiteView>),
+    ),
+)]
+#[get("/api/sites")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let asked = Listing::<SiteSort>::read(&request, &["client_id", "q"])?;
+    let asked = Listing::read::<list_parameters::Sites>(&request)?;
     let client_id = asked.id("client_id", ClientId)?;
     listed(&state, who, &asked, client_id).await
 }
 
-/// GET /api/clients/:id/sites
+/// Lists the sites of a client.
+#[utoipa::path(
+    tag = "sites",
+    params(list_parameters::SitesOfClient),
+    responses(
+        (status = 200, description = "a page", body = Page<SiteView>),
+        (status = 404, description = "no such client"),
+    ),
+)]
+#[get("/api/clients/{id}/sites")]
 pub async fn of_client(
     who: Authenticated,
     state: Data<AppState>,
@@ -137,11 +163,21 @@ pub async fn of_client(
 ) -> Result<HttpResponse, AppError> {
     let id = ClientId(id.into_inner());
     clients::find(&state, &who, Capability::ReadFleet, id).await?;
-    let asked = Listing::<SiteSort>::read(&request, &["q"])?;
+    let asked = Listing::read::<list_parameters::SitesOfClient>(&request)?;
     listed(&state, who, &asked, Some(id)).await
 }
 
-/// POST /api/sites
+/// Makes a site.
+#[utoipa::path(
+    tag = "sites",
+    request_body = NewSiteBody,
+    responses(
+        (status = 201, description = "the site with its key, shown this once", body = SiteView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such client"),
+        (status = 409, description = "`site_exists`"),
+    ),
+)]
+#[post("/api/sites")]
 pub async fn create(
     state: Data<AppState>,
     signed: Signed<NewSiteBody>,
@@ -173,7 +209,17 @@ pub async fn create(
     Err(AppError::internal(&"no free site code was found"))
 }
 
-/// GET /api/sites/:id
+/// Shows a site.
+#[utoipa::path(
+    tag = "sites",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "the site", body = SiteView, headers(("etag" = String, description = "its version"))),
+        (status = 304, description = "it is what `If-None-Match` names", headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such site"),
+    ),
+)]
+#[get("/api/sites/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -185,7 +231,19 @@ pub async fn show(
     Ok(version(&site).answer(&request, SiteView::new(site, None)))
 }
 
-/// PUT /api/sites/:id
+/// Names a site anew.
+#[utoipa::path(
+    tag = "sites",
+    request_body = Rename,
+    params(IfMatch),
+    responses(
+        (status = 200, description = "the site", body = SiteView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such site"),
+        (status = 409, description = "`site_exists`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[put("/api/sites/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -210,7 +268,15 @@ pub async fn change(
     Ok(stamped(HttpResponse::Ok().json(body), &version))
 }
 
-/// POST /api/sites/:id/regenerate-key
+/// Gives a site another key.
+#[utoipa::path(
+    tag = "sites",
+    responses(
+        (status = 200, description = "the site with its key, shown this once", body = SiteView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such site"),
+    ),
+)]
+#[post("/api/sites/{id}/regenerate-key")]
 pub async fn regenerate_key(
     who: Authenticated,
     state: Data<AppState>,
@@ -227,7 +293,18 @@ pub async fn regenerate_key(
     Ok(stamped(HttpResponse::Ok().json(body), &version))
 }
 
-/// DELETE /api/sites/:id
+/// Deletes a site.
+#[utoipa::path(
+    tag = "sites",
+    params(IfMatch),
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such site"),
+        (status = 409, description = "`site_not_empty`, unless `cascade`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[delete("/api/sites/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Payload, Query};
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse, get, post};
+use chrono::DateTime;
 use chrono::{Duration as Span, Utc};
 use gururmm_shared::SessionId;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Authenticated, remote_address};
 use super::sessions::{closed, live_session, own_session};
@@ -17,7 +18,18 @@ use crate::error::AppError;
 use crate::services::tickets::Admission;
 use crate::ws::{agent_socket, viewer_socket};
 
-/// GET /ws
+/// Opens the WebSocket of an agent.
+///
+/// The first message authenticates; the messages stand in docs/api.md.
+#[utoipa::path(
+    tag = "agents",
+    responses(
+        (status = 101, description = "the connection is a WebSocket from here on"),
+        (status = 400, description = "no WebSocket handshake"),
+    ),
+    security(()),
+)]
+#[get("/ws")]
 pub async fn agent(
     request: HttpRequest,
     payload: Payload,
@@ -27,8 +39,26 @@ pub async fn agent(
     agent_socket::start(&request, payload, state.gateway.clone(), from)
 }
 
-/// POST /api/v1/tunnel/:session_id/ticket
-pub async fn ticket(
+/// A ticket as the API shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ticket)]
+struct TicketView {
+    ticket: String,
+    expires_at: DateTime<Utc>,
+}
+
+/// Makes a ticket, which opens one stream, once.
+#[utoipa::path(
+    tag = "tunnels",
+    operation_id = "issue_ticket",
+    responses(
+        (status = 201, description = "the ticket", body = TicketView),
+        (status = 404, description = "no such session"),
+        (status = 409, description = "`session_closed`"),
+    ),
+)]
+#[post("/api/v1/tunnel/{session_id}/ticket")]
+pub async fn issue_ticket(
     who: Authenticated,
     state: Data<AppState>,
     session_id: Path<uuid::Uuid>,
@@ -46,17 +76,31 @@ pub async fn ticket(
     let life = Duration::from_secs(seconds.into());
     let ticket = state.tickets.issue(admission, life, Instant::now());
     let expires_at = Utc::now() + Span::seconds(seconds.into());
-    Ok(HttpResponse::Created().json(json!({ "ticket": ticket, "expires_at": expires_at })))
+    Ok(HttpResponse::Created().json(TicketView { ticket, expires_at }))
 }
 
 /// What a viewer asks for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub struct Watch {
     ticket: Option<String>,
     from: Option<u64>,
 }
 
-/// GET /api/v1/tunnel/:session_id/stream
+/// Opens the WebSocket of a viewer.
+///
+/// The messages stand in docs/api.md.
+#[utoipa::path(
+    tag = "tunnels",
+    responses(
+        (status = 101, description = "the connection is a WebSocket from here on"),
+        (status = 400, description = "no WebSocket handshake"),
+        (status = 401, description = "`bad_ticket`"),
+        (status = 403, description = "`foreign_origin`"),
+        (status = 409, description = "`session_closed`"),
+    ),
+    security(()),
+)]
+#[get("/api/v1/tunnel/{session_id}/stream")]
 pub async fn viewer(
     request: HttpRequest,
     payload: Payload,

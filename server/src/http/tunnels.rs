@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, Utc};
 use garde::Validate;
-use gururmm_shared::{AgentId, CommandType, SessionId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gururmm_shared::{
+    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, SessionId, UserId,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::commands::not_run;
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
+use super::schemas::CommandLine;
 use super::sessions::{closed, live_session, own_session, refuse};
 use super::state::AppState;
 use crate::actors::registry_messages::{ListSessions, OpenError, OpenTunnel};
@@ -30,28 +34,81 @@ use crate::services::policies;
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Body of an open.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = TunnelOpening)]
 pub struct Open {
     #[garde(skip)]
     agent_id: uuid::Uuid,
 }
 
 /// Body of a close.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = TunnelClosing)]
 pub struct Close {
     #[garde(skip)]
     session_id: uuid::Uuid,
 }
 
 /// Body of a command.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = TunnelCommand)]
 pub struct NewCommand {
     #[garde(skip)]
+    #[schema(value_type = CommandLine)]
     command: String,
     #[garde(skip)]
     command_type: Option<CommandType>,
     #[garde(skip)]
+    #[schema(minimum = 1, maximum = 86_400)]
     timeout_seconds: Option<u64>,
+}
+
+/// A session that was opened.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenedTunnel)]
+struct OpenedView {
+    session_id: SessionId,
+    agent_id: AgentId,
+    status: &'static str,
+}
+
+/// An open session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenSession)]
+struct SessionView {
+    session_id: SessionId,
+    agent_id: AgentId,
+}
+
+/// A session that was closed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClosedTunnel)]
+struct ClosedView {
+    session_id: SessionId,
+    status: &'static str,
+}
+
+/// A session as the API shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+struct StatusView {
+    session_id: SessionId,
+    agent_id: AgentId,
+    tech_id: UserId,
+    status: String,
+    opened_at: DateTime<Utc>,
+    last_activity: DateTime<Utc>,
+    closed_at: Option<DateTime<Utc>>,
+    close_reason: Option<String>,
+    channels: Vec<ChannelSummary>,
+}
+
+/// A command that was started.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StartedCommand)]
+struct StartedView {
+    command_id: CommandId,
+    channel_id: ChannelId,
 }
 
 fn open_error(error: &OpenError) -> AppError {
@@ -74,7 +131,19 @@ fn open_error(error: &OpenError) -> AppError {
     }
 }
 
-/// POST /api/v1/tunnel/open
+/// Opens a tunnel to an agent.
+#[utoipa::path(
+    tag = "tunnels",
+    request_body = Open,
+    responses(
+        (status = 201, description = "it is open", body = OpenedView),
+        (status = 404, description = "no such agent"),
+        (status = 409, description = "`agent_offline`, `agent_refused`, `session_exists`, `session_closed`"),
+        (status = 429, description = "`too_many_sessions`"),
+        (status = 504, description = "`open_timed_out`"),
+    ),
+)]
+#[post("/api/v1/tunnel/open")]
 pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     let agent_id = AgentId(body.agent_id);
@@ -112,11 +181,11 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         idle_timeout_seconds: policy.idle_timeout_seconds,
     };
     match state.registry.send(asked).await? {
-        Ok(session_id) => Ok(HttpResponse::Created().json(json!({
-            "session_id": session_id,
-            "agent_id": agent_id,
-            "status": "ready",
-        }))),
+        Ok(session_id) => Ok(HttpResponse::Created().json(OpenedView {
+            session_id,
+            agent_id,
+            status: "ready",
+        })),
         Err(error) => {
             let refusal = refusal(Some((agent_id, agent.hostname)));
             Err(refuse(&state, &who, refusal, open_error(&error)).await)
@@ -124,20 +193,39 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
     }
 }
 
-/// GET /api/v1/tunnel: the caller's own open sessions, also one whose open was answered into a
-/// broken line.
+/// Lists the caller's open sessions.
+#[utoipa::path(
+    tag = "tunnels",
+    responses(
+        (status = 200, description = "all of them", body = Page<SessionView>),
+    ),
+)]
+#[get("/api/v1/tunnel")]
 pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::UseTunnels)?;
     let user_id = who.user.id;
     let own = state.registry.send(ListSessions { user_id }).await?;
-    let items = own
+    let items: Vec<_> = own
         .into_iter()
-        .map(|(session_id, agent_id)| json!({ "session_id": session_id, "agent_id": agent_id }))
+        .map(|(session_id, agent_id)| SessionView {
+            session_id,
+            agent_id,
+        })
         .collect();
-    Ok(HttpResponse::Ok().json(Page::<Value>::whole(items)))
+    Ok(HttpResponse::Ok().json(Page::whole(items)))
 }
 
-/// POST /api/v1/tunnel/close
+/// Closes a tunnel.
+#[utoipa::path(
+    tag = "tunnels",
+    request_body = Close,
+    responses(
+        (status = 200, description = "it is closed", body = ClosedView),
+        (status = 404, description = "no such session"),
+        (status = 409, description = "`session_closed`"),
+    ),
+)]
+#[post("/api/v1/tunnel/close")]
 pub async fn close(state: Data<AppState>, signed: Signed<Close>) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     let session_id = SessionId(body.session_id);
@@ -150,10 +238,10 @@ pub async fn close(state: Data<AppState>, signed: Signed<Close>) -> Result<HttpR
         caller: Some(who.caller),
     });
     match tokio::time::timeout(CLOSE_PATIENCE, asked).await {
-        Ok(Ok(Ok(()))) => Ok(HttpResponse::Ok().json(json!({
-            "session_id": session_id,
-            "status": reason.status(),
-        }))),
+        Ok(Ok(Ok(()))) => Ok(HttpResponse::Ok().json(ClosedView {
+            session_id,
+            status: reason.status(),
+        })),
         // An actor that has just stopped no longer answers: the session is closed.
         Ok(Ok(Err(_)) | Err(_)) => Err(closed()),
         Err(_) => Err(AppError::unavailable(
@@ -162,7 +250,15 @@ pub async fn close(state: Data<AppState>, signed: Signed<Close>) -> Result<HttpR
     }
 }
 
-/// GET /api/v1/tunnel/status/:session_id
+/// Shows a session of the caller's.
+#[utoipa::path(
+    tag = "tunnels",
+    responses(
+        (status = 200, description = "the session", body = StatusView),
+        (status = 404, description = "no such session"),
+    ),
+)]
+#[get("/api/v1/tunnel/status/{session_id}")]
 pub async fn status(
     who: Authenticated,
     state: Data<AppState>,
@@ -180,17 +276,17 @@ pub async fn status(
     let last_activity = live
         .as_ref()
         .map_or(row.last_activity, |live| live.last_activity);
-    Ok(HttpResponse::Ok().json(json!({
-        "session_id": session_id,
-        "agent_id": row.agent_id,
-        "tech_id": row.tech_id,
-        "status": row.status,
-        "opened_at": row.opened_at,
-        "last_activity": last_activity,
-        "closed_at": row.closed_at,
-        "close_reason": row.close_reason,
-        "channels": live.map(|live| live.channels).unwrap_or_default(),
-    })))
+    Ok(HttpResponse::Ok().json(StatusView {
+        session_id,
+        agent_id: row.agent_id,
+        tech_id: row.tech_id,
+        status: row.status,
+        opened_at: row.opened_at,
+        last_activity,
+        closed_at: row.closed_at,
+        close_reason: row.close_reason,
+        channels: live.map(|live| live.channels).unwrap_or_default(),
+    }))
 }
 
 fn check_command(state: &AppState, body: &NewCommand) -> Result<u64, AppError> {
@@ -219,7 +315,18 @@ fn session_error(error: &SessionError) -> AppError {
     }
 }
 
-/// POST /api/v1/tunnel/:session_id/command
+/// Starts a command in a tunnel.
+#[utoipa::path(
+    tag = "tunnels",
+    request_body = NewCommand,
+    responses(
+        (status = 202, description = "it was started", body = StartedView),
+        (status = 404, description = "no such session"),
+        (status = 409, description = "`session_closed`"),
+        (status = 429, description = "`too_many_commands`"),
+    ),
+)]
+#[post("/api/v1/tunnel/{session_id}/command")]
 pub async fn command(
     state: Data<AppState>,
     session_id: Path<uuid::Uuid>,
@@ -253,10 +360,10 @@ pub async fn command(
         Err(_) => Err(SessionError::Closed),
     };
     match started {
-        Ok(started) => Ok(HttpResponse::Accepted().json(json!({
-            "command_id": started.command_id,
-            "channel_id": started.channel_id,
-        }))),
+        Ok(started) => Ok(HttpResponse::Accepted().json(StartedView {
+            command_id: started.command_id,
+            channel_id: started.channel_id,
+        })),
         Err(error) => Err(refuse(&state, &who, refusal, session_error(&error)).await),
     }
 }

@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{ClientId, SiteId, UserId};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::{end_sessions, whole};
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
 use super::listing::Listing;
 use super::page::Page;
+use super::schemas::{Email, IfMatch, IfNoneMatch, Name, NewPassword};
 use super::state::AppState;
-use crate::db::users::{self, Account, User, UserChange, UserFilter, UserSort};
+use crate::db::users::{self, Account, User, UserChange, UserFilter};
 use crate::domain::role::{Capability, Role};
 use crate::domain::scope::{Place, Scope};
 use crate::error::AppError;
@@ -25,12 +28,15 @@ use crate::services::accounts::NewAccount;
 const SCOPE_MOST: usize = 1000;
 
 /// A scope as it is sent and shown; none means everything.
-#[derive(Debug, Serialize, Deserialize, Validate)]
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[schema(as = Scope)]
 pub struct ScopeBody {
     #[garde(length(max = SCOPE_MOST))]
+    #[schema(max_items = 1000)]
     #[serde(default)]
     client_ids: Vec<uuid::Uuid>,
     #[garde(length(max = SCOPE_MOST))]
+    #[schema(max_items = 1000)]
     #[serde(default)]
     site_ids: Vec<uuid::Uuid>,
 }
@@ -64,7 +70,8 @@ impl ScopeBody {
 }
 
 /// A user as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
 pub struct UserView {
     id: UserId,
     email: String,
@@ -101,13 +108,16 @@ impl From<&Account> for UserView {
 }
 
 /// Body of a new user.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
 pub struct NewUser {
     #[garde(email, length(chars, max = 254))]
+    #[schema(value_type = Email)]
     email: String,
     #[garde(inner(custom(super::extract::name)))]
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
     #[garde(length(chars, min = 10, max = 256))]
+    #[schema(value_type = NewPassword)]
     password: String,
     #[garde(skip)]
     role: Role,
@@ -116,16 +126,19 @@ pub struct NewUser {
 }
 
 /// Body of a change; what is missing stays.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = UserChange)]
 pub struct Change {
     #[garde(skip)]
     role: Option<Role>,
     #[garde(skip)]
     disabled: Option<bool>,
     #[garde(inner(custom(super::extract::name)))]
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
     #[garde(dive)]
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<ScopeBody>)]
     scope: Option<Option<ScopeBody>>,
 }
 
@@ -144,17 +157,25 @@ fn require(who: &Authenticated) -> Result<(), AppError> {
     who.require_at(Capability::ManageUsers, Place::default())
 }
 
-/// GET /api/users
+/// Lists users.
+#[utoipa::path(
+    tag = "users",
+    params(list_parameters::Users),
+    responses(
+        (status = 200, description = "a page", body = Page<UserView>),
+    ),
+)]
+#[get("/api/users")]
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     require(&who)?;
-    let asked = Listing::<UserSort>::read(&request, &["q", "role", "disabled"])?;
-    let disabled = asked.choice("disabled", &["true", "false"])?;
+    let asked = Listing::read::<list_parameters::Users>(&request)?;
+    let disabled = asked.choice("disabled", list_parameters::YES_NO)?;
     let filter = UserFilter {
-        role: asked.choice("role", &Role::ALL.map(Role::name))?,
+        role: asked.choice("role", list_parameters::ROLES)?,
         disabled: disabled.map(|word| word == "true"),
         words: asked.text("q")?,
     };
@@ -165,7 +186,16 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }
 
-/// POST /api/users
+/// Makes a user.
+#[utoipa::path(
+    tag = "users",
+    request_body = NewUser,
+    responses(
+        (status = 201, description = "the user", body = UserView),
+        (status = 409, description = "there is one of that address"),
+    ),
+)]
+#[post("/api/users")]
 pub async fn create(
     state: Data<AppState>,
     signed: Signed<NewUser>,
@@ -183,7 +213,17 @@ pub async fn create(
     Ok(HttpResponse::Created().json(UserView::from(&account)))
 }
 
-/// GET /api/users/:id
+/// Shows a user.
+#[utoipa::path(
+    tag = "users",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "the user", body = UserView, headers(("etag" = String, description = "its version"))),
+        (status = 304, description = "it is what `If-None-Match` names", headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such user"),
+    ),
+)]
+#[get("/api/users/{id}")]
 pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
@@ -196,7 +236,21 @@ pub async fn show(
     Ok(version(&account.user).answer(&request, UserView::from(&account)))
 }
 
-/// PATCH /api/users/:id
+/// Changes a user.
+///
+/// A change of role, scope or `disabled` revokes its tokens and ends its sessions.
+#[utoipa::path(
+    tag = "users",
+    request_body = Change,
+    params(IfMatch),
+    responses(
+        (status = 200, description = "the user", body = UserView, headers(("etag" = String, description = "its version"))),
+        (status = 404, description = "no such user"),
+        (status = 409, description = "`last_administrator`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[patch("/api/users/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
@@ -216,7 +270,7 @@ pub async fn change(
     let before = before.ok_or_else(|| AppError::not_found("user"))?;
     let conditional = version(&before).check(&request)?;
     let revokes = role.is_some() || disabled.is_some() || scope.is_some();
-    let change = UserChange {
+    let wanted = UserChange {
         role: role.map(|role| role.name().to_owned()),
         disabled,
         name,
@@ -224,7 +278,7 @@ pub async fn change(
         unchanged: conditional.then_some(before.updated_at),
     };
     whole(async move {
-        let account = state.accounts.change(&state.db, id, change).await?;
+        let account = state.accounts.change(&state.db, id, wanted).await?;
         let user = &account.user;
         // A change that changes nothing ends nothing, unless the user is disabled: then this may
         // be the second try after one that did not get to its end.
@@ -239,7 +293,18 @@ pub async fn change(
     .await
 }
 
-/// DELETE /api/users/:id
+/// Deletes a user.
+#[utoipa::path(
+    tag = "users",
+    params(IfMatch),
+    responses(
+        (status = 204, description = "done"),
+        (status = 404, description = "no such user"),
+        (status = 409, description = "`last_administrator`"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
+    ),
+)]
+#[delete("/api/users/{id}")]
 pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,

@@ -192,7 +192,8 @@ impl Accounts {
         let password_hash = self.passwords.hash(account.password).await?;
         let role = account.role.name().to_owned();
         Ok(NewUser {
-            name: name.unwrap_or_else(|| email.clone()),
+            // An address may be longer than a name.
+            name: name.unwrap_or_else(|| email.chars().take(200).collect()),
             email,
             password_hash,
             role,

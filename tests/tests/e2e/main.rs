@@ -25,6 +25,7 @@ mod lists;
 mod login_limits;
 mod matrix;
 mod notifications;
+mod openapi;
 mod oracle;
 mod own_sessions;
 mod places;

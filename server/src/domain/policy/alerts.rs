@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
+#[derive(utoipa::ToSchema)]
 pub enum Severity {
     /// To be known.
     Info,
@@ -44,6 +45,7 @@ impl Severity {
 /// The rules; a kind without one raises nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct AlertsPolicy {
     /// The agent is not connected.
     #[garde(dive)]
@@ -82,12 +84,14 @@ pub struct AlertsPolicy {
 /// An agent that is not connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct OfflineRule {
     /// Whether it counts.
     #[garde(skip)]
     pub enabled: bool,
     /// For how long; 0 means at once.
     #[garde(range(max = 10_080))]
+    #[schema(maximum = 10_080)]
     pub for_minutes: u32,
     /// How bad it is.
     #[garde(skip)]
@@ -97,21 +101,26 @@ pub struct OfflineRule {
 /// A share that is too high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct ThresholdRule {
     /// Whether it counts.
     #[garde(skip)]
     pub enabled: bool,
     /// Above this share.
     #[garde(range(min = 1, max = 100))]
+    #[schema(minimum = 1, maximum = 100)]
     pub above_percent: u8,
     /// It is over only below the threshold less so much.
     #[garde(range(max = 50))]
+    #[schema(maximum = 50)]
     pub margin_percent: u8,
     /// For how long; 0 means at once.
     #[garde(range(max = 1440))]
+    #[schema(maximum = 1440)]
     pub for_minutes: u32,
     /// It is over after so long below; 0 means at once.
     #[garde(range(max = 1440))]
+    #[schema(maximum = 1440)]
     pub resolve_minutes: u32,
     /// How bad it is.
     #[garde(skip)]
@@ -121,6 +130,7 @@ pub struct ThresholdRule {
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct EventRule {
     /// Whether it counts.
     #[garde(skip)]
@@ -133,12 +143,14 @@ pub struct EventRule {
 /// A clock that is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct ClockRule {
     /// Whether it counts.
     #[garde(skip)]
     pub enabled: bool,
     /// By more than so much, either way.
     #[garde(range(min = 5, max = 86_400))]
+    #[schema(minimum = 5, maximum = 86_400)]
     pub off_by_seconds: u32,
     /// How bad it is.
     #[garde(skip)]

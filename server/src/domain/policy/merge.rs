@@ -15,6 +15,8 @@ use super::PolicySettings;
 /// How near to an agent a policy is; the later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = PolicyLevel)]
 pub enum Level {
     /// For all.
     Default,
@@ -40,7 +42,8 @@ pub struct Layer {
 }
 
 /// Where a field comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = PolicySource)]
 pub struct Source {
     /// Which policy.
     pub policy_id: PolicyId,
@@ -51,7 +54,8 @@ pub struct Source {
 }
 
 /// What holds for an agent, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = EffectivePolicy)]
 pub struct Effective {
     /// What holds.
     #[serde(rename = "effective")]

@@ -21,6 +21,7 @@ const MOST: usize = 100;
 /// What a policy sets; what is missing is left to the level above.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct PolicySettings {
     /// What is measured and how often.
     #[garde(dive)]
@@ -48,9 +49,11 @@ pub struct PolicySettings {
 /// What is measured and how often.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct MetricsPolicy {
     /// Time between samples.
     #[garde(range(min = 10, max = 3600))]
+    #[schema(minimum = 10, maximum = 3600)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_seconds: Option<u64>,
     /// Whether the load of the CPUs is measured.
@@ -74,6 +77,7 @@ pub struct MetricsPolicy {
 /// Which services are watched.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct WatchdogPolicy {
     /// Whether services are watched at all.
     #[garde(skip)]
@@ -81,10 +85,12 @@ pub struct WatchdogPolicy {
     pub enabled: Option<bool>,
     /// Time between looks at them.
     #[garde(range(min = 1, max = 86_400))]
+    #[schema(minimum = 1, maximum = 86_400)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_interval_seconds: Option<u64>,
     /// In place of those of the agent's own configuration.
     #[garde(custom(few), dive)]
+    #[schema(max_items = 100)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<Vec<WatchedService>>,
 }
@@ -92,9 +98,11 @@ pub struct WatchdogPolicy {
 /// A service that is watched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct WatchedService {
     /// Its name.
     #[garde(custom(service_name))]
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// What is done when it does not run.
     #[garde(skip)]
@@ -102,10 +110,12 @@ pub struct WatchedService {
     pub action: ServiceAction,
     /// How often it is restarted before the agent gives up.
     #[garde(range(max = 100))]
+    #[schema(maximum = 100)]
     #[serde(default = "three")]
     pub max_restarts: u32,
     /// Time between restarts.
     #[garde(range(max = 86_400))]
+    #[schema(maximum = 86_400)]
     #[serde(default = "sixty")]
     pub restart_cooldown_seconds: u64,
 }
@@ -113,6 +123,7 @@ pub struct WatchedService {
 /// What is done with a service that does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(utoipa::ToSchema)]
 pub enum ServiceAction {
     /// It is started again.
     #[default]
@@ -138,13 +149,16 @@ impl ServiceAction {
 /// Which commands may run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct CommandPolicy {
     /// Only these, where there is a list.
     #[garde(custom(few), dive)]
+    #[schema(max_items = 100)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<Pattern>>,
     /// And none of these.
     #[garde(custom(few), dive)]
+    #[schema(max_items = 100)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Option<Vec<Pattern>>,
 }
@@ -165,13 +179,16 @@ impl CommandPolicy {
 /// How tunnels are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct TunnelPolicy {
     /// Who may open one, of those who may at all.
     #[garde(inner(length(max = 3)))]
+    #[schema(max_items = 3)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<Role>>,
     /// How long a session may lie still.
     #[garde(range(min = 1, max = 604_800))]
+    #[schema(minimum = 1, maximum = 604_800)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<u32>,
     /// Whether who sits at the machine is told.
@@ -193,6 +210,7 @@ impl TunnelPolicy {
 /// Which builds the agents are given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct UpdatePolicy {
     /// From which channel.
     #[garde(skip)]
@@ -203,6 +221,7 @@ pub struct UpdatePolicy {
 /// A channel of builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(utoipa::ToSchema)]
 pub enum UpdateChannel {
     /// Releases.
     Stable,
@@ -227,9 +246,11 @@ impl UpdateChannel {
 /// How often the inventory is taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
 pub struct InventoryPolicy {
     /// Time between looks at the machine.
     #[garde(range(min = 60, max = 604_800))]
+    #[schema(minimum = 60, maximum = 604_800)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_seconds: Option<u64>,
 }
