@@ -17,7 +17,7 @@ use super::commands::CommandDispatcher;
 use super::registry::AgentRegistry;
 use super::registry_messages::Online;
 use crate::config::Settings;
-use crate::db::schedules::{self, Schedule};
+use crate::db::schedules::{self, Noted, Schedule};
 use crate::db::{Db, DbError};
 use crate::domain::schedule::{Calendar, Due};
 use crate::error::AppError;
@@ -160,7 +160,9 @@ impl Hands {
         let here = async |agents| online(&self.registry, agents).await;
         let occasion = Occasion::Due(due_at);
         let ran = runner.run(schedule, &occasion, Some(&due), &here).await?;
-        tracing::info!(schedule.id = %schedule.id, %due_at, agents = ran.woken.len(), "a schedule was due");
+        if let Noted::Written(_) = ran.noted {
+            tracing::info!(schedule.id = %schedule.id, %due_at, agents = ran.woken.len(), "a schedule was due");
+        }
         if !ran.woken.is_empty() {
             self.commands.do_send(Wake { agents: ran.woken });
         }

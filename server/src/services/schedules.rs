@@ -359,7 +359,7 @@ fn hostname_of(found: &[AgentOverview], id: AgentId) -> String {
 fn missed_run(schedule: &Schedule, missed: &Missed) -> NewRun {
     let more = if missed.more { "more than " } else { "" };
     let detail = format!(
-        "the server was not running, or its clock leapt: {more}{} times from {} to {} were missed",
+        "the server was not running, or its clock leapt: {more}{} of its times went by, from {} to {}",
         missed.count,
         missed.first.to_rfc3339(),
         missed.last.to_rfc3339()
