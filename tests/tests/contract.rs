@@ -98,11 +98,14 @@ on_both_databases! {
         let key = json!({"name": "schemathesis", "role": "administrator"});
         let key = rmm.admin.post("/api/keys", key).await.expect(201);
         let key = text(&key, "key").to_owned();
+        // Without the phase `examples`: on Python 3.11 Hypothesis 6.170 trips there over itself
+        // (`AST constructor recursion depth mismatch`), now and then; the values of the examples come in
+        // the phase `coverage`, too.
         let mut command = Command::new(schemathesis());
         command
             .args(["run", &format!("{}/api/openapi.json", rmm.server.url())])
             .args(["--header", &format!("Authorization: Bearer {key}")])
-            .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing,stateful"])
+            .args(["--checks", CHECKS, "--phases", "coverage,fuzzing,stateful"])
             .args(["--seed", SEED, "--max-time", "70", "--request-timeout", "10"])
             .args(["--workers", "1", "--no-color", "--warnings", "off"])
             .args(["--generation-database", "none"]);
