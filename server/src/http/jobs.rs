@@ -9,7 +9,7 @@ use gururmm_shared::{AgentId, JobId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::commands::{CommandBody, newest_first, page_limit, script_view};
+use super::commands::{CommandBody, newest_first, page_limit};
 use super::extract::{Authenticated, Signed};
 use super::job_view::{JobView, view};
 use super::once::Once;
@@ -93,7 +93,8 @@ pub async fn create(
     let id = JobId(once.id);
     if once.again && jobs::by_id(&state.db, id).await?.is_some() {
         let total = jobs::total(&state.db, id).await?;
-        return Ok(HttpResponse::Created().json(json!({ "id": id, "total": total })));
+        let total = usize::try_from(total).unwrap_or_default();
+        return Ok(HttpResponse::Created().json(CreatedView { id, total }));
     }
     let wanted = body.command.resolve(&state.db).await?;
     let accepted = wanted.accept(&state.settings.commands, &state.settings.limits)?;

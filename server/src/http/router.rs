@@ -163,7 +163,7 @@ fn automation(config: &mut ServiceConfig) {
         .service(schedules::show)
         .service(schedules::change)
         .service(schedules::remove)
-        .service(schedules::run)
+        .service(schedules::run_now)
         .service(schedules::runs);
 }
 

@@ -336,7 +336,7 @@ pub async fn remove(
     ),
 )]
 #[post("/api/schedules/{id}/run")]
-pub async fn run(
+pub async fn run_now(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
