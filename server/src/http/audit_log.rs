@@ -244,7 +244,7 @@ pub async fn export(
     let at = now();
     // What comes while the file is written is not for it: it would come twice or in part.
     filter.to = Some(filter.to.map_or(at, |to| to.min(at)));
-    let export = Export {
+    let file = Export {
         db: state.db.clone(),
         filter,
         page: PageOf {
@@ -256,8 +256,8 @@ pub async fn export(
         over: false,
     };
     // An error in the middle breaks the line off, so that half a file is not taken for a whole one.
-    let body = stream::try_unfold(export, async |export| {
-        export.next().await.inspect_err(|error| {
+    let body = stream::try_unfold(file, async |file| {
+        file.next().await.inspect_err(|error| {
             tracing::error!(%error, "an export of the audit was broken off");
         })
     });

@@ -193,7 +193,7 @@ struct GivenView {
     command_id: CommandId,
     agent_id: AgentId,
     status: &'static str,
-    expires_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
 }
 
 /// A command that was cancelled.

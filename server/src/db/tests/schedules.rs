@@ -117,6 +117,7 @@ fn a_run_without_all_of_its_commands_is_none() {
             script: None,
             arguments: None,
         };
+        let job_id = Some(job.id);
         let command = |agent_id| NewCommand {
             id: CommandId::generate(),
             agent_id,
@@ -128,7 +129,7 @@ fn a_run_without_all_of_its_commands_is_none() {
             elevated: false,
             created_at: at,
             expires_at: at,
-            job_id: Some(job.id),
+            job_id,
             script: None,
             arguments: Some(json!({"a": "x"})),
         };
