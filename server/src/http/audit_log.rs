@@ -131,7 +131,7 @@ fn filter(asked: &Listing<ActSort>, who: &Authenticated) -> Result<ActFilter, Ap
     ),
 )]
 #[get("/api/audit")]
-pub async fn acts(
+pub async fn list_acts(
     who: Authenticated,
     state: Data<AppState>,
     request: HttpRequest,

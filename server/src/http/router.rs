@@ -129,7 +129,7 @@ fn alerting(config: &mut ServiceConfig) {
 fn tunnels_and_commands(config: &mut ServiceConfig) {
     config
         .service(audit::list)
-        .service(audit_log::acts)
+        .service(audit_log::list_acts)
         .service(audit_log::export)
         .service(tunnels::list)
         .service(tunnels::open)
