@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decode::messages;
-use crate::{CommandId, EndReason, Inventory, SessionId, TunnelData, TunnelError};
+use crate::{
+    ChannelId, CommandId, EndReason, Inventory, SessionId, StreamId, TerminalSize, TunnelData,
+    TunnelError, UserId,
+};
 
 messages! {
     /// A message from an agent to the server.
@@ -75,6 +78,49 @@ pub struct Auth {
     /// Commands that the agent holds unfinished or unacknowledged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<CommandId>,
+    /// The session that the agent kept over a lost connection, waiting for `tunnel_resume`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_session: Option<KeptSession>,
+}
+
+/// A session that outlived its connection, within its grace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSession {
+    /// Which session.
+    pub session_id: SessionId,
+    /// Whose it is.
+    pub tech_id: UserId,
+    /// Its terminals that still run.
+    pub terminals: Vec<KeptTerminal>,
+}
+
+/// A terminal that outlived its connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptTerminal {
+    /// Its channel.
+    pub channel_id: ChannelId,
+    /// What it runs.
+    pub program: String,
+    /// Its size.
+    pub size: TerminalSize,
+    /// How far its stream is.
+    #[serde(flatten)]
+    pub position: StreamPosition,
+}
+
+/// How far a stream is on one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamPosition {
+    /// Which stream.
+    pub stream: StreamId,
+    /// All bytes before this offset were received.
+    pub received: u64,
+    /// The other side may send bytes with offset < this.
+    pub limit: u64,
+    /// All bytes before this offset were sent at least once.
+    pub sent: u64,
+    /// The first byte that can be sent again.
+    pub first: u64,
 }
 
 /// An operating system, as the first generation (text) or this one (object) tells it.

@@ -5,16 +5,21 @@
 
 mod agent_config;
 mod agent_message;
+pub mod byte_stream;
+mod channel;
 mod channel_id;
 pub mod close_code;
 mod command_type;
 mod decode;
 pub mod environment;
 pub mod flow;
+pub mod frame;
 mod ids;
 mod inventory;
+mod operation;
 mod server_message;
 mod tunnel_payload;
+mod tunnel_rules;
 mod utf8_stream;
 mod version;
 mod viewer_message;
@@ -24,12 +29,17 @@ pub use agent_config::{
     WatchdogConfig,
 };
 pub use agent_message::{
-    AgentMessage, Auth, CommandOutput, CommandResult, Metrics, NetworkState, OsInfo, TunnelClosed,
-    TunnelReady, UpdateResult, WatchdogEvent,
+    AgentMessage, Auth, CommandOutput, CommandResult, KeptSession, KeptTerminal, Metrics,
+    NetworkState, OsInfo, StreamPosition, TunnelClosed, TunnelReady, UpdateResult, WatchdogEvent,
+};
+pub use channel::{
+    ArchiveRead, ArchiveWrite, ChannelKind, Closed, FileRead, FileWrite, OpenChannel, Opened,
+    Signal, SignalName, TcpTarget, TerminalOptions, TerminalSize,
 };
 pub use channel_id::{ChannelId, InvalidChannelId};
 pub use command_type::CommandType;
 pub use decode::DecodeError;
+pub use frame::{Frame, FrameError, ResetCode, StreamId};
 pub use ids::{
     AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
     NotificationId, PolicyId, RegistrationTokenId, ScheduleId, ScheduleRunId, ScriptId, SessionId,
@@ -39,20 +49,28 @@ pub use inventory::{
     DiskInfo, HardwareInfo, InterfaceInfo, Inventory, InventorySections, ServiceInfo, SoftwareInfo,
     SystemInfo, UserInfo,
 };
+pub use operation::{
+    ErrorCode, FileInfo, FileKind, Operation, OperationError, ProcessInfo, RegistryData,
+    RegistryValue, Reply, Request, ServiceAction, ServiceState, StartType,
+};
 pub use server_message::{
     Ack, AuthAck, Command, CommandCancel, ErrorReply, ServerMessage, TunnelClose, TunnelOpen,
-    Update,
+    TunnelResume, Update,
 };
 pub use tunnel_payload::{
     EndReason, OutputWindow, Probe, Terminal, TerminalOutput, TunnelData, TunnelError,
     TunnelPayload,
 };
+pub use tunnel_rules::{Feature, TunnelRules};
 pub use utf8_stream::Utf8Stream;
 pub use version::{
     CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT, CAPABILITY_COMMAND_JOURNAL,
-    CAPABILITY_COMMAND_OUTPUT, CAPABILITY_OUTPUT_WINDOW, FIRST_GENERATION, PROTOCOL,
+    CAPABILITY_COMMAND_OUTPUT, CAPABILITY_DATA_PLANE, CAPABILITY_FILES, CAPABILITY_OUTPUT_WINDOW,
+    CAPABILITY_PROCESSES, CAPABILITY_REGISTRY, CAPABILITY_RESUME, CAPABILITY_SERVICES,
+    CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, FIRST_GENERATION, PROTOCOL,
 };
 pub use viewer_message::{
     ChannelOpened, ChannelState, ChannelSummary, OutputGap, SessionClosed, SessionSnapshot,
-    StreamMessage, ViewerMessage,
+    StreamMessage, Suspended, TakeSize, TerminalClosed, TerminalOpened, TerminalResized,
+    TerminalScreen, ViewerInfo, ViewerList, ViewerMessage,
 };

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::messages;
-use crate::{AgentId, CommandId, CommandType, ConfigUpdate, SessionId, TunnelData, UserId};
+use crate::{
+    AgentId, CommandId, CommandType, ConfigUpdate, SessionId, StreamPosition, TunnelData,
+    TunnelRules, UserId,
+};
 
 messages! {
     /// A message from the server to an agent.
@@ -29,6 +32,8 @@ messages! {
         "ping" => Ping,
         /// Go to tunnel mode.
         "tunnel_open" => TunnelOpen(TunnelOpen),
+        /// Go on with a session that the agent kept over a lost connection.
+        "tunnel_resume" => TunnelResume(TunnelResume),
         /// Leave tunnel mode.
         "tunnel_close" => TunnelClose(TunnelClose),
         /// Data of one channel.
@@ -115,12 +120,28 @@ pub struct ErrorReply {
 }
 
 /// Go to tunnel mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TunnelOpen {
     /// For this session.
     pub session_id: SessionId,
     /// Opened by this technician.
     pub tech_id: UserId,
+    /// What may be done in it (capability `data_plane`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<TunnelRules>,
+    /// How long terminals outlive a lost connection; missing means not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_grace_seconds: Option<u32>,
+}
+
+/// Go on with a session that the agent named in `auth`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelResume {
+    /// For this session.
+    pub session_id: SessionId,
+    /// What the server has of each stream: the agent sends what follows. A stream that is not named here
+    /// is closed.
+    pub streams: Vec<StreamPosition>,
 }
 
 /// Leave tunnel mode.

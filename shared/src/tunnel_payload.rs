@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChannelId, CommandId, CommandType, SessionId};
+use crate::{
+    ChannelId, Closed, CommandId, CommandType, OpenChannel, Opened, Reply, Request, SessionId,
+    Signal, TerminalSize,
+};
 
 /// Data of one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,20 @@ pub enum TunnelPayload {
     Probe(Probe),
     /// The answer to a [`TunnelPayload::Probe`], with its data.
     ProbeReply(Probe),
+    /// Server to agent: open a channel with a stream of bytes.
+    Open(Box<OpenChannel>),
+    /// Agent to server: it is open.
+    Opened(Opened),
+    /// Viewer to server to agent: the terminal has this size now.
+    Resize(TerminalSize),
+    /// Viewer to server to agent: a signal for the program in the foreground.
+    Signal(Signal),
+    /// Agent to server: the last word of a channel that was opened by `open`.
+    Closed(Closed),
+    /// Server to agent: something with one answer.
+    Request(Box<Request>),
+    /// Agent to server: the answer.
+    Reply(Box<Reply>),
 }
 
 /// A command to be run in a channel of its own.

@@ -21,3 +21,27 @@ pub const CAPABILITY_COMMAND_OUTPUT: &str = "command_output";
 
 /// The agent gives a command the variables of `environment`.
 pub const CAPABILITY_COMMAND_ENVIRONMENT: &str = "command_environment";
+
+/// The agent speaks the data plane: binary frames, `open`, and the rules of `tunnel_open`.
+pub const CAPABILITY_DATA_PLANE: &str = "data_plane";
+
+/// The agent opens pseudo-terminals.
+pub const CAPABILITY_TERMINAL: &str = "terminal";
+
+/// The agent reads and writes files.
+pub const CAPABILITY_FILES: &str = "files";
+
+/// The agent opens TCP connections.
+pub const CAPABILITY_TCP_FORWARD: &str = "tcp_forward";
+
+/// The agent lists and controls services.
+pub const CAPABILITY_SERVICES: &str = "services";
+
+/// The agent lists and ends processes.
+pub const CAPABILITY_PROCESSES: &str = "processes";
+
+/// The agent reads and writes the registry.
+pub const CAPABILITY_REGISTRY: &str = "registry";
+
+/// The agent keeps terminals over a lost connection, within the grace of `tunnel_open`.
+pub const CAPABILITY_RESUME: &str = "resume";

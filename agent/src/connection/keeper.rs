@@ -160,6 +160,7 @@ impl Keeper {
             boot_id: device.boot_id,
             enrollment_nonce: Some(self.identity.enrollment_nonce.clone()),
             in_flight: in_flight.unwrap_or_default(),
+            kept_session: None,
         }
     }
 

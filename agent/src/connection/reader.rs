@@ -92,6 +92,7 @@ impl Reader<'_> {
                     .await;
             }
             ServerMessage::ConfigUpdate(update) => self.peers.settings().take(&update),
+            ServerMessage::TunnelResume(_) => tracing::debug!("no session was kept"),
             ServerMessage::Update(_) => {
                 tracing::warn!(
                     kind = message.kind(),

@@ -180,9 +180,7 @@ impl State {
                     data: TunnelPayload::ProbeReply(probe),
                 }))]
             }
-            TunnelPayload::Probe(_)
-            | TunnelPayload::ProbeReply(_)
-            | TunnelPayload::TerminalOutput(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

@@ -12,6 +12,8 @@ pub(super) fn open(number: u128) -> Event {
     Event::Open(TunnelOpen {
         session_id: session(number),
         tech_id: UserId(Uuid::from_u128(99)),
+        rules: None,
+        resume_grace_seconds: None,
     })
 }
 

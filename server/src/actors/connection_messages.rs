@@ -1,11 +1,14 @@
 //! What is said to an agent's connection, and the handle by which it is reached.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Message, Recipient};
-use gururmm_shared::{AgentId, ChannelId, ServerMessage, SessionId};
+use bytes::Bytes;
+use gururmm_shared::byte_stream::ByteStream;
+use gururmm_shared::{AgentId, ChannelId, ServerMessage, SessionId, StreamId};
 
 use super::session_messages::FromAgent;
 
@@ -34,6 +37,22 @@ pub enum ToConnection {
     },
     /// Send this to the agent, on behalf of no session.
     Tell(Box<ServerMessage>),
+    /// Bring a stream's frames there; sent before the `open` that makes the stream.
+    Route {
+        /// On behalf of which session; the route goes with it.
+        session_id: SessionId,
+        /// Which stream.
+        stream: StreamId,
+        /// Where to.
+        route: StreamRoute,
+    },
+    /// Forget a stream.
+    Unroute {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// Send this frame of the data plane, encoded; its sender keeps the window.
+    Frame(Bytes),
     /// End the connection.
     Close {
         /// With this close code.
@@ -41,6 +60,15 @@ pub enum ToConnection {
         /// And this reason.
         reason: &'static str,
     },
+}
+
+/// Where the frames of a stream go.
+#[derive(Debug, Clone)]
+pub enum StreamRoute {
+    /// To the session's actor, as [`FromAgent::Frame`].
+    Session,
+    /// Into this stream, which somebody reads and writes past the session.
+    Stream(Arc<ByteStream>),
 }
 
 /// When a peer last gave a sign of life; shared between its actor, which writes it, and the
@@ -90,9 +118,12 @@ pub struct AgentHandle {
     pub flow_controlled: bool,
     /// Whether it confirms the end of a session.
     pub confirms_close: bool,
+    /// What it can do beyond its protocol.
+    pub capabilities: Arc<BTreeSet<String>>,
     /// Its signs of life.
     pub last_seen: LastSeen,
     channels: Arc<AtomicU64>,
+    streams: Arc<AtomicU32>,
 }
 
 impl AgentHandle {
@@ -110,8 +141,10 @@ impl AgentHandle {
             connection,
             flow_controlled: false,
             confirms_close: false,
+            capabilities: Arc::default(),
             last_seen,
             channels: Arc::default(),
+            streams: Arc::default(),
         }
     }
 
@@ -119,6 +152,18 @@ impl AgentHandle {
     #[must_use]
     pub fn next_channel(&self) -> ChannelId {
         ChannelId::terminal(self.channels.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A stream number that this connection has not had, or has not had for 4 billion streams.
+    #[must_use]
+    pub fn next_stream(&self) -> StreamId {
+        StreamId(self.streams.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+    }
+
+    /// Whether the agent can do this beyond its protocol.
+    #[must_use]
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities.contains(capability)
     }
 }
 

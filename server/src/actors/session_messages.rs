@@ -4,7 +4,8 @@ use actix::{Message, Recipient};
 use bytestring::ByteString;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, SessionId, TunnelData, TunnelError,
+    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, Frame, SessionId, TunnelData,
+    TunnelError,
 };
 
 use crate::domain::close_reason::CloseReason;
@@ -26,6 +27,8 @@ pub enum FromAgent {
     Data(TunnelData),
     /// A channel has failed.
     Error(TunnelError),
+    /// A frame of a stream that is routed to the session.
+    Frame(Frame),
     /// The connection is gone.
     Gone,
 }

@@ -303,6 +303,9 @@ impl Handler<FromAgent> for TunnelSession {
                 self.note_activity();
                 self.fail_channel(&error.channel_id, error.error);
             }
+            FromAgent::Frame(frame) => {
+                tracing::debug!(session.id = %self.id, stream = %frame.stream(), "a frame of no stream");
+            }
             FromAgent::Gone => self.step(Event::AgentGone, ctx),
         }
     }

@@ -68,6 +68,8 @@ impl TunnelSession {
         self.send_to_agent(ServerMessage::TunnelOpen(TunnelOpen {
             session_id: self.id,
             tech_id: self.owner.user_id,
+            rules: None,
+            resume_grace_seconds: None,
         }));
         let patience = Duration::from_secs(self.settings.open_timeout_seconds.into());
         self.start_timer(patience, Event::OpenTimedOut, ctx);

@@ -60,6 +60,8 @@ impl TunnelSession {
             status: self.state.status().to_owned(),
             opened_at: self.opened_at,
             channels: self.channels.summaries(),
+            viewer: None,
+            read_only: false,
         })
     }
 

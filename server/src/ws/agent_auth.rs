@@ -1,13 +1,15 @@
 //! The first message of an agent's connection: who it is, and where it is registered.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix::prelude::*;
 use chrono::Utc;
 use gururmm_shared::{
     AgentId, Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
-    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_OUTPUT_WINDOW, CommandId, ConfigUpdate, PROTOCOL,
-    SessionId,
+    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_DATA_PLANE, CAPABILITY_OUTPUT_WINDOW, CommandId,
+    ConfigUpdate, PROTOCOL, SessionId,
 };
 
 use super::agent_socket::AgentGateway;
@@ -32,6 +34,7 @@ pub(super) struct Commands {
     pub journal: bool,
     pub cancels: bool,
     pub environment: bool,
+    pub data_plane: bool,
     pub in_flight: Vec<CommandId>,
 }
 
@@ -42,6 +45,7 @@ impl Commands {
             journal: can(CAPABILITY_COMMAND_JOURNAL),
             cancels: can(CAPABILITY_COMMAND_CANCEL),
             environment: can(CAPABILITY_COMMAND_ENVIRONMENT),
+            data_plane: can(CAPABILITY_DATA_PLANE),
             in_flight: auth.in_flight.clone(),
         }
     }
@@ -65,10 +69,7 @@ pub(super) async fn authenticate(
 ) -> Result<Registered, Denied> {
     let protocol = auth.protocol;
     let commands = Commands::of(&auth);
-    let flow_controlled = auth
-        .capabilities
-        .iter()
-        .any(|name| name == CAPABILITY_OUTPUT_WINDOW);
+    let capabilities: BTreeSet<String> = auth.capabilities.iter().cloned().collect();
     let codes = gateway.settings.accept_site_codes_of_first_generation;
     let named = (auth.hostname.clone(), auth.device_id.clone());
     let admitted = enrollment::admit(&gateway.db, auth, codes, &gateway.guesses, from).await;
@@ -92,7 +93,8 @@ pub(super) async fn authenticate(
         });
     }
     let mut handle = AgentHandle::new(agent_id, hostname, connection, last_seen);
-    handle.flow_controlled = flow_controlled;
+    handle.flow_controlled = capabilities.contains(CAPABILITY_OUTPUT_WINDOW);
+    handle.capabilities = Arc::new(capabilities);
     handle.confirms_close = protocol.is_some_and(|protocol| protocol >= PROTOCOL);
     let generation = match gateway.registry.send(Register { handle }).await {
         Ok(Ok(generation)) => generation,

@@ -3,9 +3,13 @@
 use std::time::Instant;
 
 use actix::prelude::*;
-use gururmm_shared::{AgentId, AgentMessage, DecodeError, Inventory, close_code};
+use bytes::Bytes;
+use gururmm_shared::{
+    AgentId, AgentMessage, DecodeError, Frame, FrameError, Inventory, ResetCode, close_code,
+};
 
 use super::agent_auth::close_unknown;
+use super::agent_routes::FrameRoute;
 use super::agent_socket::{AgentConnection, SocketContext};
 use crate::actors::command_messages::CommandReport;
 use crate::actors::metrics_messages::Report;
@@ -124,6 +128,53 @@ impl AgentConnection {
             return Self::send_error("too_many_reports", hint, ctx);
         }
         self.gateway.writer.do_send(report);
+    }
+
+    /// Takes a frame of the data plane. It is not counted: its window bounds it.
+    pub(super) fn on_binary(&mut self, bytes: Bytes, ctx: &mut SocketContext) {
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error @ FrameError::TooLong(_)) => {
+                tracing::debug!(%error, "an agent broke the protocol");
+                return self.close(close_code::TOO_LARGE, "frame too long", ctx);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an agent sent no frame of the data plane");
+                if !self.patience.take(Instant::now()) {
+                    return self.close(close_code::POLICY, "too many bad frames", ctx);
+                }
+                return Self::send_error("bad_frame", error.to_string(), ctx);
+            }
+        };
+        match self.routes.of_stream(frame.stream()) {
+            Some(FrameRoute::Session(tunnel)) => {
+                self.forward(Some(tunnel), FromAgent::Frame(frame), ctx);
+            }
+            Some(FrameRoute::Stream(stream)) => {
+                if let Some(reset) = stream.on_frame(frame) {
+                    ctx.binary(reset.encode());
+                }
+            }
+            // The stream has ended here; what was on its way is of no use any more.
+            None => self.refuse_frame(&frame, ctx),
+        }
+    }
+
+    fn refuse_frame(&mut self, frame: &Frame, ctx: &mut SocketContext) {
+        let within_budget = self.budget.take(Instant::now());
+        // A whole window of small frames may be on its way when a stream ends: that is no fault.
+        if !within_budget && !self.routes.was_stream(frame.stream()) {
+            return self.close(close_code::POLICY, "too many frames of no stream", ctx);
+        }
+        // Who is told so drops the stream; only bytes show that it has not.
+        if within_budget && matches!(frame, Frame::Data { .. }) {
+            let reset = Frame::reset(
+                frame.stream(),
+                ResetCode::UnknownStream,
+                "there is no such stream",
+            );
+            ctx.binary(reset.encode());
+        }
     }
 
     fn on_inventory(&mut self, agent_id: AgentId, told: Inventory, ctx: &mut SocketContext) {

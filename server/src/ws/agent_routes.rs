@@ -1,10 +1,13 @@
 //! Which session what an agent says is for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix::Recipient;
-use gururmm_shared::{ChannelId, ServerMessage, SessionId, TunnelData, TunnelPayload};
+use gururmm_shared::byte_stream::ByteStream;
+use gururmm_shared::{ChannelId, ServerMessage, SessionId, StreamId, TunnelData, TunnelPayload};
 
+use crate::actors::connection_messages::StreamRoute;
 use crate::actors::session_messages::FromAgent;
 
 /// The sessions of one connection, and whose each channel is.
@@ -12,6 +15,16 @@ use crate::actors::session_messages::FromAgent;
 pub(super) struct AgentRoutes {
     sessions: HashMap<SessionId, Recipient<FromAgent>>,
     channels: HashMap<ChannelId, SessionId>,
+    streams: HashMap<StreamId, (SessionId, StreamRoute)>,
+    last_stream: Option<StreamId>,
+}
+
+/// Where a frame goes.
+pub(super) enum FrameRoute {
+    /// To a session's actor.
+    Session(Recipient<FromAgent>),
+    /// Into a stream.
+    Stream(Arc<ByteStream>),
 }
 
 impl AgentRoutes {
@@ -24,12 +37,54 @@ impl AgentRoutes {
     pub(super) fn detach(&mut self, session_id: SessionId) {
         self.sessions.remove(&session_id);
         self.channels.retain(|_, session| *session != session_id);
+        self.streams
+            .retain(|_, (session, _)| *session != session_id);
+    }
+
+    /// Notes where a stream's frames go.
+    pub(super) fn open_stream(
+        &mut self,
+        session_id: SessionId,
+        stream: StreamId,
+        route: StreamRoute,
+    ) {
+        self.streams.insert(stream, (session_id, route));
+        self.last_stream = self.last_stream.max(Some(stream));
+    }
+
+    /// Whether there may have been such a stream.
+    pub(super) fn was_stream(&self, stream: StreamId) -> bool {
+        self.last_stream >= Some(stream)
+    }
+
+    /// Forgets a stream.
+    pub(super) fn close_stream(&mut self, stream: StreamId) {
+        self.streams.remove(&stream);
+    }
+
+    /// Where a stream's frames go.
+    pub(super) fn of_stream(&self, stream: StreamId) -> Option<FrameRoute> {
+        let (session_id, route) = self.streams.get(&stream)?;
+        match route {
+            StreamRoute::Stream(stream) => Some(FrameRoute::Stream(Arc::clone(stream))),
+            StreamRoute::Session => self
+                .sessions
+                .get(session_id)
+                .cloned()
+                .map(FrameRoute::Session),
+        }
     }
 
     /// Notes what a session opens with a message to the agent.
     pub(super) fn note_sent(&mut self, session_id: SessionId, message: &ServerMessage) {
         if let ServerMessage::TunnelData(TunnelData { channel_id, data }) = message
-            && matches!(data, TunnelPayload::Terminal(_) | TunnelPayload::Probe(_))
+            && matches!(
+                data,
+                TunnelPayload::Terminal(_)
+                    | TunnelPayload::Probe(_)
+                    | TunnelPayload::Open(_)
+                    | TunnelPayload::Request(_)
+            )
         {
             self.channels.insert(channel_id.clone(), session_id);
         }

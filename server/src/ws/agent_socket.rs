@@ -239,6 +239,9 @@ impl AgentConnection {
         }
         self.phase = Phase::Live { agent_id };
         self.guard.set_limit(self.gateway.message_bytes.into());
+        if commands.data_plane {
+            self.guard.allow_binary();
+        }
         tracing::Span::current().record("agent.id", tracing::field::display(agent_id));
         tracing::info!(generation, "agent connected");
         // At once: it holds the agent's key, and the agent counts as online already.
@@ -338,7 +341,13 @@ impl Handler<ToConnection> for AgentConnection {
                 self.routes.attach(session_id, tunnel);
             }
             ToConnection::Detach { session_id } => self.routes.detach(session_id),
-            ToConnection::Send { .. } | ToConnection::Tell(_)
+            ToConnection::Route {
+                session_id,
+                stream,
+                route,
+            } => self.routes.open_stream(session_id, stream, route),
+            ToConnection::Unroute { stream } => self.routes.close_stream(stream),
+            ToConnection::Send { .. } | ToConnection::Tell(_) | ToConnection::Frame(_)
                 if !matches!(self.phase, Phase::Live { .. }) => {}
             ToConnection::Send {
                 session_id,
@@ -348,6 +357,7 @@ impl Handler<ToConnection> for AgentConnection {
                 Self::send(&message, ctx);
             }
             ToConnection::Tell(message) => Self::send(&message, ctx),
+            ToConnection::Frame(bytes) => ctx.binary(bytes),
             ToConnection::Close { code, reason } => self.close(code, reason, ctx),
         }
     }
@@ -379,6 +389,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for AgentConnection {
             }
             Ok(frame) => match self.joined.push(frame) {
                 Joined::Text(text) => self.on_text(&text, ctx),
+                Joined::Binary(bytes) => self.on_binary(bytes, ctx),
                 Joined::Pending => {}
                 Joined::NoUtf8 => self.close(close_code::INVALID_DATA, "not utf-8", ctx),
                 Joined::Refused(violation) => {

@@ -18,6 +18,7 @@ use actix_web::web::{Bytes, Payload};
 use actix_web_actors::ws::ProtocolError;
 use futures_util::Stream;
 use gururmm_shared::close_code;
+use gururmm_shared::frame::MAX_FRAME_BYTES;
 
 /// What a peer did that ends its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,7 @@ pub fn close_of(violation: Option<Violation>, error: &ProtocolError) -> (u16, &'
 #[derive(Debug, Clone)]
 pub struct GuardState {
     limit: Rc<Cell<u64>>,
+    binary: Rc<Cell<bool>>,
     violation: Rc<Cell<Option<Violation>>>,
     outstanding: Rc<Cell<u32>>,
 }
@@ -80,6 +82,7 @@ impl GuardState {
     pub fn new(limit: u64) -> Self {
         Self {
             limit: Rc::new(Cell::new(limit)),
+            binary: Rc::default(),
             violation: Rc::default(),
             outstanding: Rc::default(),
         }
@@ -94,6 +97,11 @@ impl GuardState {
     /// Sets another limit, for messages from now on.
     pub fn set_limit(&self, limit: u64) {
         self.limit.set(limit);
+    }
+
+    /// Lets frames of the data plane through, from now on.
+    pub fn allow_binary(&self) {
+        self.binary.set(true);
     }
 
     /// What was done against it.
@@ -122,7 +130,7 @@ struct Headers {
 
 impl Headers {
     /// Looks at the next bytes.
-    fn scan(&mut self, mut bytes: &[u8], limit: u64) -> Result<(), Violation> {
+    fn scan(&mut self, mut bytes: &[u8], limit: u64, binary: bool) -> Result<(), Violation> {
         while !bytes.is_empty() {
             if self.body > 0 {
                 let skip = self.body.min(bytes.len() as u64);
@@ -138,7 +146,7 @@ impl Headers {
             self.held += 1;
             bytes = &bytes[1..];
             if self.held >= 2 && self.held == header_len(self.header[1]) {
-                self.body = self.check(limit)?;
+                self.body = self.check(limit, binary)?;
                 self.held = 0;
                 if self.body == 0 {
                     self.complete += 1;
@@ -149,7 +157,7 @@ impl Headers {
     }
 
     /// Judges a whole header; answers the length of the body.
-    fn check(&mut self, limit: u64) -> Result<u64, Violation> {
+    fn check(&mut self, limit: u64, binary: bool) -> Result<u64, Violation> {
         let [first, second, ..] = self.header;
         let (fin, opcode) = (first & 0x80 != 0, first & 0x0f);
         let reserved = first & 0x70 != 0;
@@ -162,9 +170,10 @@ impl Headers {
             OPCODE_TEXT | OPCODE_BINARY | OPCODE_CONTINUATION => {
                 let message = self.message.saturating_add(length);
                 self.message = if fin { 0 } else { message };
-                if message > limit {
+                let is_binary = opcode == OPCODE_BINARY;
+                if message > limit || (is_binary && length > MAX_FRAME_BYTES as u64) {
                     Err(Violation::TooLarge)
-                } else if opcode == OPCODE_BINARY {
+                } else if is_binary && !binary {
                     Err(Violation::Binary)
                 } else {
                     Ok(length)
@@ -235,7 +244,8 @@ impl Stream for FrameGuard {
                 // Read and dropped, so that the peer gets our close frame and not a reset.
                 continue;
             }
-            match this.headers.scan(&bytes, this.state.limit.get()) {
+            let (limit, binary) = (this.state.limit.get(), this.state.binary.get());
+            match this.headers.scan(&bytes, limit, binary) {
                 Ok(()) => {
                     let complete = std::mem::take(&mut this.headers.complete);
                     this.state
@@ -283,7 +293,7 @@ mod tests {
     fn a_header_that_claims_8_gib_is_refused_before_its_body_comes() {
         let header = frame(0x81, 8 << 30);
         assert_eq!(
-            Headers::default().scan(&header, 1 << 20),
+            Headers::default().scan(&header, 1 << 20, false),
             Err(Violation::TooLarge)
         );
     }
@@ -296,11 +306,11 @@ mod tests {
         for split in [1, 2, 3, 7, 1001, 4096] {
             let mut headers = Headers::default();
             for piece in bytes.chunks(split) {
-                assert_eq!(headers.scan(piece, 70_000), Ok(()), "split {split}");
+                assert_eq!(headers.scan(piece, 70_000, false), Ok(()), "split {split}");
             }
         }
         assert_eq!(
-            Headers::default().scan(&whole(0x81, 1001), 1000),
+            Headers::default().scan(&whole(0x81, 1001), 1000, false),
             Err(Violation::TooLarge)
         );
     }
@@ -310,26 +320,30 @@ mod tests {
         let mut bytes = whole(0x8a, 0);
         bytes.extend(whole(0x81, 300));
         let mut headers = Headers::default();
-        headers.scan(&bytes[..bytes.len() - 1], 1000).unwrap();
+        headers
+            .scan(&bytes[..bytes.len() - 1], 1000, false)
+            .unwrap();
         assert_eq!(headers.complete, 1);
-        headers.scan(&bytes[bytes.len() - 1..], 1000).unwrap();
+        headers
+            .scan(&bytes[bytes.len() - 1..], 1000, false)
+            .unwrap();
         assert_eq!(headers.complete, 2);
     }
 
     #[test]
     fn fragments_are_counted_together() {
         let mut headers = Headers::default();
-        assert_eq!(headers.scan(&whole(0x01, 600), 1000), Ok(()));
-        assert_eq!(headers.scan(&whole(0x89, 10), 1000), Ok(()));
+        assert_eq!(headers.scan(&whole(0x01, 600), 1000, false), Ok(()));
+        assert_eq!(headers.scan(&whole(0x89, 10), 1000, false), Ok(()));
         assert_eq!(
-            headers.scan(&whole(0x00, 600), 1000),
+            headers.scan(&whole(0x00, 600), 1000, false),
             Err(Violation::TooLarge)
         );
     }
 
     #[test]
     fn binary_unmasked_reserved_and_oversized_control_frames_are_refused() {
-        let scan = |bytes: &[u8]| Headers::default().scan(bytes, 1000);
+        let scan = |bytes: &[u8]| Headers::default().scan(bytes, 1000, false);
         assert_eq!(scan(&whole(0x82, 1)), Err(Violation::Binary));
         assert_eq!(scan(&[0x81, 0x01, b'x']), Err(Violation::Malformed));
         assert_eq!(scan(&whole(0xc1, 1)), Err(Violation::Malformed));

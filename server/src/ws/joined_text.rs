@@ -1,6 +1,7 @@
 //! Joins the fragments of a text message under a limit.
 
 use actix_http::ws::Item;
+use actix_web::web::Bytes;
 use actix_web_actors::ws::Message;
 
 use super::frame_guard::Violation;
@@ -10,6 +11,8 @@ use super::frame_guard::Violation;
 pub enum Joined {
     /// A whole text message.
     Text(String),
+    /// A frame of the data plane; the guard lets none through where it is not spoken.
+    Binary(Bytes),
     /// Not yet.
     Pending,
     /// Text that is no UTF-8.
@@ -55,9 +58,9 @@ impl JoinedText {
                 whole.extend_from_slice(&bytes);
                 String::from_utf8(whole).map_or(Joined::NoUtf8, Joined::Text)
             }
-            Message::Binary(_) | Message::Continuation(Item::FirstBinary(_)) => {
-                Joined::Refused(Violation::Binary)
-            }
+            Message::Binary(bytes) if !self.within => Joined::Binary(bytes),
+            // A frame of the data plane is one frame of the WebSocket's.
+            Message::Continuation(Item::FirstBinary(_)) => Joined::Refused(Violation::Binary),
             _ => Joined::Refused(Violation::Malformed),
         }
     }
@@ -66,7 +69,6 @@ impl JoinedText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::web::Bytes;
 
     fn item(item: Item) -> Message {
         Message::Continuation(item)

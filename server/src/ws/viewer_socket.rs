@@ -105,6 +105,7 @@ impl TunnelViewer {
                     self.tunnel.do_send(FromViewer::Said(number, data));
                 }
             }
+            Ok(ViewerMessage::TakeSize(_)) => {}
             Err(error) => {
                 self.errors += 1;
                 if self.errors > TOLERATED_ERRORS {
@@ -185,7 +186,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for TunnelViewer {
             }
             Ok(frame) => match self.joined.push(frame) {
                 Joined::Text(text) => self.on_text(&text, ctx),
-                Joined::Pending => {}
+                Joined::Binary(_) | Joined::Pending => {}
                 Joined::NoUtf8 => self.close(close_code::INVALID_DATA, "not utf-8", ctx),
                 Joined::Refused(violation) => {
                     self.close(violation.close_code(), violation.reason(), ctx);

@@ -1,0 +1,215 @@
+//! Commands outside tunnels. A command and its audit row are written together; each change of status is
+//! one statement guarded by the status it expects, so that two who race cannot both win.
+
+mod delivery;
+mod output;
+mod polls;
+
+pub use delivery::{
+    Cancelled, Finish, Settled, expire, finish, give_up, overdue, put_back, request_cancel,
+    sent_to, take_pending,
+};
+pub use output::{Output, Piece, append, output_of};
+pub use polls::{overdue_polled, poll};
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use gururmm_shared::{AgentId, CommandId, JobId, UserId};
+use serde_json::Value;
+
+use super::schema::{agents, commands, sites};
+use super::tunnel_audit::{AuditSteps, NewAudit};
+use super::types::Bind;
+use super::{Db, DbError};
+use gururmm_domain::scope::Scope;
+
+/// A command without what it wrote.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = commands)]
+pub struct Command {
+    /// Its id, by whose order commands are sent.
+    pub id: CommandId,
+    /// For which agent.
+    pub agent_id: AgentId,
+    /// Who gave it, while there is such a user.
+    pub created_by: Option<UserId>,
+    /// The name of its type.
+    pub command_type: String,
+    /// The command line; of a Claude task the task.
+    pub command: String,
+    /// The type as the wire writes it, where its name does not say everything.
+    pub parameters: Option<Value>,
+    /// How long it may run.
+    pub timeout_seconds: i32,
+    /// Whether it needs the rights of the administrator.
+    pub elevated: bool,
+    /// `pending`, `running`, `completed` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// How long it ran.
+    pub duration_ms: Option<i64>,
+    /// When it was given.
+    pub created_at: DateTime<Utc>,
+    /// When it was first sent.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When its end became known.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Until when it may wait for its agent.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The job it belongs to.
+    pub job_id: Option<JobId>,
+    /// How often it was sent.
+    pub attempts: i32,
+    /// When its end was asked for.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// The script that it was made of.
+    pub script: Option<Value>,
+    /// What the script was given.
+    pub arguments: Option<Value>,
+}
+
+/// What a new command is made of; the fields are those of [`Command`].
+#[derive(Debug, Clone)]
+pub struct NewCommand {
+    /// Its id.
+    pub id: CommandId,
+    /// For which agent.
+    pub agent_id: AgentId,
+    /// Who gives it.
+    pub created_by: UserId,
+    /// The name of its type.
+    pub command_type: String,
+    /// The command line.
+    pub command: String,
+    /// The type as the wire writes it, where its name does not say everything.
+    pub parameters: Option<Value>,
+    /// How long it may run.
+    pub timeout_seconds: i32,
+    /// Whether it needs the rights of the administrator.
+    pub elevated: bool,
+    /// When it is given.
+    pub created_at: DateTime<Utc>,
+    /// Until when it may wait for its agent.
+    pub expires_at: DateTime<Utc>,
+    /// The job it belongs to.
+    pub job_id: Option<JobId>,
+    /// The script that it is made of.
+    pub script: Option<Value>,
+    /// What the script is given.
+    pub arguments: Option<Value>,
+}
+
+/// Which commands to list, the newest first.
+#[derive(Debug, Clone, Default)]
+pub struct CommandFilter {
+    /// Only those of this agent.
+    pub agent_id: Option<AgentId>,
+    /// Only those of this job.
+    pub job_id: Option<JobId>,
+    /// Only those with this status.
+    pub status: Option<String>,
+    /// Only those given before this one.
+    pub before: Option<CommandId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+ops! {
+    /// Steps with commands inside of others' transactions.
+    trait CommandSteps {
+        /// Inserts a command that waits for its agent.
+        async fn insert_command(&mut conn, new: NewCommand) -> QueryResult<()> {
+            diesel::insert_into(commands::table)
+                .values((
+                    commands::id.eq(Bind(new.id)),
+                    commands::agent_id.eq(Bind(new.agent_id)),
+                    commands::created_by.eq(Some(Bind(new.created_by))),
+                    commands::command_type.eq(new.command_type),
+                    commands::command.eq(new.command),
+                    commands::parameters.eq(new.parameters.map(Bind)),
+                    commands::timeout_seconds.eq(new.timeout_seconds),
+                    commands::elevated.eq(new.elevated),
+                    commands::status.eq("pending"),
+                    commands::created_at.eq(Bind(new.created_at)),
+                    commands::expires_at.eq(Some(Bind(new.expires_at))),
+                    commands::job_id.eq(new.job_id.map(Bind)),
+                    commands::script.eq(new.script.map(Bind)),
+                    commands::arguments.eq(new.arguments.map(Bind)),
+                ))
+                .execute(conn)
+                .await
+                .map(|_| ())
+        }
+    }
+}
+
+/// Inserts commands, each with its audit row, or none; [`DbError::ForeignKey`] where an agent is gone.
+pub async fn insert(db: &Db, new: Vec<(NewCommand, NewAudit)>) -> Result<(), DbError> {
+    transact!(db, |conn| {
+        for (command, audit) in new {
+            conn.insert_command(command).await?;
+            conn.insert_audit(audit).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Lists commands of agents within a scope, the newest first.
+pub async fn list(db: &Db, scope: Scope, filter: CommandFilter) -> Result<Vec<Command>, DbError> {
+    query!(db, |conn| {
+        let mut rows = commands::table
+            .inner_join(agents::table.left_join(sites::table))
+            .order(commands::id.desc())
+            .limit(filter.limit.max(0))
+            .select(Command::as_select())
+            .into_boxed();
+        if let Some(agent_id) = filter.agent_id {
+            rows = rows.filter(commands::agent_id.eq(Bind(agent_id)));
+        }
+        if let Some(job_id) = filter.job_id {
+            rows = rows.filter(commands::job_id.eq(Some(Bind(job_id))));
+        }
+        if let Some(status) = filter.status {
+            rows = rows.filter(commands::status.eq(status));
+        }
+        if let Some(before) = filter.before {
+            rows = rows.filter(commands::id.lt(Bind(before)));
+        }
+        if let Scope::Only {
+            clients,
+            sites: own,
+        } = scope
+        {
+            rows = rows.filter(covered!(clients, own));
+        }
+        rows.load(conn).await
+    })
+}
+
+/// Finds a command by id.
+pub async fn by_id(db: &Db, id: CommandId) -> Result<Option<Command>, DbError> {
+    query!(db, |conn| commands::table
+        .find(Bind(id))
+        .select(Command::as_select())
+        .first(conn)
+        .await
+        .optional())
+}
+
+/// How many commands wait for each of these agents, where any do.
+pub async fn waiting(db: &Db, agents: Vec<AgentId>) -> Result<HashMap<AgentId, i64>, DbError> {
+    let rows: Vec<(AgentId, i64)> = query!(db, |conn| commands::table
+        .filter(commands::agent_id.eq_any(agents.into_iter().map(Bind)))
+        .filter(commands::status.eq("pending"))
+        .group_by(commands::agent_id)
+        .select((commands::agent_id, diesel::dsl::count_star()))
+        .load(conn)
+        .await)?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,250 @@
+//! Jobs: one command for many agents. A job's commands carry its id; how far it is, they say.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use gururmm_shared::{AgentId, CommandId, JobId, UserId};
+use serde_json::Value;
+
+use super::commands::{CommandSteps, NewCommand};
+use super::schema::{agents, commands, jobs, sites};
+use super::tunnel_audit::{AuditSteps, NewAudit};
+use super::types::Bind;
+use super::{Db, DbError};
+use gururmm_domain::scope::Scope;
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// Who gave it, while there is such a user.
+    pub created_by: Option<UserId>,
+    /// The name of its commands' type.
+    pub command_type: String,
+    /// Its commands' line.
+    pub command: String,
+    /// The type as the wire writes it, where its name does not say everything.
+    pub parameters: Option<Value>,
+    /// How long each may run.
+    pub timeout_seconds: i32,
+    /// Whether they need the rights of the administrator.
+    pub elevated: bool,
+    /// Which agents it was for, as it was asked.
+    pub filter: Value,
+    /// When it was given.
+    pub created_at: DateTime<Utc>,
+    /// When its end was asked for.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// The script that its commands are made of.
+    pub script: Option<Value>,
+    /// What the script is given.
+    pub arguments: Option<Value>,
+}
+
+/// How many commands of a job have which status and reason.
+pub type Progress = HashMap<(String, Option<String>), i64>;
+
+ops! {
+    /// Steps with jobs inside of others' transactions.
+    trait JobSteps {
+        /// Inserts a job and all of its commands with their audit rows.
+        async fn insert_job(&mut conn, job: Job, new: Vec<(NewCommand, NewAudit)>) -> QueryResult<()> {
+            diesel::insert_into(jobs::table)
+                .values((
+                    jobs::id.eq(Bind(job.id)),
+                    jobs::name.eq(job.name),
+                    jobs::created_by.eq(job.created_by.map(Bind)),
+                    jobs::command_type.eq(job.command_type),
+                    jobs::command.eq(job.command),
+                    jobs::parameters.eq(job.parameters.map(Bind)),
+                    jobs::timeout_seconds.eq(job.timeout_seconds),
+                    jobs::elevated.eq(job.elevated),
+                    jobs::filter.eq(Bind(job.filter)),
+                    jobs::created_at.eq(Bind(job.created_at)),
+                    jobs::script.eq(job.script.map(Bind)),
+                    jobs::arguments.eq(job.arguments.map(Bind)),
+                ))
+                .execute(conn)
+                .await?;
+            for (command, audit) in new {
+                conn.insert_command(command).await?;
+                conn.insert_audit(audit).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Inserts a job and all of its commands with their audit rows, or nothing.
+pub async fn insert(db: &Db, job: Job, new: Vec<(NewCommand, NewAudit)>) -> Result<(), DbError> {
+    transact!(db, |conn| Ok(conn.insert_job(job, new).await?))
+}
+
+/// Finds a job.
+pub async fn by_id(db: &Db, id: JobId) -> Result<Option<Job>, DbError> {
+    query!(db, |conn| jobs::table
+        .find(Bind(id))
+        .select(Job::as_select())
+        .first(conn)
+        .await
+        .optional())
+}
+
+/// Lists jobs given before `before` that have a command within a scope, the newest first.
+pub async fn list(
+    db: &Db,
+    scope: Scope,
+    before: Option<JobId>,
+    limit: i64,
+) -> Result<Vec<Job>, DbError> {
+    query!(db, |conn| {
+        let mut rows = jobs::table
+            .order(jobs::id.desc())
+            .limit(limit.max(0))
+            .select(Job::as_select())
+            .into_boxed();
+        if let Some(before) = before {
+            rows = rows.filter(jobs::id.lt(Bind(before)));
+        }
+        if let Scope::Only {
+            clients,
+            sites: own,
+        } = scope
+        {
+            let seen = commands::table
+                .inner_join(agents::table.left_join(sites::table))
+                .filter(covered!(clients, own))
+                .filter(commands::job_id.is_not_null())
+                .select(commands::job_id.assume_not_null());
+            rows = rows.filter(jobs::id.eq_any(seen));
+        }
+        rows.load(conn).await
+    })
+}
+
+/// How far jobs are, as far as their agents are within a scope.
+pub async fn progress(
+    db: &Db,
+    scope: Scope,
+    ids: Vec<JobId>,
+) -> Result<HashMap<JobId, Progress>, DbError> {
+    let rows: Vec<(Option<JobId>, String, Option<String>, i64)> = query!(db, |conn| {
+        let mut rows = commands::table
+            .inner_join(agents::table.left_join(sites::table))
+            .filter(commands::job_id.eq_any(ids.into_iter().map(|id| Some(Bind(id)))))
+            .group_by((commands::job_id, commands::status, commands::reason))
+            .select((
+                commands::job_id,
+                commands::status,
+                commands::reason,
+                diesel::dsl::count_star(),
+            ))
+            .into_boxed();
+        if let Scope::Only {
+            clients,
+            sites: own,
+        } = scope
+        {
+            rows = rows.filter(covered!(clients, own));
+        }
+        rows.load(conn).await
+    })?;
+    let mut found: HashMap<JobId, Progress> = HashMap::new();
+    for (id, status, reason, count) in rows {
+        if let Some(id) = id {
+            found.entry(id).or_default().insert((status, reason), count);
+        }
+    }
+    Ok(found)
+}
+
+/// Notes that a job is to end; lists its commands within a scope that have not.
+pub async fn request_cancel(
+    db: &Db,
+    scope: Scope,
+    id: JobId,
+    at: DateTime<Utc>,
+) -> Result<Vec<(CommandId, AgentId)>, DbError> {
+    transact!(db, |conn| {
+        diesel::update(
+            jobs::table
+                .find(Bind(id))
+                .filter(jobs::cancelled_at.is_null()),
+        )
+        .set(jobs::cancelled_at.eq(Some(Bind(at))))
+        .execute(conn)
+        .await?;
+        let mut left = commands::table
+            .inner_join(agents::table.left_join(sites::table))
+            .filter(commands::job_id.eq(Some(Bind(id))))
+            .filter(commands::status.eq_any(["pending", "running"]))
+            .select((commands::id, commands::agent_id))
+            .into_boxed();
+        if let Scope::Only {
+            clients,
+            sites: own,
+        } = scope
+        {
+            left = left.filter(covered!(clients, own));
+        }
+        Ok(left.load(conn).await?)
+    })
+}
+
+/// How many commands a job has.
+pub async fn total(db: &Db, id: JobId) -> Result<i64, DbError> {
+    query!(db, |conn| commands::table
+        .filter(commands::job_id.eq(Some(Bind(id))))
+        .count()
+        .get_result(conn)
+        .await)
+}
+
+/// The agents within a scope whose last command of this job failed.
+pub async fn failed_agents(db: &Db, scope: Scope, id: JobId) -> Result<Vec<AgentId>, DbError> {
+    let rows: Vec<(AgentId, String)> = query!(db, |conn| {
+        let mut rows = commands::table
+            .inner_join(agents::table.left_join(sites::table))
+            .filter(commands::job_id.eq(Some(Bind(id))))
+            .order(commands::id)
+            .select((commands::agent_id, commands::status))
+            .into_boxed();
+        if let Scope::Only {
+            clients,
+            sites: own,
+        } = scope
+        {
+            rows = rows.filter(covered!(clients, own));
+        }
+        rows.load(conn).await
+    })?;
+    let last: HashMap<AgentId, String> = rows.into_iter().collect();
+    let mut failed: Vec<AgentId> = last
+        .into_iter()
+        .filter(|(_, status)| status == "failed")
+        .map(|(agent_id, _)| agent_id)
+        .collect();
+    failed.sort_unstable();
+    Ok(failed)
+}
+
+/// Adds commands to a job, whose end is not asked for any more.
+pub async fn retry(db: &Db, id: JobId, new: Vec<(NewCommand, NewAudit)>) -> Result<(), DbError> {
+    transact!(db, |conn| {
+        diesel::update(jobs::table.find(Bind(id)))
+            .set(jobs::cancelled_at.eq(None::<Bind<DateTime<Utc>>>))
+            .execute(conn)
+            .await?;
+        for (command, audit) in new {
+            conn.insert_command(command).await?;
+            conn.insert_audit(audit).await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,168 @@
+//! What a panic, a caller that goes away and a crowd do to the connections: nothing.
+
+use std::time::Duration;
+
+use super::all_clients;
+use crate::testing::{Scratch, number, on_both};
+use crate::{Db, DbError, clients};
+
+async fn panic_in_a_transaction(db: &Db) -> Result<(), DbError> {
+    batch!(
+        db,
+        postgres | conn | {
+            diesel_async::RunQueryDsl::execute(diesel::sql_query("DELETE FROM clients"), conn)
+                .await?;
+            if true {
+                panic!("a fault of ours");
+            }
+            Ok(())
+        },
+        sqlite | conn | {
+            diesel::RunQueryDsl::execute(diesel::sql_query("DELETE FROM clients"), conn)?;
+            if true {
+                panic!("a fault of ours");
+            }
+            Ok(())
+        },
+    )
+}
+
+#[test]
+fn a_panic_in_the_writer_does_not_lose_the_pool() {
+    on_both(async |db| {
+        clients::insert(&db, "kept".to_owned()).await.unwrap();
+        for n in 0..20 {
+            let error = panic_in_a_transaction(&db).await.unwrap_err();
+            assert!(error.to_string().contains("panicked"), "{error}");
+            clients::insert(&db, format!("after {n}")).await.unwrap();
+        }
+        assert_eq!(
+            all_clients(&db).await.unwrap().len(),
+            21,
+            "and is rolled back"
+        );
+    });
+}
+
+#[test]
+fn a_panic_in_a_reader_or_between_statements_does_not_lose_the_pool() {
+    on_both(async |db| {
+        for n in 0..20 {
+            let read: Result<i64, DbError> = query!(&db, |conn| {
+                let _in_use = &conn;
+                if true {
+                    panic!("a fault of ours");
+                }
+                Ok::<i64, diesel::result::Error>(1)
+            });
+            assert!(read.is_err());
+            let write: Result<(), DbError> = transact!(&db, |conn| {
+                diesel_async::RunQueryDsl::execute(diesel::sql_query("DELETE FROM clients"), conn)
+                    .await?;
+                if true {
+                    panic!("a fault of ours");
+                }
+                Ok(())
+            });
+            assert!(write.is_err());
+            clients::insert(&db, format!("after {n}")).await.unwrap();
+        }
+        assert_eq!(all_clients(&db).await.unwrap().len(), 20);
+    });
+}
+
+#[test]
+fn a_dropped_future_still_commits() {
+    on_both(async |db| {
+        for n in 0..20 {
+            let insert = clients::insert(&db, format!("client {n}"));
+            // Begun, and given up at once, as by a client that hangs up.
+            let begun = tokio::time::timeout(Duration::ZERO, insert).await;
+            assert!(begun.is_err() || n > 0);
+        }
+        for _ in 0..100 {
+            if all_clients(&db).await.unwrap().len() == 20 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("not all were committed");
+    });
+}
+
+#[test]
+fn a_write_outlives_the_last_handle() {
+    on_both(async |db| {
+        let settings = crate::DatabaseSettings::new(match &db.inner.target {
+            crate::settings::Target::Sqlite(path) => format!("sqlite:{}", path.display()),
+            crate::settings::Target::Postgres(url) => url.clone(),
+        });
+        let other = Db::connect(&settings).await.unwrap();
+        let begun =
+            tokio::time::timeout(Duration::ZERO, clients::insert(&other, "last".to_owned())).await;
+        drop((begun, other));
+        for _ in 0..100 {
+            if !all_clients(&db).await.unwrap().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("not committed");
+    });
+}
+
+#[test]
+fn a_crowd_of_writers_and_readers_is_served() {
+    on_both(async |db| {
+        let tasks: Vec<_> = (0..64)
+            .map(|n| {
+                let db = db.clone();
+                tokio::spawn(async move {
+                    clients::insert(&db, format!("client {n}")).await.unwrap();
+                    all_clients(&db).await.unwrap().len()
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert!(task.await.unwrap() > 0);
+        }
+        assert_eq!(number(&db, "SELECT count(*) FROM clients").await, 64);
+    });
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_ended_is_replaced() {
+    let scratch = Scratch::postgres().await;
+    let db = Db::connect(&scratch.settings).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(db.ping().await, Ok(()));
+        let other = Db::connect(&scratch.settings).await.unwrap();
+        let end_others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        assert!(number(&other, end_others).await >= 1);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(
+            db.ping().await,
+            Ok(()),
+            "the dead connection is seen before it is used"
+        );
+    }
+    scratch.remove().await;
+}
+
+#[test]
+fn a_handle_may_be_made_and_dropped_without_a_runtime_or_inside_of_one() {
+    let scratch = Scratch::sqlite();
+    let db = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(Db::connect(&scratch.settings))
+        .unwrap();
+    drop(db);
+    tokio::runtime::Builder::new_multi_thread()
+        .build()
+        .unwrap()
+        .block_on(async {
+            drop(Db::connect(&scratch.settings).await.unwrap());
+        });
+}
