@@ -41,6 +41,7 @@ web: tools ## the web's checks, once there is a web
 	fi
 
 bench: tools ## the benchmarks, with their baselines in the same run
+	@.ci/install-bench-tools
 	$(BUILD) --release -p gururmm-server -p gururmm-agent
 	cargo run --locked --release -p gururmm-tests --bin bench
 

@@ -241,6 +241,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
         let session_id = SessionId::generate();
         let generation = agent.generation;
         let user_id = message.caller.user_id;
+        let key_id = message.caller.key_id;
         let new = NewTunnel {
             session_id,
             agent: agent.handle.clone(),
@@ -258,6 +259,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             tunnel,
             user_id,
             agent_id,
+            key_id,
         };
         self.sessions.insert(session_id, live, generation);
         self.report();
@@ -304,6 +306,9 @@ impl Handler<CloseSessions> for AgentRegistry {
             SessionsOf::User(id) => self
                 .sessions
                 .close(message.reason, |session| session.user_id == id),
+            SessionsOf::Key(id) => self
+                .sessions
+                .close(message.reason, |session| session.key_id == Some(id)),
             SessionsOf::Agent(id) => self
                 .sessions
                 .close(message.reason, |session| session.agent_id == id),

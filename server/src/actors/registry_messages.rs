@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{Addr, Message};
-use gururmm_shared::{AgentId, ServerMessage, SessionId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, ServerMessage, SessionId, UserId};
 
 use super::connection_messages::AgentHandle;
 use super::tunnel::TunnelSession;
@@ -109,6 +109,8 @@ pub struct LiveSession {
     pub user_id: UserId,
     /// To which agent.
     pub agent_id: AgentId,
+    /// The key it was opened with, if it was not a log-in.
+    pub key_id: Option<ApiKeyId>,
 }
 
 /// Which sessions does a technician have?
@@ -124,6 +126,8 @@ pub struct ListSessions {
 pub enum SessionsOf {
     /// Those of a technician.
     User(UserId),
+    /// Those that were opened with a key.
+    Key(ApiKeyId),
     /// Those to an agent.
     Agent(AgentId),
 }

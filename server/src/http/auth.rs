@@ -343,7 +343,11 @@ pub async fn end_sessions(
     state: &AppState,
     user_id: gururmm_shared::UserId,
 ) -> Result<(), AppError> {
-    let of = SessionsOf::User(user_id);
+    end_revoked(state, SessionsOf::User(user_id)).await
+}
+
+/// Ends sessions of somebody who may have none any more.
+pub async fn end_revoked(state: &AppState, of: SessionsOf) -> Result<(), AppError> {
     state
         .registry
         .send(CloseSessions {

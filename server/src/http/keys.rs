@@ -8,6 +8,7 @@ use gururmm_shared::{ApiKeyId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::auth::{end_revoked, whole};
 use super::extract::{Authenticated, Signed};
 use super::list_parameters;
 use super::listing::Listing;
@@ -15,6 +16,7 @@ use super::page::Page;
 use super::schemas::Name;
 use super::state::AppState;
 use super::users::ScopeBody;
+use crate::actors::registry_messages::SessionsOf;
 use crate::db::api_keys::{self, ApiKey};
 use crate::db::users::Account;
 use crate::domain::role::{Capability, Role};
@@ -160,9 +162,13 @@ pub async fn remove(
     if key.user_id != who.user.id {
         who.require_at(Capability::ManageUsers, Place::default())?;
     }
-    if !api_keys::delete(&state.db, id).await? {
-        return Err(AppError::not_found("key"));
-    }
+    whole(async move {
+        if !api_keys::delete(&state.db, id).await? {
+            return Err(AppError::not_found("key"));
+        }
+        end_revoked(&state, SessionsOf::Key(id)).await
+    })
+    .await?;
     tracing::info!(key.id = %id, user.id = %who.user.id, "key deleted");
     Ok(HttpResponse::NoContent().finish())
 }

@@ -16,6 +16,7 @@ use super::etag::Version;
 use super::extract::{Authenticated, Signed};
 use super::list_parameters;
 use super::listing::Listing;
+use super::once::Once;
 use super::page::Page;
 use super::schedule_view::{RunView, ScheduleView};
 use super::schemas::{IfMatch, Name};
@@ -339,17 +340,24 @@ pub async fn remove(
 pub async fn run_now(
     who: Authenticated,
     state: Data<AppState>,
+    once: Once,
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     let (schedule, _) = find_own(&state, &who, id.into_inner()).await?;
     who.require(Capability::RunCommands)?;
+    let id = ScheduleRunId(once.id);
+    if once.again
+        && let Some(run) = schedules::run_by_id(&state.db, schedule.id, id).await?
+    {
+        return Ok(HttpResponse::Created().json(RunView::from(run)));
+    }
     state.command_rates.take(who.user.id)?;
     let runner = Runner {
         db: &state.db,
         settings: &state.settings,
     };
     let here = async |agents| online(&state.registry, agents).await;
-    let asked = Occasion::Asked(who.caller.clone());
+    let asked = Occasion::Asked(who.caller.clone(), id);
     let ran = runner.run(&schedule, &asked, None, &here).await?;
     state.commands.do_send(Wake { agents: ran.woken });
     match ran.noted {

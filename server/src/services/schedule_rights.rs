@@ -33,7 +33,7 @@ pub(super) fn may_act(owner: Option<&Account>) -> Result<&Account, String> {
 
 /// In whose name a run is written down: of the one who asked, or of its owner.
 pub(super) fn caller_of(occasion: &Occasion, owner: Option<&Account>) -> Option<Caller> {
-    if let Occasion::Asked(caller) = occasion {
+    if let Occasion::Asked(caller, _) = occasion {
         return Some(caller.clone());
     }
     owner.map(|account| by_clock(account.user.id, &account.user.email))

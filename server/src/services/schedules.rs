@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Duration, Utc};
-use gururmm_shared::{AgentId, CommandType, JobId};
+use gururmm_shared::{AgentId, CommandType, JobId, ScheduleRunId};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -39,8 +39,8 @@ const DETAIL_CHARS: usize = 1000;
 pub enum Occasion {
     /// The clock says so.
     Due(DateTime<Utc>),
-    /// Somebody says so.
-    Asked(Caller),
+    /// Somebody says so; the run gets this id.
+    Asked(Caller, ScheduleRunId),
 }
 
 /// What came of it.
@@ -119,9 +119,9 @@ impl Runner<'_> {
         online: &impl AsyncFn(Vec<AgentId>) -> Result<HashSet<AgentId>, AppError>,
     ) -> Result<Ran, AppError> {
         let at = now();
-        let (due_at, requested_by) = match occasion {
-            Occasion::Due(due_at) => (*due_at, None),
-            Occasion::Asked(caller) => (at, Some(caller.user_id)),
+        let (id, due_at, requested_by) = match occasion {
+            Occasion::Due(due_at) => (ScheduleRunId::generate(), *due_at, None),
+            Occasion::Asked(caller, id) => (*id, at, Some(caller.user_id)),
         };
         for _ in 0..TRIES {
             let last = schedules::runs_of(self.db, schedule.id, None, 1)
@@ -137,6 +137,7 @@ impl Runner<'_> {
                 Err(error) => return Err(error),
             };
             let run = NewRun {
+                id,
                 schedule_id: schedule.id,
                 due_at,
                 started_at: decided.job.is_some().then_some(at),
@@ -365,6 +366,7 @@ fn missed_run(schedule: &Schedule, missed: &Missed) -> NewRun {
         missed.last.to_rfc3339()
     );
     NewRun {
+        id: ScheduleRunId::generate(),
         schedule_id: schedule.id,
         due_at: missed.first,
         started_at: None,

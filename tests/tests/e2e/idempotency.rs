@@ -115,6 +115,11 @@ on_both_databases! {
         let job = json!({"name": "All", "command": "true", "filter": {"agent_ids": [id]}});
         let command = under(&rmm.technician, "c", &path, json!({"command": "true"})).await.expect(202);
         let made = under(&rmm.technician, "j", "/api/jobs", job.clone()).await.expect(201);
+        let schedule = json!({"name": "Seldom", "cron": "0 0 29 2 *", "time_zone": "UTC", "when_offline": "wait",
+            "filter": {"agent_ids": [id]}, "command": "true"});
+        let schedule = rmm.technician.post("/api/schedules", schedule).await.expect(201);
+        let run = format!("/api/schedules/{}/run", text(&schedule, "id"));
+        let ran = under(&rmm.technician, "r", &run, json!({})).await.expect(201);
         rmm.server.kill9();
         // As if it had been killed after the commands' commit and before that of the answers.
         let forget = "UPDATE idempotency_keys SET status = NULL, body = NULL";
@@ -124,8 +129,10 @@ on_both_databases! {
         assert_eq!(again.expect(202), command);
         let again = under(&rmm.technician, "j", "/api/jobs", job).await;
         assert_eq!(again.expect(201), made);
+        let again = under(&rmm.technician, "r", &run, json!({})).await;
+        assert_eq!(again.expect(201)["id"], ran["id"]);
         let all = rmm.technician.get(&format!("/api/commands?agent_id={id}")).await.expect(200);
-        assert_eq!(all["items"].as_array().unwrap().len(), 2);
+        assert_eq!(all["items"].as_array().unwrap().len(), 3);
     }
 
     async fn a_try_cut_off_before_it_made_anything_is_carried_out(world: World) {

@@ -40,6 +40,29 @@ on_both_databases! {
         ended(&rmm, agent, session).await;
     }
 
+    async fn a_deleted_key_ends_the_sessions_that_were_opened_with_it_and_no_others(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        let key = json!({"name": "script", "role": "technician"});
+        let key = rmm.technician.post("/api/keys", key).await.expect(201);
+        let script = rmm.server.anonymous().with_token(key["key"].as_str().unwrap());
+        let open = script.post("/api/v1/tunnel/open", json!({"agent_id": id}));
+        let (opened, asked) = tokio::join!(open, async {
+            let session = agent.tunnel_open().await;
+            agent.ready(session).await;
+            session
+        });
+        opened.check(201);
+        let (mut other, other_id) = rmm.raw_agent().await;
+        let kept = rmm.open_raw(&mut other, other_id).await;
+        let path = format!("/api/keys/{}", key["id"].as_str().unwrap());
+        rmm.technician.delete(&path).await.check(204);
+        assert_eq!(agent.tunnel_close().await, asked);
+        rmm.wait_session(asked, "closed", "access_revoked", Duration::from_secs(5)).await;
+        let status = rmm.technician.get(&format!("/api/v1/tunnel/status/{kept}")).await.expect(200);
+        assert_eq!(status["status"], "ready", "its owner's log-in was not revoked");
+    }
+
     async fn a_request_that_is_held_open_is_refused_once_its_user_is_revoked(world: World) {
         let rmm = world.deploy(&[]).await;
         let (_agent, id) = rmm.raw_agent().await;

@@ -48,6 +48,8 @@ pub struct Run {
 /// What a new run is made of; the fields are those of [`Run`].
 #[derive(Debug, Clone)]
 pub struct NewRun {
+    /// Its id, chosen by the caller, who finds it again by it.
+    pub id: ScheduleRunId,
     /// Of which schedule.
     pub schedule_id: ScheduleId,
     /// For when.
@@ -130,7 +132,7 @@ ops! {
         ) -> QueryResult<Run> {
             diesel::insert_into(schedule_runs::table)
                 .values((
-                    schedule_runs::id.eq(Bind(ScheduleRunId::generate())),
+                    schedule_runs::id.eq(Bind(new.id)),
                     schedule_runs::schedule_id.eq(Bind(new.schedule_id)),
                     schedule_runs::due_at.eq(Bind(new.due_at)),
                     schedule_runs::started_at.eq(new.started_at.map(Bind)),
@@ -239,6 +241,23 @@ pub async fn note(db: &Db, id: ScheduleId, decision: Decision) -> Result<Noted, 
         let run = conn.insert_run(run, job_id, given).await?;
         conn.delete_old_runs(id, decision.keep).await?;
         Ok(Noted::Written(Some(Box::new(run))))
+    })
+}
+
+/// Finds a run of a schedule.
+pub async fn run_by_id(
+    db: &Db,
+    schedule_id: ScheduleId,
+    id: ScheduleRunId,
+) -> Result<Option<Run>, DbError> {
+    query!(db, |conn| {
+        schedule_runs::table
+            .find(Bind(id))
+            .filter(schedule_runs::schedule_id.eq(Bind(schedule_id)))
+            .select(Run::as_select())
+            .first(conn)
+            .await
+            .optional()
     })
 }
 

@@ -1,7 +1,7 @@
 //! Runs of schedules: one row a time, all of a run or nothing of it.
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
-use gururmm_shared::{CommandId, JobId};
+use gururmm_shared::{CommandId, JobId, ScheduleRunId};
 use serde_json::json;
 
 use super::{a_technician, an_agent, new_audit};
@@ -35,6 +35,7 @@ async fn a_schedule(db: &Db) -> Schedule {
 
 fn decision(schedule: &Schedule, due_at: DateTime<Utc>, after: Option<&Run>) -> Decision {
     let run = NewRun {
+        id: ScheduleRunId::generate(),
         schedule_id: schedule.id,
         due_at,
         started_at: None,

@@ -13,20 +13,26 @@ mod commands;
 mod echo;
 mod effort;
 mod fleet;
+mod floods;
 mod ingest;
+mod keystrokes;
 mod listing;
 mod local;
 mod machine;
 mod opens;
 mod orders;
 mod pinning;
+mod plane;
+mod pty;
 mod relay;
 mod relay_agent;
 mod report;
 mod slow_viewer;
 mod socket;
+mod ssh;
 mod stage;
 mod stats;
+mod transfers;
 
 use std::net::SocketAddr;
 
@@ -38,11 +44,14 @@ use report::Row;
 type Measurement = fn(Effort) -> Result<Vec<Row>>;
 
 /// Every measurement with its name, in the order of the table.
-const MEASUREMENTS: [(&str, Measurement); 10] = [
+const MEASUREMENTS: [(&str, Measurement); 13] = [
     ("opens", opens::measure),
     ("commands", commands::measure_one_at_a_time),
     ("commands-at-once", commands::measure_at_once),
     ("echo", echo::measure),
+    ("keystrokes", keystrokes::measure),
+    ("floods", floods::measure),
+    ("transfers", transfers::measure),
     ("bulk", bulk::measure),
     ("slow-viewer", slow_viewer::measure),
     ("orders", orders::measure),

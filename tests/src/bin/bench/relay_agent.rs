@@ -1,4 +1,5 @@
-//! The agent at the end of the bare relay: echoes text, and runs what it is asked to run.
+//! The agent at the end of the bare relay: echoes text, runs what it is asked to run, with or without a
+//! terminal.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -9,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use crate::children::one_thread;
+use crate::pty::Pty;
 use crate::relay::AGENT;
 use crate::socket::Socket;
 
@@ -16,6 +18,9 @@ use crate::socket::Socket;
 pub const RUN: &str = "run:";
 /// Before a number of bytes that are wanted from memory, in the same way.
 pub const BYTES: &str = "bytes:";
+/// Before a command that is to run under a terminal: binary frames are its input and output, until it ends
+/// and with it this agent.
+pub const PTY: &str = "pty:";
 /// After the last binary frame.
 pub const END: &str = "end";
 
@@ -30,7 +35,10 @@ pub fn serve(relay: SocketAddr) -> Result<()> {
                 continue;
             }
             let text = std::str::from_utf8(&frame.payload)?;
-            if let Some(command) = text.strip_prefix(RUN) {
+            if let Some(command) = text.strip_prefix(PTY) {
+                let pty = Pty::start(command)?;
+                return socket.relay(&pty).await;
+            } else if let Some(command) = text.strip_prefix(RUN) {
                 run(&mut socket, command).await?;
             } else if let Some(bytes) = text.strip_prefix(BYTES) {
                 send(&mut socket, tokio::io::repeat(b'x').take(bytes.parse()?)).await?;

@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use fastwebsockets::{Frame, OpCode, Role, WebSocket};
+use fastwebsockets::{Frame, OpCode, Role, WebSocket, WebSocketError};
 use gururmm_shared::{StreamMessage, TerminalOutput, TunnelPayload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::pty::Pty;
+use crate::relay_agent::END;
 
 /// Pieces of output that are longer are counted, not decoded: a channel's last piece has no text.
 const DECODED_BYTES: usize = 1024;
@@ -22,11 +25,19 @@ pub struct Socket(WebSocket<TcpStream>);
 impl Socket {
     /// Opens a WebSocket of an HTTP server.
     pub async fn open(address: SocketAddr, path: &str) -> Result<Self> {
+        Self::open_as(address, path, None).await
+    }
+
+    /// Opens a WebSocket with a token.
+    pub async fn open_as(address: SocketAddr, path: &str, token: Option<&str>) -> Result<Self> {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        let authorization = token
+            .map(|token| format!("Authorization: Bearer {token}\r\n"))
+            .unwrap_or_default();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{authorization}\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
@@ -48,6 +59,41 @@ impl Socket {
         stream.set_nodelay(true)?;
         stream.write_u8(who).await?;
         Ok(Self(WebSocket::after_handshake(stream, Role::Client)))
+    }
+
+    /// Joins a terminal's bytes to binary frames, both ways, until the program ends; then says
+    /// [`END`] and waits for the other side to go.
+    pub async fn relay(self, pty: &Pty) -> Result<()> {
+        let (mut reader, mut writer) = self.0.split(tokio::io::split);
+        let input = async {
+            loop {
+                let frame = reader
+                    .read_frame(&mut |_| async { Ok::<_, WebSocketError>(()) })
+                    .await?;
+                match frame.opcode {
+                    OpCode::Binary => pty.write_all(&frame.payload).await?,
+                    OpCode::Close => return Ok(()),
+                    _ => {}
+                }
+            }
+        };
+        let output = async {
+            let mut buffer = vec![0; 32 * 1024];
+            loop {
+                let count = pty.read(&mut buffer).await?;
+                if count == 0 {
+                    let end = Frame::text(END.as_bytes().into());
+                    writer.write_frame(end).await?;
+                    return std::future::pending::<Result<()>>().await;
+                }
+                let frame = Frame::binary(buffer[..count].into());
+                writer.write_frame(frame).await?;
+            }
+        };
+        tokio::select! {
+            result = input => result,
+            result = output => result,
+        }
     }
 
     /// Sends a text frame.

@@ -46,6 +46,11 @@ impl Latencies {
         self.0.push(elapsed.as_secs_f64() * 1e6);
     }
 
+    /// Adds those of another.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
     /// A percentile in microseconds.
     pub fn micros(&self, percent: f64) -> f64 {
         percentile(&self.0, percent)
