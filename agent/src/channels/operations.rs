@@ -2,7 +2,12 @@
 
 use gururmm_shared::{ErrorCode, Feature, Operation, OperationError, Reply, TunnelRules};
 
+use serde::Serialize;
+
 use super::{files, processes, registry, services};
+
+/// Bytes of a list in a reply: with what is around it, less than a message may have.
+const MOST_REPLY_BYTES: usize = 1024 * 1024;
 
 /// Does what is asked, where the rules allow it; never fails but by its answer.
 pub async fn perform(operation: Operation, rules: &TunnelRules) -> Reply {
@@ -11,6 +16,22 @@ pub async fn perform(operation: Operation, rules: &TunnelRules) -> Reply {
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| Reply::Failed { error })
+}
+
+/// As many of the items, from the first one on, as one message can carry; and whether that is all.
+pub(super) fn fitting<T: Serialize>(items: impl Iterator<Item = T>) -> (Vec<T>, bool) {
+    let mut left = MOST_REPLY_BYTES;
+    let mut told = Vec::new();
+    for item in items {
+        let length = serde_json::to_string(&item).map_or(0, |text| text.len() + 1);
+        // One is always told: a list that never gets on would be worse than a long message.
+        if length > left && !told.is_empty() {
+            return (told, false);
+        }
+        left = left.saturating_sub(length);
+        told.push(item);
+    }
+    (told, true)
 }
 
 /// The server has checked this before: the agent does not rely on it.

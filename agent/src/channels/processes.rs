@@ -10,18 +10,17 @@ use sysinfo::{
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::operations::fitting;
 use crate::platform::{KillError, OwnerNames, kill_process};
 
 /// How long a look at the processes may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between the two looks that a load needs.
 const BETWEEN: Duration = MINIMUM_CPU_UPDATE_INTERVAL;
-/// Processes that are told; the rest would not fit into a message.
-const MOST_PROCESSES: usize = 3000;
 /// Characters of a command line that are told.
 const MOST_COMMAND: usize = 1000;
 /// Characters of all command lines together.
-const MOST_COMMANDS: usize = 512 * 1024;
+const MOST_COMMANDS: usize = 256 * 1024;
 
 /// Lists the processes, or ends one.
 pub(super) async fn perform(operation: Operation) -> Result<Reply, OperationError> {
@@ -64,15 +63,16 @@ fn describe_all(mut system: System) -> Vec<ProcessInfo> {
         .filter(|process| process.thread_kind().is_none())
         .collect();
     all.sort_by_key(|process| process.pid());
-    if all.len() > MOST_PROCESSES {
-        tracing::warn!(processes = all.len(), "the list of processes is cut");
-        all.truncate(MOST_PROCESSES);
-    }
+    // With many, each tells less of its command line, so that all of them fit.
     let most = MOST_COMMAND.min(MOST_COMMANDS / all.len().max(1));
     let described = all
         .into_iter()
         .map(|process| describe(process, most, &mut names));
-    described.collect()
+    let (told, all_told) = fitting(described);
+    if !all_told {
+        tracing::warn!(processes = told.len(), "the list of processes is cut");
+    }
+    told
 }
 
 fn describe(process: &Process, most_command: usize, names: &mut OwnerNames) -> ProcessInfo {
@@ -188,14 +188,16 @@ mod tests {
             .spawn()
             .unwrap();
         // One that has not run before the first look has none yet.
+        let mut load = 0.0;
         for _ in 0..50 {
-            if find(child.id()).await.unwrap().cpu_percent > 1.0 {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                return;
+            load = find(child.id()).await.map_or(0.0, |one| one.cpu_percent);
+            if load > 1.0 {
+                break;
             }
         }
-        panic!("no load was seen");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(load > 1.0);
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::operations::fitting;
 use crate::platform::systemd::{self, LIST_FILES, LIST_UNITS, PROGRAM, SHOW};
 
 /// How long a question may take.
@@ -26,8 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CONTROL_PATIENCE: Duration = Duration::from_secs(100);
 /// Bytes of an answer that are read.
 const MOST_OUTPUT: u64 = 8 * 1024 * 1024;
-/// Services that are told; the rest would not fit into a message.
-const MOST_SERVICES: usize = 3000;
 /// Characters of a description that are told.
 const MOST_DESCRIPTION: usize = 200;
 /// The longest name.
@@ -198,7 +197,11 @@ fn merged(units: &str, files: &str) -> Vec<ServiceState> {
         };
         services.insert(name, service);
     }
-    services.into_values().take(MOST_SERVICES).collect()
+    let (told, all_told) = fitting(services.into_values());
+    if !all_told {
+        tracing::warn!(services = told.len(), "the list of services is cut");
+    }
+    told
 }
 
 fn state(active: &str, sub: &str) -> String {

@@ -154,7 +154,7 @@ impl Deletion {
         let path = self.place.path();
         match below.as_os_str().is_empty() {
             true => failure(error, path),
-            false => failure(error, format!("{} in {path}", below.display())),
+            false => failure(error, format!("{below:?} in {path}")),
         }
     }
 }

@@ -231,7 +231,7 @@ async fn several_folders_can_be_allowed_and_each_name_counts_whole() {
 fn what_the_system_denies_is_said_so() {
     let ground = Ground::new();
     let path = ground.file("private", b"private");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
     as_nobody("denied_in_a_child", ground.path("").as_path());
     drop(ground);
 }

@@ -9,6 +9,7 @@ use gururmm_shared::{ErrorCode, OperationError, Reply, TunnelRules};
 use super::failure::failure;
 use super::info::describe;
 use super::place::Place;
+use crate::channels::operations::fitting;
 use crate::platform::OwnerNames;
 
 /// The most entries of a page.
@@ -38,9 +39,10 @@ pub(super) fn list(
         let metadata = folder.symlink_metadata(name).ok()?;
         Some(describe(Some(&folder), name, &metadata, &mut names))
     });
+    let (entries, all) = fitting(entries);
     Ok(Reply::Files {
-        entries: entries.collect(),
-        more,
+        more: more || !all,
+        entries,
     })
 }
 

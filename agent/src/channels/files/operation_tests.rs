@@ -87,6 +87,23 @@ async fn a_folder_is_listed_by_name_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_page_fits_into_a_message_whatever_the_names_are() {
+    let ground = Ground::new();
+    let folder = ground.folder("folder");
+    for number in 0..600 {
+        let name = format!("folder/{number:03}{}", "\u{1}".repeat(250));
+        ground.link("\u{1}".repeat(1000), &name);
+    }
+    let (entries, more) = page(&folder, None, 1000, &anywhere()).await.unwrap();
+    assert!(more && entries.len() > 10 && entries.len() < 600);
+    let last = entries.last().unwrap().name.clone();
+    let (rest, _) = page(&folder, Some(&last), 1000, &anywhere()).await.unwrap();
+    assert!(rest[0].name.starts_with(&format!("{:03}", entries.len())));
+    let text = serde_json::to_string(&Reply::Files { entries, more }).unwrap();
+    assert!(text.len() < 1_500_000, "{}", text.len());
+}
+
+#[tokio::test]
 async fn each_kind_of_file_is_told_and_links_are_not_followed() {
     let ground = Ground::new();
     ground.file("file", b"12345");

@@ -281,8 +281,11 @@ impl Decoder {
     }
 }
 
+/// A PAX record's key and value.
+type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// Takes a PAX record, `LENGTH KEY=VALUE\n`, by its length: a value may hold line ends.
-fn next_record<'a>(rest: &mut &'a [u8]) -> Result<Option<(&'a [u8], &'a [u8])>, OperationError> {
+fn next_record<'a>(rest: &mut &'a [u8]) -> Result<Option<Record<'a>>, OperationError> {
     if rest.is_empty() {
         return Ok(None);
     }

@@ -26,7 +26,9 @@ use super::part::{self, Taken};
 use super::place::Place;
 use crate::channels::stream::Stream;
 use crate::device::hex;
-use crate::platform::{FileFacts, give_to_owner_of, rename_to_new, set_mode, sync_folder};
+use crate::platform::{
+    FileFacts, begin_write_back, give_to_owner_of, rename_to_new, set_mode, sync_folder,
+};
 
 /// How long a channel that had the upload before may take to let go of it.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -39,6 +41,9 @@ const NEW_FILE_MODE: u32 = 0o644;
 
 /// Bytes that are hashed in one hop where they are on the disk already.
 const HASH_HOP_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Bytes that are written before the disk is to begin with them.
+const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Takes a file.
 pub(super) async fn receive(
@@ -133,6 +138,8 @@ struct Upload {
     written: u64,
     hashed: u64,
     hash: Sha256,
+    /// Bytes that the disk has begun with.
+    on_its_way: u64,
 }
 
 impl Upload {
@@ -167,6 +174,7 @@ impl Upload {
             written,
             hashed: 0,
             hash: Sha256::new(),
+            on_its_way: written,
         }))
     }
 
@@ -204,6 +212,11 @@ impl Upload {
             }
             self.hash.update(piece);
             self.written += length;
+        }
+        let behind = self.written - self.on_its_way;
+        if behind >= WRITE_BACK_BYTES {
+            begin_write_back(&self.part, self.on_its_way, behind);
+            self.on_its_way = self.written;
         }
         Ok(self)
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
@@ -147,8 +147,14 @@ pub fn rename_to_new(
     match rustix::fs::renameat_with(folder, name, new_folder, new_name, flags) {
         // A file system without it; a second name and the end of the first one is the same for files.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            rustix::fs::linkat(folder, name, new_folder, new_name, AtFlags::empty())?;
-            Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
+            match rustix::fs::linkat(folder, name, new_folder, new_name, AtFlags::empty()) {
+                // A folder: there is no such way for it, and it may be that it was to go into itself.
+                Err(rustix::io::Errno::PERM) => Err(rustix::io::Errno::INVAL.into()),
+                linked => {
+                    Ok(linked
+                        .and_then(|()| rustix::fs::unlinkat(folder, name, AtFlags::empty()))?)
+                }
+            }
         }
         done => Ok(done?),
     }
@@ -168,6 +174,22 @@ pub fn sync_folder(folder: &Dir) -> io::Result<()> {
 /// What the operating system said.
 pub fn sync_file_system(folder: &Dir) -> io::Result<()> {
     Ok(rustix::fs::syncfs(folder.open(".")?.as_fd())?)
+}
+
+/// Lets the disk begin with a part of a file, so that little is left to wait for at its end.
+pub fn begin_write_back(file: &File, offset: u64, length: u64) {
+    let number = |bytes: u64| i64::try_from(bytes).unwrap_or(0);
+    // SAFETY: sync_file_range(2) takes an open descriptor and numbers, and touches no memory of ours. It
+    // is a hint: what it answers changes nothing.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::sync_file_range(
+            file.as_fd().as_raw_fd(),
+            number(offset),
+            number(length),
+            libc::SYNC_FILE_RANGE_WRITE,
+        );
+    }
 }
 
 /// Makes a symbolic link; its target may be anything.

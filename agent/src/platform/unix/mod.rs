@@ -19,9 +19,9 @@ use tokio::net::TcpStream;
 #[cfg(test)]
 pub use files::make_pipe;
 pub use files::{
-    FileFacts, OwnerNames, give_to_owner_of, is_link_in_the_way, is_other_file_system, make_link,
-    name_bytes, private, rename_to_new, set_folder_mode, set_mode, sync_file_system, sync_folder,
-    without_waiting,
+    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_link_in_the_way,
+    is_other_file_system, make_link, name_bytes, private, rename_to_new, set_folder_mode, set_mode,
+    sync_file_system, sync_folder, without_waiting,
 };
 pub use guard::{Guard, Remains, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
