@@ -208,6 +208,13 @@ pub struct Closed {
     /// SHA-256 of a whole file that was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Files, folders and links that an archive held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<u64>,
+    /// What is not in an archive that was read: devices, pipes, sockets, other file systems, what the agent
+    /// may not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
 }
 
 impl Closed {

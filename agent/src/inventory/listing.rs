@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use gururmm_shared::{ServiceInfo, SoftwareInfo, UserInfo};
 
+use crate::platform::systemd;
+
 /// How long a program may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of its output that are read.
@@ -72,33 +74,16 @@ fn packages(text: &str) -> Vec<SoftwareInfo> {
 
 /// The services that systemd knows.
 pub fn services() -> Option<Vec<ServiceInfo>> {
-    let arguments = [
-        "list-units",
-        "--type=service",
-        "--all",
-        "--plain",
-        "--no-legend",
-        "--no-pager",
-        "--full",
-    ];
-    output("systemctl", &arguments).map(|text| units(&text))
+    output(systemd::PROGRAM, &systemd::LIST_UNITS).map(|text| units(&text))
 }
 
-/// Lines of unit, load, active, sub and description.
 fn units(text: &str) -> Vec<ServiceInfo> {
-    let mut services: Vec<ServiceInfo> = text
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            let (name, load, state) = (words.next()?, words.next()?, words.next()?);
-            let _sub = words.next()?;
-            (load != "not-found").then(|| ServiceInfo {
-                name: clip(name),
-                state: clip(state),
-                description: clip(&words.collect::<Vec<_>>().join(" ")),
-            })
-        })
-        .collect();
+    let told = |unit: systemd::Unit<'_>| ServiceInfo {
+        name: clip(unit.name),
+        state: clip(unit.active),
+        description: clip(&unit.description),
+    };
+    let mut services: Vec<ServiceInfo> = systemd::units(text).map(told).collect();
     services.sort();
     services.truncate(MOST_SERVICES);
     services

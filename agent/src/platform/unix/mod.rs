@@ -1,11 +1,13 @@
 //! Linux: what the façade promises, by signals, `/proc` and pidfds.
 
+mod files;
 mod group;
 mod guard;
 mod launch;
 mod people;
 mod processes;
 mod sweep;
+pub mod systemd;
 mod trees;
 
 use std::path::PathBuf;
@@ -14,9 +16,17 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+#[cfg(test)]
+pub use files::make_pipe;
+pub use files::{
+    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_link_in_the_way,
+    is_other_file_system, make_link, name_bytes, private, rename_to_new, set_folder_mode, set_mode,
+    sync_file_system, sync_folder, without_waiting,
+};
 pub use guard::{Guard, Remains, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
 pub use people::tell_people;
+pub use processes::{KillError, kill_process};
 pub use sweep::{SESSION_MARK, Sweep, sweep};
 pub use trees::Leader;
 

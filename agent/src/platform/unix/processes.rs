@@ -73,6 +73,40 @@ impl Process {
     }
 }
 
+/// Why a process was not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum KillError {
+    /// It has ended, or another one has its number.
+    #[error("it is not there any more")]
+    Gone,
+    /// The operating system does not let the agent, or something else.
+    #[error("{0}")]
+    Refused(io::Error),
+}
+
+/// Ends a process for good, where `is_it` still holds once nothing can take its number over.
+///
+/// # Errors
+/// [`KillError`].
+pub fn kill_process(pid: u32, mut is_it: impl FnMut() -> bool) -> Result<(), KillError> {
+    let number = i32::try_from(pid).map_err(|_| KillError::Gone)?;
+    let explained = |error: io::Error| match error.raw_os_error() {
+        Some(libc::ESRCH | libc::EINVAL) => KillError::Gone,
+        _ => KillError::Refused(error),
+    };
+    // From here on the descriptor names this process, whatever gets its number.
+    match open_pidfd(number) {
+        Ok(pidfd) if is_it() => signal_pidfd(&pidfd, Signal::SIGKILL).map_err(explained),
+        // Linux before 5.3 has no pidfds.
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) && is_it() => {
+            kill(Pid::from_raw(number), Signal::SIGKILL).map_err(|error| explained(error.into()))
+        }
+        Ok(_) => Err(KillError::Gone),
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Err(KillError::Gone),
+        Err(error) => Err(explained(error)),
+    }
+}
+
 /// What there was to be heard of this process's children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaped {
