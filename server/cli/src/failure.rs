@@ -45,7 +45,7 @@ impl Failure {
 
     /// The same where every exit code below 255 is the remote command's.
     #[must_use]
-    pub fn as_ssh(self) -> Self {
+    pub fn like_ssh(self) -> Self {
         let exit = match self.exit {
             1 => CONNECTION,
             other => other,

@@ -73,7 +73,7 @@ pub(crate) fn raw_note(text: &str) {
 /// What a remote command writes to its standard error; on a terminal without what controls it.
 pub(crate) fn remote_err(text: &str) {
     if std::io::stderr().is_terminal() {
-        let lines: Vec<_> = text.split('\n').map(|line| plain_line(line)).collect();
+        let lines: Vec<_> = text.split('\n').map(plain_line).collect();
         err(&lines.join("\n"));
     } else {
         err(text);

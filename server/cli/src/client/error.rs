@@ -81,7 +81,13 @@ impl ClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Lost(_) => true,
-            Self::Refused(problem) => matches!(problem.status, 408 | 425 | 429 | 500..),
+            Self::Refused(problem) => {
+                // A proxy's refusal has no word of the server's.
+                let of_proxy = problem.status >= 500 && problem.code.is_empty();
+                matches!(problem.status, 408 | 425 | 429 | 503)
+                    || of_proxy
+                    || problem.code == "incomplete_upload"
+            }
             Self::SessionEnded(_) | Self::Unexpected(_) | Self::Local(_) => false,
         }
     }
@@ -92,7 +98,7 @@ impl ClientError {
         matches!(
             self,
             Self::Unreachable { .. } | Self::Lost(_) | Self::SessionEnded(_)
-        ) || matches!(self, Self::Refused(problem) if problem.status >= 500)
+        ) || matches!(self, Self::Refused(problem) if problem.status >= 500 && self.is_passing())
     }
 }
 
@@ -135,6 +141,8 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         assert!(refused(503, "unavailable").is_passing());
         assert!(refused(429, "too_many_viewers").is_passing());
+        assert!(refused(502, "").is_passing());
+        assert!(!refused(507, "disk_full").is_passing());
         assert!(!refused(409, "session_closed").is_passing());
         assert!(!refused(403, "out_of_scope").is_passing());
     }

@@ -167,7 +167,6 @@ impl Client {
     }
 
     /// A request with the token on it.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.address));
         match &self.token {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -67,9 +68,14 @@ impl TcpTunnel {
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let (mut sink, mut source) = self.socket.split();
-        let both =
-            async { tokio::try_join!(up(reader, &mut sink), down(&mut source, writer)).map(drop) };
-        let end = both.await;
+        let (sent_all, all_sent) = oneshot::channel();
+        let upwards = async {
+            up(reader, &mut sink).await?;
+            // Nobody waits for it where the other half has failed.
+            let _ = sent_all.send(());
+            Ok(())
+        };
+        let end = tokio::try_join!(upwards, down(&mut source, writer, all_sent)).map(drop);
         // The other side may be gone, which is as good.
         let _ = tokio::time::timeout(Duration::from_secs(2), sink.close()).await;
         end
@@ -94,25 +100,35 @@ async fn up(
     }
 }
 
+/// Reads until both directions have ended: a socket that is not read answers no ping.
 async fn down(
     source: &mut SplitStream<Socket>,
     mut writer: OwnedWriteHalf,
+    mut all_sent: oneshot::Receiver<()>,
 ) -> Result<(), ClientError> {
-    while let Some(message) = source.next().await {
-        match message.map_err(broke)? {
-            Message::Binary(bytes) => writer.write_all(&bytes).await.map_err(broke)?,
-            Message::Text(text) if is_eof(&text) => {
-                writer.shutdown().await.map_err(broke)?;
-                return Ok(());
+    let mut ended = false;
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = source.next() => message,
+            _ = &mut all_sent, if ended => return Ok(()),
+        };
+        match message.transpose().map_err(broke)? {
+            Some(Message::Binary(bytes)) => writer.write_all(&bytes).await.map_err(broke)?,
+            Some(Message::Text(text)) if is_eof(&text) => {
+                // Where the program here has hung up nothing is left to be told.
+                let _ = writer.shutdown().await;
+                ended = true;
             }
-            Message::Close(frame) => {
+            Some(Message::Close(_)) | None if ended => return Ok(()),
+            Some(Message::Close(frame)) => {
                 let reason = frame.map_or_else(String::new, |frame| frame.reason.to_string());
                 return Err(ClientError::Lost(crate::plain::plain(&reason)));
             }
-            _ => {}
+            None => return Err(ClientError::Lost("the server hung up".to_owned())),
+            Some(_) => {}
         }
     }
-    Err(ClientError::Lost("the server hung up".to_owned()))
 }
 
 fn is_eof(text: &str) -> bool {
@@ -195,5 +211,41 @@ impl TcpForward {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Client, Trust};
+    use gururmm_shared::SessionId;
+
+    #[tokio::test]
+    async fn each_direction_of_a_forwarded_connection_ends_by_itself() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", server.local_addr().unwrap());
+        let client = Client::new(address.parse().unwrap(), Trust::new(None).unwrap()).unwrap();
+        let session = SessionClient::of(&client.with_token("t"), SessionId::generate());
+        let forward = TcpForward::bind(&session, ("127.0.0.1", 0), "db", 5432)
+            .await
+            .unwrap();
+        let mut local = TcpStream::connect(forward.local_addr().unwrap())
+            .await
+            .unwrap();
+        tokio::spawn(forward.run(|_, _| ()));
+        let (stream, _) = server.accept().await.unwrap();
+        let mut peer = tokio_tungstenite::accept_async(stream).await.unwrap();
+        local.write_all(b"question").await.unwrap();
+        local.shutdown().await.unwrap();
+        let first = peer.next().await.unwrap().unwrap();
+        assert_eq!(first, Message::Binary(Bytes::from_static(b"question")));
+        let second = peer.next().await.unwrap().unwrap();
+        assert_eq!(second, Message::text(EOF));
+        let answer = Message::Binary(Bytes::from_static(b"answer"));
+        peer.send(answer).await.unwrap();
+        peer.send(Message::text(EOF)).await.unwrap();
+        let mut all = Vec::new();
+        local.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"answer");
     }
 }

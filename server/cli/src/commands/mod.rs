@@ -1,6 +1,7 @@
 //! The commands, one file each, and the arguments that all of them take.
 
 mod agents;
+mod attached;
 mod completions;
 mod context;
 mod copy;
@@ -94,8 +95,8 @@ impl Cli {
             Command::Whoami => log_in::who_am_i(&context).await.map(|()| 0),
             Command::Agents(command) => command.run(&context).await.map(|()| 0),
             Command::Sessions(command) => command.run(&context).await.map(|()| 0),
-            Command::Shell(command) => command.run(&context).await.map_err(Failure::as_ssh),
-            Command::Run(command) => command.run(&context).await.map_err(Failure::as_ssh),
+            Command::Shell(command) => command.run(&context).await.map_err(Failure::like_ssh),
+            Command::Run(command) => command.run(&context).await.map_err(Failure::like_ssh),
             Command::Cp(command) => command.run(&context).await,
             Command::Forward(command) => command.run(&context).await,
         }

@@ -33,7 +33,7 @@ impl Tunnel {
         let lease = Lease::take(&context.folder, session.id(), !found).ok();
         Ok(Self {
             session,
-            lease: lease.filter(|_| named.is_none()),
+            lease,
             found,
             say: context.say,
         })

@@ -12,20 +12,15 @@ use reqwest::{Body, Method};
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
+use super::archive_pipe::{Pipe, Tail};
 use super::{Progress, Transferred, local};
 use crate::client::{ClientError, SessionClient};
 
 /// Pieces on their way between the archive and the request.
 const PIECES: usize = 4;
 
-/// The size of a piece.
-const PIECE_BYTES: usize = 256 * 1024;
-
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
-
-/// Two empty blocks end an archive; one that ends before was cut off.
-const END_BYTES: usize = 1024;
 
 /// Unpacks a folder of the machine into `target`, which is made if it is not there. What would lie outside of it, as
 /// names with `..` or through links, is refused.
@@ -118,11 +113,7 @@ pub async fn send_folder(
 ) -> Result<Transferred, ClientError> {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(PIECES);
     let count = Arc::new(AtomicU64::new(0));
-    let pipe = Pipe {
-        sender: sender.clone(),
-        buffer: Vec::with_capacity(PIECE_BYTES),
-        count: count.clone(),
-    };
+    let pipe = Pipe::new(sender.clone(), count.clone());
     let from = folder.to_owned();
     let packing = tokio::task::spawn_blocking(move || {
         let packed = pack(&from, pipe);
@@ -178,65 +169,9 @@ async fn watch<T>(work: impl Future<Output = T>, count: &AtomicU64, progress: Pr
     }
 }
 
-/// The writer's end of the request's body.
-struct Pipe {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    buffer: Vec<u8>,
-    count: Arc<AtomicU64>,
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE_BYTES {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = Bytes::from(std::mem::take(&mut self.buffer));
-        self.count.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        let sent = self.sender.blocking_send(Ok(piece));
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
-    }
-}
-
-/// A reader that knows whether the last bytes were those that end an archive.
-struct Tail<R> {
-    reader: R,
-    zeros: usize,
-}
-
-impl<R> Tail<R> {
-    fn new(reader: R) -> Self {
-        Self { reader, zeros: 0 }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.zeros >= END_BYTES
-    }
-}
-
-impl<R: Read> Read for Tail<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        let bytes = &buffer[..count];
-        let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-        self.zeros = if zeros == count {
-            self.zeros + zeros
-        } else {
-            zeros
-        };
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::archive_pipe::END_BYTES;
     use super::*;
 
     fn archive(names: &[&str]) -> Vec<u8> {

@@ -1,37 +1,20 @@
 //! A file from the machine: to a temporary file beside the target, checked, then renamed over it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use futures_util::StreamExt;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, RANGE};
-use reqwest::{Method, Response, StatusCode};
-use sha2::{Digest, Sha256};
-use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use reqwest::{Method, StatusCode};
+use sha2::Digest;
 
+use super::part::Part;
 use super::{Progress, Retry, Transferred, hexadecimal, local};
 use crate::client::{ClientError, SessionClient};
-
-/// How temporary files end.
-const PART: &str = ".gururmm-part";
-
-/// The longest name of a version that a temporary file may carry.
-const VERSION_BYTES: usize = 64;
 
 /// How a download is done.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DownloadOptions {
     /// Whether an existing target is replaced.
     pub overwrite: bool,
-}
-
-/// A temporary file and what is in it.
-struct Part {
-    path: PathBuf,
-    file: File,
-    hash: Sha256,
-    bytes: u64,
-    version: Option<String>,
 }
 
 /// Fetches a file; a part of the same version from an earlier try is gone on with.
@@ -147,7 +130,13 @@ async fn fetch(
                 "bytes that were not asked for".to_owned(),
             ));
         }
-        *part = Some(Part::begin(target, version).await?);
+        let fresh = Part::begin(target, version).await?;
+        if let Some(old) = part.replace(fresh)
+            && part.as_ref().is_some_and(|fresh| fresh.path != old.path)
+        {
+            // Of another version: it will never be gone on with.
+            let _ = tokio::fs::remove_file(&old.path).await;
+        }
     }
     let Some(part) = part else { return Ok(None) };
     let expected = digest(response.headers());
@@ -155,146 +144,6 @@ async fn fetch(
         header(response.headers(), CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
     part.take(response, client, left, progress).await?;
     Ok(expected)
-}
-
-impl Part {
-    /// Opens the part that an earlier try has left.
-    async fn find(target: &Path) -> Result<Option<Self>, ClientError> {
-        let Some((folder, prefix)) = place(target) else {
-            return Err(ClientError::local(format!(
-                "{} is no file's name",
-                target.display()
-            )));
-        };
-        let Ok(mut entries) = tokio::fs::read_dir(&folder).await else {
-            return Err(ClientError::local(format!(
-                "there is no folder {}",
-                folder.display()
-            )));
-        };
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let version = name
-                .strip_prefix(&prefix)
-                .and_then(|rest| rest.strip_suffix(PART))
-                .and_then(unhex);
-            if let Some(version) = version {
-                return Self::reopen(&entry.path(), version).await.map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    async fn reopen(path: &Path, version: String) -> Result<Self, ClientError> {
-        let failed = |error: std::io::Error| local("read", path, &error);
-        let opened = OpenOptions::new().read(true).write(true).open(path).await;
-        let mut file = opened.map_err(failed)?;
-        let mut hash = Sha256::new();
-        let mut bytes = 0;
-        let mut buffer = vec![0; 256 * 1024];
-        loop {
-            let count = file.read(&mut buffer).await.map_err(failed)?;
-            if count == 0 {
-                break;
-            }
-            hash.update(&buffer[..count]);
-            bytes += count as u64;
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            hash,
-            bytes,
-            version: Some(version),
-        })
-    }
-
-    async fn begin(target: &Path, version: Option<String>) -> Result<Self, ClientError> {
-        let Some((folder, prefix)) = place(target) else {
-            return Err(ClientError::local(format!(
-                "{} is no file's name",
-                target.display()
-            )));
-        };
-        let named = version.filter(|version| version.len() <= VERSION_BYTES);
-        let suffix = match &named {
-            Some(version) => hexadecimal(version.as_bytes()),
-            // Not to be gone on with, so of its own.
-            None => format!("{}-", std::process::id()),
-        };
-        let path = folder.join(format!("{prefix}{suffix}{PART}"));
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        options.mode(0o600);
-        let opened = options.open(&path).await;
-        let mut file = opened.map_err(|error| local("write", &path, &error))?;
-        let sought = file.seek(SeekFrom::Start(0)).await;
-        sought.map_err(|error| local("write", &path, &error))?;
-        Ok(Self {
-            path,
-            file,
-            hash: Sha256::new(),
-            bytes: 0,
-            version: named,
-        })
-    }
-
-    async fn take(
-        &mut self,
-        response: Response,
-        client: &crate::client::Client,
-        left: Option<u64>,
-        progress: Progress<'_>,
-    ) -> Result<(), ClientError> {
-        let size = left.map(|left| self.bytes + left);
-        progress(self.bytes, size);
-        let mut body = response.bytes_stream();
-        while let Some(bytes) = body.next().await {
-            let bytes = match bytes {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    self.flush().await?;
-                    return Err(client.lost(&error));
-                }
-            };
-            let written = self.file.write_all(&bytes).await;
-            written.map_err(|error| local("write", &self.path, &error))?;
-            self.hash.update(&bytes);
-            self.bytes += bytes.len() as u64;
-            progress(self.bytes, size);
-        }
-        self.flush().await?;
-        if size.is_some_and(|size| size != self.bytes) {
-            return Err(ClientError::Lost("the file came short".to_owned()));
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<(), ClientError> {
-        let flushed = self.file.flush().await;
-        flushed.map_err(|error| local("write", &self.path, &error))
-    }
-}
-
-/// The folder of a target, and how the names of its temporary files begin.
-fn place(target: &Path) -> Option<(PathBuf, String)> {
-    let name = target.file_name()?.to_string_lossy();
-    let folder = target
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).to_owned();
-    Some((folder, format!(".{name}.")))
-}
-
-fn unhex(text: &str) -> Option<String> {
-    let bytes: Option<Vec<u8>> = (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect();
-    String::from_utf8(bytes?)
-        .ok()
-        .filter(|text| !text.is_empty())
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -327,18 +176,6 @@ fn range_begin(headers: &HeaderMap) -> Result<u64, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_of_a_part_stands_in_its_name() {
-        let version = r#""1-2a""#;
-        assert_eq!(
-            unhex(&hexadecimal(version.as_bytes())).as_deref(),
-            Some(version)
-        );
-        assert_eq!(unhex("xx"), None);
-        assert_eq!(unhex(""), None);
-        assert_eq!(unhex("123-"), None);
-    }
 
     #[test]
     fn a_digest_is_read_as_the_rfc_writes_it() {

@@ -1,7 +1,9 @@
 //! Files of an agent's machine: what there is, bytes from it and to it. Transfers go on where they stopped.
 
 mod archive;
+mod archive_pipe;
 mod download;
+mod part;
 mod upload;
 
 use std::time::Duration;
@@ -41,7 +43,6 @@ pub struct Transferred {
 
 #[derive(Deserialize)]
 struct Page {
-    #[serde(alias = "files", alias = "entries")]
     items: Vec<FileInfo>,
     #[serde(default)]
     next_cursor: Option<String>,
@@ -67,7 +68,7 @@ pub async fn list(session: &SessionClient, path: &str) -> Result<Vec<FileInfo>, 
     for _ in 0..MOST_PAGES {
         let mut query = vec![("path", path), ("limit", "1000")];
         if let Some(cursor) = &cursor {
-            query.push(("cursor", cursor));
+            query.push(("after", cursor));
         }
         let page: Page = session.client().get(&url, &query).await?;
         all.extend(page.items);
@@ -103,7 +104,9 @@ impl Retry {
                 ..Self::new()
             };
         }
-        if !error.is_passing() || self.since.elapsed() >= PATIENCE {
+        // The machine's line may come back, too.
+        let gone = matches!(error.code(), Some("gone" | "agent_offline"));
+        if !(error.is_passing() || gone) || self.since.elapsed() >= PATIENCE {
             return Err(error);
         }
         tokio::time::sleep(self.wait).await;

@@ -159,7 +159,7 @@ async fn send(
         ("overwrite", options.overwrite.to_string()),
     ];
     if options.keep {
-        query.extend(source.mode.map(|mode| ("mode", mode.to_string())));
+        query.extend(source.mode.map(|mode| ("mode", format!("{mode:o}"))));
         let stamp = |time| DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Micros, true);
         query.extend(source.modified.map(|time| ("modified", stamp(time))));
     }

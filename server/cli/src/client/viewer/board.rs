@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gururmm_shared::{ChannelId, StreamId, StreamMessage, TerminalOpened};
+use gururmm_shared::{ChannelId, Frame, ResetCode, StreamId, StreamMessage, TerminalOpened};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
+use super::Watch;
+use super::link_state::LinkState;
 use super::outbox::{Outbox, Outgoing};
 use super::terminal_channel::TerminalChannel;
 use super::text_channel::TextChannel;
@@ -13,48 +15,6 @@ use crate::client::ClientError;
 
 /// Messages that a slow listener may be behind.
 const MESSAGES: usize = 256;
-
-/// How a viewer's connection is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkState {
-    /// It stands.
-    Connected,
-    /// It stands, but the line from the server to the machine is lost.
-    Suspended {
-        /// For so long the session waits.
-        grace_seconds: u32,
-    },
-    /// It was lost and is being opened again.
-    Reconnecting {
-        /// Why.
-        why: String,
-    },
-    /// The session is over.
-    Closed {
-        /// Why.
-        reason: String,
-    },
-    /// It was lost for good.
-    Failed(ClientError),
-}
-
-impl LinkState {
-    /// Whether nothing more will come.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        matches!(self, Self::Closed { .. } | Self::Failed(_))
-    }
-
-    /// Why nothing more will come.
-    #[must_use]
-    pub fn error(&self) -> Option<ClientError> {
-        match self {
-            Self::Closed { reason } => Some(ClientError::SessionEnded(reason.clone())),
-            Self::Failed(error) => Some(error.clone()),
-            _ => None,
-        }
-    }
-}
 
 /// The shared part.
 #[derive(Debug)]
@@ -76,7 +36,7 @@ struct Channels {
     terminals: HashMap<ChannelId, Arc<TerminalChannel>>,
     streams: HashMap<StreamId, Arc<TerminalChannel>>,
     texts: HashMap<ChannelId, Arc<TextChannel>>,
-    keep_all: bool,
+    watch: Watch,
     expecting: usize,
 }
 
@@ -86,28 +46,31 @@ pub(super) struct Expecting<'a>(&'a Board);
 
 impl Drop for Expecting<'_> {
     fn drop(&mut self) {
-        let mut channels = self.0.lock();
-        channels.expecting -= 1;
-        if channels.keeps() {
-            return;
-        }
-        channels.texts.values().for_each(|text| text.let_go());
-        let terminals: Vec<_> = channels.terminals.values().cloned().collect();
-        drop(channels);
-        for terminal in terminals {
-            self.0.let_go(&terminal);
-        }
+        let (terminals, texts) = {
+            let mut channels = self.0.lock();
+            channels.expecting -= 1;
+            let terminals: Vec<_> = channels.terminals.values().cloned().collect();
+            let texts: Vec<_> = channels.texts.keys().cloned().collect();
+            (terminals, texts)
+        };
+        terminals.iter().for_each(|one| self.0.let_go(one));
+        texts.iter().for_each(|one| self.0.let_go_text(one));
     }
 }
 
 impl Channels {
-    fn keeps(&self) -> bool {
-        self.keep_all || self.expecting > 0
+    fn keeps(&self, channel: &ChannelId) -> bool {
+        let wanted = match &self.watch {
+            Watch::Own => false,
+            Watch::Only(wanted) => wanted == channel,
+            Watch::All => true,
+        };
+        wanted || self.expecting > 0
     }
 }
 
 impl Board {
-    pub fn new(keep_all: bool) -> (Self, mpsc::Receiver<Outgoing>) {
+    pub fn new(watch: Watch) -> (Self, mpsc::Receiver<Outgoing>) {
         let (outbox, queue) = Outbox::new();
         let board = Self {
             outbox,
@@ -115,7 +78,7 @@ impl Board {
                 terminals: HashMap::new(),
                 streams: HashMap::new(),
                 texts: HashMap::new(),
-                keep_all,
+                watch,
                 expecting: 0,
             }),
             state: watch::Sender::new(LinkState::Connected),
@@ -225,10 +188,6 @@ impl Board {
         self.lock().terminals.get(channel).cloned()
     }
 
-    pub fn known_text(&self, channel: &ChannelId) -> Option<Arc<TextChannel>> {
-        self.lock().texts.get(channel).cloned()
-    }
-
     pub fn add_terminal(&self, opened: TerminalOpened) -> Arc<TerminalChannel> {
         let terminal = Arc::new(TerminalChannel::new(opened));
         let mut channels = self.lock();
@@ -247,10 +206,6 @@ impl Board {
         let mut channels = self.lock();
         let texts = &mut channels.texts;
         texts.entry(channel.clone()).or_default().clone()
-    }
-
-    pub fn keeps(&self) -> bool {
-        self.lock().keeps()
     }
 
     /// Takes a terminal once it is there.
@@ -290,10 +245,26 @@ impl Board {
         }
     }
 
-    /// Takes away what came for a terminal that nobody reads, so that it stops nobody else's.
+    /// Stops watching a terminal that nobody here reads: it would hold up its program.
     pub fn let_go(&self, terminal: &TerminalChannel) {
-        if let Some(window) = terminal.let_go() {
-            self.outbox.urgent(terminal, window);
+        let mut channels = self.lock();
+        if terminal.is_claimed() || channels.keeps(terminal.channel_id()) {
+            return;
+        }
+        channels.terminals.remove(terminal.channel_id());
+        channels.streams.remove(&terminal.stream_id());
+        drop(channels);
+        let reset = Frame::reset(terminal.stream_id(), ResetCode::Cancelled, "not watched");
+        self.outbox.urgent(terminal, reset);
+    }
+
+    /// Drops what came of a command that nobody here reads.
+    pub fn let_go_text(&self, channel: &ChannelId) {
+        let channels = self.lock();
+        if let Some(text) = channels.texts.get(channel)
+            && !channels.keeps(channel)
+        {
+            text.let_go();
         }
     }
 

@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::board::{Board, LinkState};
+use super::board::Board;
+use super::link_state::LinkState;
 use super::outbox::Outgoing;
 use crate::client::Socket;
 
@@ -109,9 +110,6 @@ fn on_binary(board: &Board, bytes: Bytes) {
     if let Some(answer) = terminal.on_frame(frame) {
         board.outbox.urgent(&terminal, answer);
     }
-    if !terminal.is_claimed() && !board.keeps() {
-        board.let_go(&terminal);
-    }
 }
 
 async fn on_message(board: &Board, message: StreamMessage) {
@@ -142,9 +140,7 @@ async fn on_message(board: &Board, message: StreamMessage) {
         }) => {
             let text = board.text(&channel_id);
             text.push(output);
-            if !board.keeps() {
-                text.let_go();
-            }
+            board.let_go_text(&channel_id);
             // Credit comes back as the socket is read, so a reader that is behind holds it up.
             text.room().await;
         }
@@ -171,6 +167,7 @@ fn on_opened(board: &Board, opened: TerminalOpened) {
     };
     let frames = terminal.attach(&opened);
     board.outbox.attach(&terminal, frames);
+    board.let_go(&terminal);
 }
 
 fn on_closed(board: &Board, closed: TerminalClosed) {

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::ViewerOptions;
-use super::board::{Board, LinkState};
+use super::board::Board;
 use super::connection::{Parting, carry};
+use super::link_state::LinkState;
 use super::outbox::Outgoing;
 use crate::client::{ClientError, SessionClient, Socket};
 

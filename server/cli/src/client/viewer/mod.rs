@@ -11,6 +11,7 @@ mod board;
 mod command;
 mod connection;
 mod link;
+mod link_state;
 mod outbox;
 mod terminal;
 mod terminal_channel;
@@ -28,9 +29,9 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::board::Board;
-pub use self::board::LinkState;
 pub use self::command::RunningCommand;
 use self::link::Link;
+pub use self::link_state::LinkState;
 pub use self::terminal::{Output, Terminal, TerminalInput};
 use super::{ClientError, NewCommand, NewTerminal, SessionClient};
 
@@ -38,11 +39,13 @@ use super::{ClientError, NewCommand, NewTerminal, SessionClient};
 const SEEN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a viewer takes of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Watch {
     /// What it starts itself; the rest is let go, so that it holds up nobody else's.
     #[default]
     Own,
+    /// This channel, beside what it starts itself.
+    Only(ChannelId),
     /// Every channel; each has to be read.
     All,
 }
@@ -88,7 +91,7 @@ impl Viewer {
         session: &SessionClient,
         options: ViewerOptions,
     ) -> Result<Self, ClientError> {
-        let (board, queue) = Board::new(options.watch == Watch::All);
+        let (board, queue) = Board::new(options.watch.clone());
         let board = Arc::new(board);
         let link = Link::new(
             session.clone(),

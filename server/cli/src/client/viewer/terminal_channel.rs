@@ -1,10 +1,9 @@
 //! A terminal as the viewer holds it: its stream, counted from where this viewer came in, and its end.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt;
 use gururmm_shared::byte_stream::{ByteStream, Reset};
 use gururmm_shared::flow::INITIAL_WINDOW_BYTES;
 use gururmm_shared::{
@@ -26,7 +25,7 @@ const KEPT_INPUT_BYTES: u64 = 1024 * 1024;
 pub(super) struct TerminalChannel {
     opened: TerminalOpened,
     stream: ByteStream,
-    base: AtomicU64,
+    base: AtomicI64,
     typed: Typed,
     claimed: AtomicBool,
     attached: AtomicBool,
@@ -45,7 +44,7 @@ impl TerminalChannel {
                 KEPT_INPUT_BYTES,
             ),
             typed: Typed::default(),
-            base: AtomicU64::new(opened.offset),
+            base: AtomicI64::new(signed(opened.offset)),
             claimed: AtomicBool::new(false),
             attached: AtomicBool::new(false),
             screens: Mutex::new(VecDeque::new()),
@@ -87,20 +86,25 @@ impl TerminalChannel {
         self.attached.store(false, Ordering::SeqCst);
     }
 
-    fn base(&self) -> u64 {
-        self.base.load(Ordering::SeqCst)
+    /// An offset of this viewer's as the server counts.
+    fn on_wire(&self, offset: u64) -> u64 {
+        offset.saturating_add_signed(self.base.load(Ordering::SeqCst))
+    }
+
+    /// How far the server's `offset` is from the viewer's `from`.
+    fn distance(&self, offset: u64, from: u64) -> i64 {
+        signed(offset) - signed(self.on_wire(from))
+    }
+
+    fn base_on(&self, offset: u64) {
+        let received = self.stream.position().received;
+        let base = signed(offset) - signed(received);
+        self.base.store(base, Ordering::SeqCst);
     }
 
     /// The next byte of output, as the server counts.
     pub fn received(&self) -> u64 {
-        self.base() + self.stream.position().received
-    }
-
-    /// Output goes on at the server's `offset`; what lies before it will not come.
-    fn skip_to(&self, offset: u64) {
-        let received = self.stream.position().received;
-        let base = offset.saturating_sub(received).max(self.base());
-        self.base.store(base, Ordering::SeqCst);
+        self.on_wire(self.stream.position().received)
     }
 
     /// A connection has this terminal: answers what has to be sent first.
@@ -109,7 +113,10 @@ impl TerminalChannel {
             self.gone("the terminal has another number now");
             return Vec::new();
         }
-        self.skip_to(opened.offset);
+        // What lies between is no longer kept, and a screen stands for it.
+        if opened.offset > self.received() {
+            self.base_on(opened.offset);
+        }
         let (received, limit) = self.typed.come_back(opened.input_received);
         let position = self.stream.position();
         let peer = StreamPosition {
@@ -155,33 +162,33 @@ impl TerminalChannel {
     fn window(&self, limit: u64) -> Frame {
         Frame::Window {
             stream: self.stream.id(),
-            limit: self.base() + limit,
+            limit: self.on_wire(limit),
         }
     }
 
     /// Takes a frame of the server's; the answer is one for it.
     pub fn on_frame(&self, frame: Frame) -> Option<Frame> {
-        let base = self.base();
+        let received = self.stream.position().received;
         let frame = match frame {
-            // What was let go or is drawn by a screen already.
-            Frame::Data { offset, bytes, .. } if offset + bytes.len() as u64 <= base => {
-                return None;
-            }
             Frame::Data {
                 stream,
                 offset,
                 bytes,
             } => {
-                let skip = base.saturating_sub(offset);
+                let ahead = self.distance(offset, received);
+                let known = usize::try_from(-ahead).unwrap_or(0);
+                if known >= bytes.len() {
+                    return None;
+                }
                 Frame::Data {
                     stream,
-                    offset: offset.max(base) - base,
-                    bytes: bytes.slice(usize::try_from(skip).unwrap_or(0)..),
+                    offset: received.saturating_add_signed(ahead.max(0)),
+                    bytes: bytes.slice(known..),
                 }
             }
             Frame::Eof { stream, offset } => Frame::Eof {
                 stream,
-                offset: offset.saturating_sub(base),
+                offset: received.saturating_add_signed(self.distance(offset, received)),
             },
             Frame::Window { stream, limit } => Frame::Window {
                 stream,
@@ -200,19 +207,9 @@ impl TerminalChannel {
         }
     }
 
-    /// Reads and drops all that came, if nobody has taken this terminal.
-    pub fn let_go(&self) -> Option<Frame> {
-        if self.is_claimed() {
-            return None;
-        }
-        self.screens().clear();
-        while let Some(Ok(Some(_))) = self.stream.recv().now_or_never() {}
-        self.consumed()
-    }
-
     /// What the terminal shows, before the byte at its offset.
     pub fn on_screen(&self, screen: TerminalScreen) {
-        self.skip_to(screen.offset);
+        self.base_on(screen.offset);
         let at = self.stream.position().received;
         let mut screens = self.screens();
         // The older one was never shown, and the newer one draws all.
@@ -272,4 +269,9 @@ impl TerminalChannel {
     pub fn cut_off(&self) -> Option<Reset> {
         self.stream.cut_off()
     }
+}
+
+/// Offsets are far from where this differs.
+fn signed(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use gururmm_shared::{
     AgentId, ChannelId, CommandId, Frame, SessionClosed, SessionId, SessionSnapshot, StreamId,
-    StreamMessage, TerminalClosed, TerminalOpened, TerminalSize,
+    StreamMessage, TerminalClosed, TerminalOpened, TerminalScreen, TerminalSize,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -121,6 +121,17 @@ impl Peer {
             input_received,
         };
         self.say(StreamMessage::TerminalOpened(opened)).await;
+    }
+
+    async fn show_screen(&mut self, offset: u64) {
+        let screen = TerminalScreen {
+            channel_id: channel(),
+            stream: STREAM,
+            offset,
+            size: TerminalSize::default(),
+            screen: "aGk=".to_owned(),
+        };
+        self.say(StreamMessage::TerminalScreen(screen)).await;
     }
 
     async fn print(&mut self, offset: u64, bytes: &'static [u8]) {
@@ -320,4 +331,41 @@ async fn a_terminal_that_is_gone_after_a_restart_ends() {
     peer.say(StreamMessage::Session(snapshot)).await;
     assert!(terminal.read().await.is_err());
     assert!(terminal.closed().await.is_err());
+}
+
+#[tokio::test]
+async fn a_terminal_that_nobody_here_reads_is_let_go() {
+    let mut server = Server::start().await;
+    let opening = Viewer::open(&server.session, ViewerOptions::default());
+    let (viewer, peer) = tokio::join!(opening, server.peers.recv());
+    let (_viewer, mut peer) = (viewer.unwrap(), peer.unwrap());
+    peer.open_terminal(0, 0).await;
+    loop {
+        let next = tokio::time::timeout(SOON, peer.socket.next());
+        if let Message::Binary(bytes) = next.await.expect("a reset").unwrap().unwrap()
+            && let Frame::Reset { stream, .. } = Frame::decode(bytes).unwrap()
+        {
+            assert_eq!(stream, STREAM);
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_output_is_no_longer_kept_the_screen_stands_for_it() {
+    let mut server = Server::start().await;
+    let (_viewer, mut terminal, mut peer) = server.begin().await;
+    peer.print(0, b"old").await;
+    assert_eq!(read(&mut terminal, 3).await, b"old");
+    // A later screen after a gap, and one that repeats what this viewer has seen, as after a restart.
+    for (offset, after) in [(100, &b"new"[..]), (50, &b"again"[..])] {
+        drop(peer);
+        peer = server.peer().await;
+        peer.open_terminal(offset, 0).await;
+        peer.show_screen(offset).await;
+        peer.print(offset, after).await;
+        let screen = terminal.read().await.unwrap().unwrap();
+        assert!(matches!(screen, Output::Screen { .. }), "{screen:?}");
+        assert_eq!(read(&mut terminal, after.len()).await, after);
+    }
 }
