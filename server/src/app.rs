@@ -26,6 +26,7 @@ use crate::actors::metrics_messages::{Flush, WatchReports};
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::notifier::Notifier;
 use crate::actors::policy_push::PolicyPush;
+use crate::actors::recording_keeper::RecordingKeeper;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::Drain;
 use crate::actors::rollups::Rollups;
@@ -47,6 +48,7 @@ use crate::services::commands::CommandRates;
 use crate::services::inventory::InventoryDesk;
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
+use crate::services::recordings::Recordings;
 use crate::services::recovery;
 use crate::services::request_limits::RequestLimits;
 use crate::services::secret_file;
@@ -114,6 +116,7 @@ impl App {
         audit_trail::record_start(&db, &migrations).await?;
         let accounts = Arc::new(accounts(&settings)?);
         announce_setup(&db, &settings.data_dir).await?;
+        let recordings = Recordings::new(db.clone(), &settings.data_dir);
         let settings = Arc::new(settings);
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let arbiters: Vec<Arbiter> = (0..cores + 4).map(|_| Arbiter::new()).collect();
@@ -152,6 +155,8 @@ impl App {
             .last()
             .map_or_else(Arbiter::current, Arbiter::handle);
         Supervisor::start_in_arbiter(&arbiter, |_| scheduler);
+        let keeper = RecordingKeeper::new(recordings.clone());
+        Supervisor::start_in_arbiter(&arbiter, |_| keeper);
         writer.do_send(WatchReports(alerts.clone().recipient()));
         let tickets = Arc::new(Tickets::default());
         let command_rates = Arc::new(CommandRates::new(settings.commands.per_minute));
@@ -169,6 +174,7 @@ impl App {
             accounts,
             requests,
             audit_limits,
+            recordings,
             tickets,
             gateway,
             figures,
@@ -197,6 +203,7 @@ impl App {
         serving.await??;
         let last_writes = async {
             self.writer.send(Flush).await?;
+            self.state.recordings.drain().await;
             db::agents::set_all_offline(&self.state.db).await?;
             let stopped = audit_trail::event("server.stopped", "ok");
             audit_trail::note(&self.state.db, stopped).await;

@@ -116,3 +116,7 @@ id!(
     /// A run of a schedule, or the note why there was none.
     ScheduleRunId
 );
+id!(
+    /// The recording of a terminal.
+    RecordingId
+);

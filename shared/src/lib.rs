@@ -46,8 +46,8 @@ pub use decode::DecodeError;
 pub use frame::{Frame, FrameError, ResetCode, StreamId};
 pub use ids::{
     AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
-    NotificationId, PolicyId, RegistrationTokenId, ScheduleId, ScheduleRunId, ScriptId, SessionId,
-    SiteId, UserId,
+    NotificationId, PolicyId, RecordingId, RegistrationTokenId, ScheduleId, ScheduleRunId,
+    ScriptId, SessionId, SiteId, UserId,
 };
 pub use inventory::{
     DiskInfo, HardwareInfo, InterfaceInfo, Inventory, InventorySections, ServiceInfo, SoftwareInfo,

@@ -34,6 +34,7 @@ pub mod places;
 pub mod policies;
 mod pools;
 mod postgres;
+pub mod recordings;
 pub mod registration_tokens;
 pub mod removal;
 pub mod schedules;

@@ -637,3 +637,29 @@ diesel::joinable!(schedules -> users (owner_id));
 
 diesel::allow_tables_to_appear_in_same_query!(schedules, users);
 diesel::allow_tables_to_appear_in_same_query!(schedule_runs, commands);
+
+table! {
+    recordings (id) {
+        id -> Uuid,
+        session_id -> SessionText,
+        channel_id -> Text,
+        agent_id -> Uuid,
+        agent_hostname -> Text,
+        client_id -> Nullable<Uuid>,
+        site_id -> Nullable<Uuid>,
+        tech_id -> Uuid,
+        tech_email -> Text,
+        program -> Text,
+        with_input -> Bool,
+        state -> Text,
+        started_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+        duration_ms -> Nullable<Int8>,
+        bytes -> Nullable<Int8>,
+        sha256 -> Nullable<Binary>,
+        gap_from_ms -> Nullable<Int8>,
+        problem -> Nullable<Text>,
+        path -> Text,
+        keep_until -> Timestamptz,
+    }
+}

@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod job_targets;
 pub mod message_budget;
 pub mod policy;
+pub mod recording;
 pub mod redaction;
 pub mod replay;
 pub mod role;

@@ -41,6 +41,10 @@ pub enum Capability {
     ManagePolicies,
     /// Acknowledge, resolve and snooze alerts.
     HandleAlerts,
+    /// Read the recordings of terminals: administrators everybody's, technicians their own.
+    ReadRecordings,
+    /// Delete recordings before their time.
+    DeleteRecordings,
 }
 
 impl Role {
@@ -50,15 +54,29 @@ impl Role {
     /// The table: whether the role may do it.
     #[must_use]
     pub fn may(self, capability: Capability) -> bool {
-        use Capability::{HandleAlerts, ManageAutomation, ReadFleet, RunCommands, UseTunnels};
+        use Capability::{
+            HandleAlerts, ManageAutomation, ReadFleet, ReadRecordings, RunCommands, UseTunnels,
+        };
         match self {
             Self::Administrator => true,
             Self::Technician => matches!(
                 capability,
-                ReadFleet | UseTunnels | RunCommands | ManageAutomation | HandleAlerts
+                ReadFleet
+                    | UseTunnels
+                    | RunCommands
+                    | ManageAutomation
+                    | HandleAlerts
+                    | ReadRecordings
             ),
             Self::ReadOnly => matches!(capability, ReadFleet),
         }
+    }
+
+    /// Whether the role may do it with what belongs to somebody else, too.
+    #[must_use]
+    pub fn may_with_others(self, capability: Capability) -> bool {
+        let own_only = matches!(capability, Capability::ReadRecordings);
+        self.may(capability) && (!own_only || self == Self::Administrator)
     }
 
     /// Whether it may do all that `other` may.
@@ -121,9 +139,22 @@ mod tests {
             Capability::ManageAutomation,
             Capability::ManagePolicies,
             Capability::HandleAlerts,
+            Capability::ReadRecordings,
+            Capability::DeleteRecordings,
         ] {
             assert!(!Role::ReadOnly.may(capability), "{capability:?}");
         }
+    }
+
+    #[test]
+    fn recordings_of_others_are_for_administrators_alone() {
+        let reads = Capability::ReadRecordings;
+        assert!(Role::Technician.may(reads));
+        assert!(!Role::Technician.may_with_others(reads));
+        assert!(Role::Administrator.may_with_others(reads));
+        assert!(!Role::ReadOnly.may(reads));
+        assert!(!Role::Technician.may(Capability::DeleteRecordings));
+        assert!(Role::Technician.may_with_others(Capability::HandleAlerts));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod metrics_writer;
 pub mod notifier;
 pub mod policy_push;
 mod pollers;
+pub mod recording_keeper;
 pub mod registry;
 pub mod registry_messages;
 pub mod rollups;

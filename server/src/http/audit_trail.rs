@@ -13,7 +13,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
-use gururmm_shared::{AgentId, AlertId, ClientId, CommandId, SessionId, SiteId};
+use gururmm_shared::{AgentId, AlertId, ClientId, CommandId, RecordingId, SessionId, SiteId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use super::audited_routes::{self, Audited};
 use super::extract::app_state;
 use super::state::AppState;
 use crate::db::audit_log::{NewEntry, Stage};
-use crate::db::{DbError, agents, alerts, commands, places, tech_sessions};
+use crate::db::{DbError, agents, alerts, commands, places, recordings, tech_sessions};
 use crate::domain::redaction;
 use crate::domain::scope::Place;
 use crate::error::AppError;
@@ -172,6 +172,14 @@ async fn about(
         about.command_id = Some(CommandId(id));
         let command = commands::by_id(&state.db, CommandId(id)).await?;
         agent = command.map(|command| command.agent_id);
+    } else if let Some(id) = under("/api/recordings/{id}") {
+        // It may outlive its machine.
+        let recording = recordings::by_id(&state.db, RecordingId(id)).await?;
+        if let Some(recording) = recording {
+            about.place = recording.place();
+            about.session_id = Some(recording.session_id);
+            about.agent = Some((recording.agent_id, recording.agent_hostname));
+        }
     } else if let Some(id) = under("/api/v1/tunnel/{session_id}") {
         about.session_id = Some(SessionId(id));
         let session = tech_sessions::by_session_id(&state.db, SessionId(id)).await?;

@@ -31,6 +31,7 @@ pub const AUDITED: &[(&str, &str, &str)] = &[
         "/api/v1/tunnel/{session_id}/ticket",
         "tunnel.ticket",
     ),
+    ("DELETE", "/api/recordings/{id}", "recording.delete"),
     ("POST", "/api/commands/{id}/cancel", "command.cancel"),
     ("POST", "/api/jobs", "job.create"),
     ("POST", "/api/jobs/{id}/cancel", "job.cancel"),

@@ -13,10 +13,12 @@ use crate::db::audit_acts::ActSort;
 use crate::db::clients::ClientSort;
 use crate::db::metrics_history::HistorySort;
 use crate::db::page::SortKey;
+use crate::db::recordings::RecordingSort;
 use crate::db::schedules::ScheduleSort;
 use crate::db::scripts::ScriptSort;
 use crate::db::sites::SiteSort;
 use crate::db::users::UserSort;
+use crate::domain::recording::RecordingState;
 
 /// What a filter may hold.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +133,12 @@ lists! {
     ActsExport: ActSort = &[
         FROM, TO, USER, AGENT, CLIENT, SITE, SESSION, COMMAND, ACTION, OUTCOME, Q,
         ("format", Kind::Choice(FORMATS), "CSV, or one JSON object a line; CSV"),
+    ];
+    /// The list of recordings.
+    Recordings: RecordingSort = &[
+        FROM, TO, AGENT, SESSION,
+        ("tech_id", Kind::Id, "of this user's terminals"),
+        ("state", Kind::Choice(RecordingState::NAMES), "those of this state"),
     ];
     /// An agent's past load.
     History: HistorySort = &[

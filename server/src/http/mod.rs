@@ -34,6 +34,8 @@ pub mod openapi;
 mod page;
 mod policies;
 pub mod problems;
+mod recording_contents;
+mod recordings;
 mod registration_tokens;
 mod removal;
 pub mod request_span;

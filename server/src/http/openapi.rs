@@ -43,6 +43,7 @@ const RETRY_AFTER: &str = "retry-after";
         (name = "alerts", description = "Alerts, and when there are none"),
         (name = "notifications", description = "How alerts are told"),
         (name = "tunnels", description = "Tunnels to machines"),
+        (name = "recordings", description = "Recordings of terminals"),
         (name = "commands", description = "Commands outside tunnels"),
         (name = "jobs", description = "One command for many agents"),
         (name = "audit", description = "What was written down"),

@@ -225,4 +225,26 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
         "/api/v1/tunnel/{session_id}/audit",
         Capability("UseTunnels"),
     ),
+    ("GET", "/api/recordings", Capability("ReadRecordings")),
+    ("GET", "/api/recordings/{id}", Capability("ReadRecordings")),
+    (
+        "GET",
+        "/api/recordings/{id}/cast",
+        Capability("ReadRecordings"),
+    ),
+    (
+        "GET",
+        "/api/recordings/{id}/index",
+        Capability("ReadRecordings"),
+    ),
+    (
+        "GET",
+        "/api/recordings/{id}/search",
+        Capability("ReadRecordings"),
+    ),
+    (
+        "DELETE",
+        "/api/recordings/{id}",
+        Capability("DeleteRecordings"),
+    ),
 ];

@@ -9,7 +9,8 @@ use super::state::AppState;
 use super::{
     agents, alerts, approvals, audit, audit_log, auth, clients, commands, docs, fleet, health,
     history, inventory, jobs, keys, legacy, maintenance, notifications, policies, problems,
-    registration_tokens, schedules, scripts, sites, streams, tunnels, users,
+    recording_contents, recordings, registration_tokens, schedules, scripts, sites, streams,
+    tunnels, users,
 };
 use crate::config::Settings;
 
@@ -139,6 +140,12 @@ fn tunnels_and_commands(config: &mut ServiceConfig) {
         .service(streams::issue_ticket)
         .service(streams::viewer)
         .service(audit::of_session)
+        .service(recordings::list)
+        .service(recordings::show)
+        .service(recordings::remove)
+        .service(recording_contents::cast)
+        .service(recording_contents::index)
+        .service(recording_contents::search)
         .service(commands::give)
         .service(commands::list)
         .service(commands::show)

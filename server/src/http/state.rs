@@ -16,6 +16,7 @@ use crate::services::accounts::Accounts;
 use crate::services::audit_limits::AuditLimits;
 use crate::services::commands::CommandRates;
 use crate::services::polling::PollRates;
+use crate::services::recordings::Recordings;
 use crate::services::request_limits::RequestLimits;
 use crate::services::tickets::Tickets;
 use crate::ws::agent_socket::AgentGateway;
@@ -47,6 +48,8 @@ pub struct AppState {
     pub requests: Arc<RequestLimits>,
     /// How many refusals are written down.
     pub audit_limits: Arc<AuditLimits>,
+    /// Recordings of terminals.
+    pub recordings: Recordings,
     /// Tickets for streams.
     pub tickets: Arc<Tickets>,
     /// What agents' sockets need.

@@ -37,3 +37,25 @@ pub fn authorise_at(
         "this belongs to a client or site that you have no access to; ask an administrator",
     ))
 }
+
+/// Refuses as [`authorise_at`] does, and what is somebody else's where the role may do it with its own
+/// alone; the table is `domain::role`.
+///
+/// # Errors
+/// 403 `not_allowed`, `out_of_scope` or `not_yours`.
+pub fn authorise_owned(
+    role: Role,
+    scope: &Scope,
+    capability: Capability,
+    place: Place,
+    is_own: bool,
+) -> Result<(), AppError> {
+    authorise_at(role, scope, capability, place)?;
+    if is_own || role.may_with_others(capability) {
+        return Ok(());
+    }
+    Err(AppError::forbidden(
+        "not_yours",
+        "this belongs to somebody else; ask an administrator",
+    ))
+}

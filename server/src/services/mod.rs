@@ -29,6 +29,7 @@ pub mod notifications;
 pub mod passwords;
 pub mod policies;
 pub mod polling;
+pub mod recordings;
 pub mod recovery;
 pub mod request_limits;
 mod schedule_rights;

@@ -32,6 +32,7 @@ mod oracle;
 mod own_sessions;
 mod places;
 mod policies;
+mod recordings;
 mod registration;
 mod revocation;
 mod schedules;

@@ -64,7 +64,13 @@ fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
     let works = reads
         || matches!(
             needs,
-            Needs::Capability("UseTunnels" | "RunCommands" | "HandleAlerts" | "ManageAutomation")
+            Needs::Capability(
+                "UseTunnels"
+                    | "RunCommands"
+                    | "HandleAlerts"
+                    | "ManageAutomation"
+                    | "ReadRecordings"
+            )
         );
     let logged_in = matches!(needs, Needs::LogIn | Needs::Person);
     match (who, needs) {

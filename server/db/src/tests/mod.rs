@@ -8,6 +8,7 @@ mod lists;
 mod metrics;
 mod migrations;
 mod pools;
+mod recordings;
 mod schedules;
 mod sessions;
 mod text;

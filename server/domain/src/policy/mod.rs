@@ -5,6 +5,7 @@
 mod agent_config;
 pub mod alerts;
 mod merge;
+pub mod recording;
 
 pub use merge::{Effective, Layer, Level, Source, diff, merge};
 
@@ -12,6 +13,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 use self::alerts::AlertsPolicy;
+use self::recording::RecordingPolicy;
 use super::command_rules::{CommandRules, Pattern};
 use super::role::Role;
 
@@ -44,6 +46,9 @@ pub struct PolicySettings {
     /// How often the inventory is taken.
     #[garde(dive)]
     pub inventory: InventoryPolicy,
+    /// Whether terminals are recorded.
+    #[garde(dive)]
+    pub recording: RecordingPolicy,
 }
 
 /// What is measured and how often.
