@@ -151,6 +151,19 @@ impl ByteStream {
         Poll::Pending
     }
 
+    /// Waits until the stream is cut off. Whoever waits for bytes meanwhile has to be in the same task.
+    pub async fn until_cut_off(&self) -> Reset {
+        poll_fn(|context| {
+            let mut inner = self.lock();
+            if let Some(reset) = &inner.reset {
+                return Poll::Ready(reset.clone());
+            }
+            inner.reader = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
     /// Notes that all that was read has been used; the answer is a WINDOW for the peer, where one is due.
     #[must_use = "the frame has to be sent"]
     pub fn consumed(&self) -> Option<Frame> {
@@ -355,7 +368,13 @@ impl Inner {
             self.first_kept = self.sending.offset();
             return;
         }
-        self.kept.push_back(bytes.clone());
+        match self.kept.back_mut() {
+            // A terminal's echo comes byte by byte, and each piece has a cost of its own.
+            Some(last) if last.len() + bytes.len() <= JOINED_BYTES => {
+                *last = [&last[..], bytes].concat().into();
+            }
+            _ => self.kept.push_back(bytes.clone()),
+        }
         let sent = self.sending.offset();
         while let Some(first) = self.kept.front() {
             let end = self.first_kept + first.len() as u64;

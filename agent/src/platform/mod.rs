@@ -7,6 +7,7 @@ compile_error!("the agent runs on Linux only so far; the Windows agent is not th
 mod unix;
 
 pub use unix::{
-    Guard, Launched, Launcher, Leader, Order, Remains, Running, SESSION_MARK, Sweep, guard_main,
-    home_directory, is_administrator, shell, sweep, tell_people, tune_socket,
+    Guard, Launched, Launcher, Leader, Login, Order, Pty, Remains, Running, SESSION_MARK, Sweep,
+    guard_main, home_directory, is_administrator, is_program, shell, sweep, tell_people,
+    tune_socket,
 };

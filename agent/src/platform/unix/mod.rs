@@ -1,10 +1,13 @@
 //! Linux: what the façade promises, by signals, `/proc` and pidfds.
 
+mod foreground;
 mod group;
 mod guard;
 mod launch;
+mod login;
 mod people;
 mod processes;
+mod pty;
 mod sweep;
 mod trees;
 
@@ -16,7 +19,9 @@ use tokio::net::TcpStream;
 
 pub use guard::{Guard, Remains, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
+pub use login::{Login, is_program};
 pub use people::tell_people;
+pub use pty::Pty;
 pub use sweep::{SESSION_MARK, Sweep, sweep};
 pub use trees::Leader;
 
