@@ -1,57 +1,14 @@
-//! Terminals and TCP over the data plane: real shells on real pseudo-terminals, seen from the server's
+//! Terminals over the data plane: real shells on real pseudo-terminals, seen from the server's
 //! end of a WebSocket.
 
 mod harness;
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use gururmm_shared::{Frame, ResetCode, StreamId};
-use harness::plane::{Plane, resize, signal, terminal};
-use harness::{Stage, all_gone, lives, pids_in, soon};
+use harness::plane::{close, escapers, plane, plane_with, resize, signal, terminal};
+use harness::{all_gone, lives, pids_in, soon};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
-const CLOSE: fn() -> Value = || json!({"type": "close"});
-
-/// An agent with an open session.
-async fn plane() -> (Stage, Plane) {
-    plane_with(json!({})).await
-}
-
-/// The same, with more fields of `tunnel_open`.
-async fn plane_with(fields: Value) -> (Stage, Plane) {
-    let stage = Stage::start().await;
-    let mut server = stage.accept_and_acknowledge().await;
-    let session = uuid::Uuid::new_v4().to_string();
-    let mut open = harness::tunnel_open(&session);
-    let payload = open["payload"].as_object_mut().unwrap();
-    payload.extend(fields.as_object().unwrap().clone());
-    server.send(open).await;
-    server.expect("tunnel_ready").await;
-    (stage, Plane::new(server, session))
-}
-
-#[tokio::test]
-async fn the_agent_says_what_it_can() {
-    let stage = Stage::start().await;
-    let (_server, auth) = stage.accept().await;
-    let capabilities = auth["capabilities"].as_array().unwrap();
-    for capability in [
-        "data_plane",
-        "terminal",
-        "files",
-        "tcp_forward",
-        "services",
-        "processes",
-        "resume",
-    ] {
-        assert!(capabilities.contains(&json!(capability)), "{capability}");
-    }
-    assert_eq!(auth.get("kept_session"), None);
-}
+use serde_json::json;
 
 #[tokio::test]
 async fn every_byte_comes_back_as_it_was_sent() {
@@ -189,7 +146,7 @@ async fn a_program_is_blocked_by_a_window_that_is_used_up_and_nothing_is_lost() 
 }
 
 #[tokio::test]
-async fn two_terminals_and_a_command_go_on_side_by_side() {
+async fn two_terminals_go_on_side_by_side() {
     let (_stage, mut plane) = plane().await;
     let flood = plane.shell(1, "yes").await;
     let quiet = plane.shell(2, "stty raw -echo; echo ready; exec cat").await;
@@ -199,8 +156,10 @@ async fn two_terminals_and_a_command_go_on_side_by_side() {
         plane.send(&quiet, text.as_bytes()).await;
         plane.until_shown(&quiet, &text).await;
     }
-    assert!(plane.channels[&flood].output.len() > 100_000);
-    plane.tell(&flood, CLOSE()).await;
+    plane
+        .until(&flood, |channel| channel.output.len() > 100_000)
+        .await;
+    plane.tell(&flood, close()).await;
     assert_eq!(plane.closed(&flood).await["reason"], "cancelled");
     plane.send(&quiet, b"still here").await;
     plane.until_shown(&quiet, "still here").await;
@@ -245,7 +204,7 @@ async fn a_closed_terminal_takes_all_of_its_session_with_it() {
     );
     let shell = plane.shell(1, &line).await;
     let pids = pids_in(&stage.file("pids"), 2).await;
-    plane.tell(&shell, CLOSE()).await;
+    plane.tell(&shell, close()).await;
     let closed = plane.closed(&shell).await;
     assert_eq!(closed, json!({"exit_code": 137, "reason": "cancelled"}));
     all_gone(&pids).await;
@@ -272,17 +231,6 @@ async fn a_child_in_the_background_does_not_keep_a_terminal_open() {
     assert!(!lives(pids[0]));
 }
 
-/// Starts what is hard to get rid of, from a terminal.
-fn escapers(stage: &Stage) -> String {
-    format!(
-        "set -m; sleep 1000 & echo $! >> {pids}; \
-         setsid sh -c 'trap \"\" TERM HUP INT; echo $$ >> {pids}; while :; do sleep 1; done' & \
-         (env -i setsid sh -c 'echo $$ >> {pids}; exec sleep 1000' </dev/null >/dev/null 2>&1 &); \
-         echo $$ >> {pids}; wait",
-        pids = stage.file("pids").display()
-    )
-}
-
 #[tokio::test]
 async fn nothing_of_a_terminal_is_left_when_the_session_ends() {
     let (stage, mut plane) = plane().await;
@@ -303,223 +251,5 @@ async fn nothing_of_a_terminal_is_left_after_kill_9_of_the_agent() {
     let pids = pids_in(&stage.file("pids"), 4).await;
     stage.signal(Signal::SIGKILL);
     soon(stage.agent.wait()).await.unwrap();
-    all_gone(&pids).await;
-}
-
-#[tokio::test]
-async fn a_broken_stream_is_reset_and_the_others_go_on() {
-    let (_stage, mut plane) = plane().await;
-    let broken = plane.shell(1, "cat").await;
-    let other = plane.shell(2, "stty raw -echo; echo ready; exec cat").await;
-    plane.until_shown(&other, "ready").await;
-    let data = |stream, offset| Frame::Data {
-        stream: StreamId(stream),
-        offset,
-        bytes: Bytes::from_static(b"x"),
-    };
-    plane.server.send_frame(data(9, 0).encode()).await;
-    assert_eq!(plane.server.reset_of(9).await, ResetCode::UnknownStream);
-    plane.server.send_frame(Bytes::from_static(b"\xff")).await;
-    plane.server.send_frame(data(1, 5).encode()).await;
-    assert_eq!(plane.server.reset_of(1).await, ResetCode::Gap);
-    assert_eq!(plane.closed(&broken).await["error"]["code"], "failed");
-    plane.send(&other, b"goes on").await;
-    plane.until_shown(&other, "goes on").await;
-    let long = vec![0; gururmm_shared::frame::MAX_FRAME_BYTES + 1];
-    plane.server.send_frame(long.into()).await;
-    assert_eq!(plane.server.closed().await, 1009);
-}
-
-#[tokio::test]
-async fn a_request_is_answered_and_one_that_is_not_allowed_is_not_done() {
-    let rules = json!({"rules": {"features": ["files"], "file_writes": false}});
-    let (_stage, mut plane) = plane_with(rules).await;
-    for (name, operation) in [
-        ("a", json!({"op": "process_list"})),
-        ("b", json!({"op": "file_delete", "path": "/nowhere/at/all"})),
-        ("c", json!({"op": "file_stat", "path": "/nowhere/at/all"})),
-    ] {
-        let mut request = operation;
-        request["session_id"] = json!(plane.session);
-        plane
-            .tell(name, json!({"type": "request", "payload": request}))
-            .await;
-    }
-    while plane.replies.len() < 3 {
-        plane.step().await;
-    }
-    for name in ["a", "b"] {
-        let reply = &plane.replies[name];
-        assert_eq!(reply["result"], "failed");
-        assert_eq!(reply["error"]["code"], "not_allowed", "{reply}");
-    }
-    assert_ne!(plane.replies["c"]["error"]["code"], "not_allowed");
-}
-
-fn tcp(host: &str, port: u16) -> Value {
-    json!({"kind": "tcp", "host": host, "port": port})
-}
-
-#[tokio::test]
-async fn a_tcp_connection_carries_bytes_both_ways_and_each_sides_end() {
-    let (_stage, mut plane) = plane().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let target = tokio::spawn(async move {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let mut all = Vec::new();
-        socket.read_to_end(&mut all).await.unwrap();
-        // It has heard the end, and still answers.
-        socket.write_all(&all).await.unwrap();
-    });
-    let name = plane.open(1, 100_000, tcp("localhost", port)).await;
-    let sent: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
-    plane.send(&name, &sent).await;
-    plane.finish(&name).await;
-    assert_eq!(plane.closed(&name).await, json!({}));
-    assert!(plane.channels[&name].output == sent);
-    assert!(plane.channels[&name].ended);
-    target.await.unwrap();
-}
-
-#[tokio::test]
-async fn a_tcp_connection_that_is_not_allowed_or_not_possible_is_refused() {
-    let (_stage, mut plane) = plane().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    for (number, kind, code) in [
-        (1, tcp("10.0.0.1", 80), "not_allowed"),
-        (2, tcp("example.com", 80), "not_allowed"),
-        (3, tcp("127.0.0.1", port), "unreachable"),
-    ] {
-        let name = plane.ask(number, 65536, kind).await;
-        let closed = plane.closed(&name).await;
-        assert_eq!(closed["error"]["code"], code, "{closed}");
-    }
-}
-
-#[tokio::test]
-async fn a_closed_tcp_channel_closes_its_connection() {
-    let (_stage, mut plane) = plane().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let name = plane.ask(1, 65536, tcp("127.0.0.1", port)).await;
-    let (mut socket, _) = soon(listener.accept()).await.unwrap();
-    plane.until(&name, |channel| channel.opened.is_some()).await;
-    plane.tell(&name, CLOSE()).await;
-    let mut rest = Vec::new();
-    // Closed or reset: either is an end.
-    let _ = soon(socket.read_to_end(&mut rest)).await;
-    assert_eq!(plane.server.reset_of(1).await, ResetCode::Cancelled);
-    let closed = plane.closed(&name).await;
-    assert_eq!(closed["reason"], "cancelled");
-}
-
-#[tokio::test]
-async fn a_terminal_goes_on_over_a_cut_connection_with_no_line_lost_or_double() {
-    let (stage, mut plane) = plane_with(json!({"resume_grace_seconds": 60})).await;
-    let line = "stty -opost; i=0; while [ $i -lt 60000 ]; do i=$((i+1)); echo $i; done; exit 3";
-    let shell = plane.shell(1, line).await;
-    let idle = plane.shell(2, "stty raw -echo; echo ready; exec cat").await;
-    let unwanted = plane.shell(3, "echo on; exec sleep 1000").await;
-    plane.until_shown(&idle, "ready").await;
-    plane.until_shown(&unwanted, "on").await;
-    let pid = plane.channels[&unwanted].opened.as_ref().unwrap()["pid"].as_i64();
-    plane.tell(&idle, resize(100, 30)).await;
-    plane.send(&idle, b"before").await;
-    plane.until_shown(&idle, "before").await;
-    for cut in 1..=3 {
-        let wanted = cut * 50_000;
-        plane
-            .until(&shell, |channel| channel.output.len() > wanted)
-            .await;
-        // Cut in the middle of the flood: what is on its way is lost.
-        plane.server.cut();
-        let (server, auth) = stage.accept_again().await;
-        let kept = &auth["kept_session"];
-        assert_eq!(kept["session_id"], plane.session.as_str());
-        assert_eq!(
-            kept["terminals"].as_array().unwrap().len(),
-            if cut == 1 { 3 } else { 2 }
-        );
-        plane.resume(server, kept, &[&shell, &idle]).await;
-        plane.send(&idle, format!("<{cut}>").as_bytes()).await;
-        plane.until_shown(&idle, &format!("<{cut}>")).await;
-    }
-    all_gone(&[i32::try_from(pid.unwrap()).unwrap()]).await;
-    assert_eq!(plane.closed(&shell).await, json!({"exit_code": 3}));
-    let expected: String = (1..=60_000).map(|number| format!("{number}\n")).collect();
-    assert!(plane.channels[&shell].text() == expected);
-    assert!(plane.channels[&idle].text().ends_with("before<1><2><3>"));
-}
-
-#[tokio::test]
-async fn a_terminal_that_ended_while_the_connection_was_lost_says_so_when_it_is_back() {
-    let (stage, mut plane) = plane_with(json!({"resume_grace_seconds": 60})).await;
-    let line = format!(
-        "echo $$ > {}; while [ ! -e {} ]; do sleep 0.02; done; echo last words; exit 5",
-        stage.file("pids").display(),
-        stage.file("go").display()
-    );
-    let shell = plane.shell(1, &line).await;
-    let pids = pids_in(&stage.file("pids"), 1).await;
-    plane.server.cut();
-    let (server, auth) = stage.accept().await;
-    std::fs::write(stage.file("go"), "").unwrap();
-    all_gone(&pids).await;
-    let kept = &auth["kept_session"];
-    assert_eq!(kept["terminals"][0]["channel_id"], shell.as_str());
-    let mut server = server;
-    server
-        .send(json!({"type": "auth_ack", "payload": {"protocol": 2}}))
-        .await;
-    plane.resume(server, kept, &[&shell]).await;
-    assert_eq!(plane.closed(&shell).await, json!({"exit_code": 5}));
-    assert_eq!(plane.channels[&shell].text(), "last words\r\n");
-    assert!(plane.channels[&shell].ended);
-}
-
-#[tokio::test]
-async fn a_kept_session_ends_with_its_grace_and_when_the_server_does_not_want_it() {
-    for ending in ["grace", "close", "open"] {
-        let grace = if ending == "grace" { 1 } else { 600 };
-        let (stage, mut plane) = plane_with(json!({"resume_grace_seconds": grace})).await;
-        plane.shell(1, &escapers(&stage)).await;
-        let pids = pids_in(&stage.file("pids"), 4).await;
-        plane.server.cut();
-        let (mut server, auth) = stage.accept_again().await;
-        assert_eq!(
-            auth["kept_session"]["session_id"],
-            plane.session.as_str(),
-            "{ending}"
-        );
-        match ending {
-            "close" => {
-                server
-                    .send(json!({"type": "tunnel_close", "payload": {
-                        "session_id": plane.session}}))
-                    .await;
-                server.expect("tunnel_closed").await;
-            }
-            "open" => {
-                stage.open(&mut server).await;
-            }
-            _ => {
-                server.expect("tunnel_closed").await;
-            }
-        }
-        all_gone(&pids).await;
-    }
-}
-
-#[tokio::test]
-async fn without_a_grace_a_lost_connection_ends_its_terminals() {
-    let (stage, mut plane) = plane().await;
-    plane.shell(1, &escapers(&stage)).await;
-    let pids = pids_in(&stage.file("pids"), 4).await;
-    plane.server.cut();
-    let (_server, auth) = stage.accept_again().await;
-    assert_eq!(auth.get("kept_session"), None);
     all_gone(&pids).await;
 }

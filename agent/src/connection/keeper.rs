@@ -35,6 +35,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// not say cannot be resumed, and is ended when its grace is over.
 const KEPT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A technician waits for a session that was kept: the longest wait between two attempts then.
+const HURRY: Duration = Duration::from_secs(1);
+
 /// How long the dispatcher may take to say what is in flight: its disk may hold it up, and that is no
 /// reason to stay away. What it does not say is sent by the server again, and answered then.
 const IN_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
@@ -109,7 +112,10 @@ impl Keeper {
             if parting == Parting::Stopped || *stopping.borrow() {
                 return;
             }
-            let delay = backoff.next(&parting, held, &mut rand::rng());
+            let mut delay = backoff.next(&parting, held, &mut rand::rng());
+            if self.is_awaited(&parting).await {
+                delay = delay.min(HURRY);
+            }
             self.tell(&parting, delay);
             let mut stop = stopping.clone();
             tokio::select! {
@@ -152,8 +158,10 @@ impl Keeper {
     }
 
     async fn auth(&self) -> Auth {
-        let in_flight = timeout(IN_FLIGHT_PATIENCE, self.in_flight()).await;
-        let kept = timeout(KEPT_PATIENCE, self.kept_session()).await;
+        let (in_flight, kept) = tokio::join!(
+            timeout(IN_FLIGHT_PATIENCE, self.in_flight()),
+            timeout(KEPT_PATIENCE, self.kept_session()),
+        );
         let device = self.device.clone();
         // Once the agent has a key of its own, the one of the configuration is never sent again.
         let key = self
@@ -184,6 +192,15 @@ impl Keeper {
             .await;
         // An error means that the dispatcher is gone, which was said already.
         in_flight.await.unwrap_or_default()
+    }
+
+    /// Whether a session waits for the next connection, and the server is likely to let it in.
+    async fn is_awaited(&self, parting: &Parting) -> bool {
+        matches!(parting, Parting::Lost(_) | Parting::ServerRestarts)
+            && matches!(
+                timeout(KEPT_PATIENCE, self.kept_session()).await,
+                Ok(Some(_))
+            )
     }
 
     async fn kept_session(&self) -> Option<KeptSession> {

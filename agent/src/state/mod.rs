@@ -238,6 +238,10 @@ fn closed(session_id: SessionId, reason: impl Into<String>) -> Effect {
 }
 
 #[cfg(test)]
+mod channel_tests;
+#[cfg(test)]
+mod kept_tests;
+#[cfg(test)]
 mod sequences;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,8 @@
 //! Every transition of the mode.
 
 use gururmm_shared::{
-    ChannelKind, Closed, CommandType, ErrorCode, Feature, FileRead, FileWrite, OpenChannel,
-    Operation, OperationError, Probe, Reply, Request, Signal, SignalName, StreamId, StreamPosition,
-    TcpTarget, Terminal, TerminalOptions, TerminalSize, TunnelPayload,
+    ChannelKind, Closed, CommandType, OpenChannel, Operation, OperationError, Probe, Reply,
+    Request, StreamId, StreamPosition, TcpTarget, Terminal, TerminalOptions, TunnelPayload,
 };
 use uuid::Uuid;
 
@@ -39,7 +38,7 @@ pub(super) fn resume(number: u128, streams: &[u32]) -> Event {
     })
 }
 
-fn position(stream: u32) -> StreamPosition {
+pub(super) fn position(stream: u32) -> StreamPosition {
     StreamPosition {
         stream: StreamId(stream),
         received: 7,
@@ -110,25 +109,42 @@ pub(super) fn data(channel: u64, data: TunnelPayload) -> Event {
     })
 }
 
-fn in_tunnel() -> State {
+pub(super) fn in_tunnel() -> State {
     let mut state = State::new(2);
     state.on_event(open(1));
     state
 }
 
 /// The only effect, which must be a message.
-fn sent(effects: &[Effect]) -> &AgentMessage {
+pub(super) fn sent(effects: &[Effect]) -> &AgentMessage {
     match effects {
         [Effect::Send(message)] => message,
         other => panic!("no single message: {other:?}"),
     }
 }
 
-fn refusal(effects: &[Effect]) -> &str {
+pub(super) fn refusal(effects: &[Effect]) -> &str {
     match sent(effects) {
         AgentMessage::TunnelError(error) => &error.error,
         AgentMessage::TunnelClosed(closed) => &closed.reason,
         other => panic!("no refusal: {other:?}"),
+    }
+}
+
+/// Why a channel was not opened or a request not done.
+pub(super) fn error(effects: &[Effect]) -> &OperationError {
+    let AgentMessage::TunnelData(told) = sent(effects) else {
+        panic!("no word to a channel: {effects:?}")
+    };
+    match &told.data {
+        TunnelPayload::Closed(Closed {
+            error: Some(error), ..
+        }) => error,
+        TunnelPayload::Reply(reply) => match &**reply {
+            Reply::Failed { error } => error,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
     }
 }
 
@@ -296,262 +312,4 @@ fn ended_channels_are_remembered_up_to_a_bound() {
         panic!("still in the tunnel")
     };
     assert_eq!(tunnel.ended.len(), REMEMBERED_CHANNELS);
-}
-
-/// Why a channel was not opened or a request not done.
-fn error(effects: &[Effect]) -> &OperationError {
-    let AgentMessage::TunnelData(told) = sent(effects) else {
-        panic!("no word to a channel: {effects:?}")
-    };
-    match &told.data {
-        TunnelPayload::Closed(Closed {
-            error: Some(error), ..
-        }) => error,
-        TunnelPayload::Reply(reply) => match &**reply {
-            Reply::Failed { error } => error,
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_channel_opens_only_in_its_own_session_and_under_a_name_and_number_of_its_own() {
-    let without = error(&State::new(1).on_event(open_channel(1, 1, 1, shell()))).code;
-    assert_eq!(without, ErrorCode::Gone);
-    let mut state = in_tunnel();
-    let other = state.on_event(open_channel(2, 1, 1, shell()));
-    assert_eq!(error(&other).code, ErrorCode::NotAllowed);
-    let opened = state.on_event(open_channel(1, 1, 1, shell()));
-    assert!(matches!(opened[..], [Effect::OpenStream(..)]));
-    assert_eq!(state.on_event(open_channel(1, 1, 1, shell())), []);
-    let same_stream = state.on_event(open_channel(1, 2, 1, shell()));
-    assert_eq!(error(&same_stream).code, ErrorCode::AlreadyExists);
-    state.on_event(Event::ChannelEnded(ChannelId::terminal(1)));
-    let same_name = state.on_event(open_channel(1, 1, 2, shell()));
-    assert_eq!(error(&same_name).code, ErrorCode::AlreadyExists);
-    let opened = state.on_event(open_channel(1, 3, 1, loopback()));
-    assert!(matches!(opened[..], [Effect::OpenStream(..)]));
-}
-
-#[test]
-fn what_the_rules_do_not_allow_is_refused() {
-    let path = || "/etc/motd".to_owned();
-    let write = || {
-        ChannelKind::FileWrite(FileWrite {
-            path: path(),
-            upload: "u".to_owned(),
-            offset: 0,
-            size: 1,
-            sha256: None,
-            overwrite: false,
-            mode: None,
-            modified: None,
-        })
-    };
-    let read = || {
-        ChannelKind::FileRead(FileRead {
-            path: path(),
-            offset: 0,
-            length: None,
-            version: None,
-        })
-    };
-    let delete = || Operation::FileDelete {
-        path: path(),
-        recursive: false,
-    };
-    let zsh = || {
-        ChannelKind::Terminal(TerminalOptions {
-            shell: Some("/bin/zsh".to_owned()),
-            ..TerminalOptions::default()
-        })
-    };
-    let elsewhere = || {
-        ChannelKind::Tcp(TcpTarget {
-            host: "10.0.0.1".to_owned(),
-            port: 80,
-        })
-    };
-    let none = TunnelRules {
-        features: Vec::new(),
-        ..TunnelRules::default()
-    };
-    let reading = TunnelRules {
-        file_writes: false,
-        ..TunnelRules::default()
-    };
-    let all = TunnelRules::default();
-    for (rules, event, allowed) in [
-        (&none, open_channel(1, 1, 1, shell()), false),
-        (&none, open_channel(1, 1, 1, loopback()), false),
-        (&none, open_channel(1, 1, 1, read()), false),
-        (&none, request(1, 1, Operation::ServiceList), false),
-        (&all, open_channel(1, 1, 1, zsh()), false),
-        (&all, open_channel(1, 1, 1, elsewhere()), false),
-        (&all, open_channel(1, 1, 1, write()), true),
-        (&all, request(1, 1, delete()), true),
-        (&reading, open_channel(1, 1, 1, read()), true),
-        (&reading, open_channel(1, 1, 1, write()), false),
-        (&reading, request(1, 1, delete()), false),
-        (&reading, request(1, 1, Operation::ProcessList), true),
-    ] {
-        let mut state = State::new(1);
-        state.on_event(open_with(1, rules.clone(), 0));
-        let effects = state.on_event(event.clone());
-        if allowed {
-            assert!(
-                matches!(effects[..], [Effect::OpenStream(..) | Effect::Perform(..)]),
-                "{event:?}"
-            );
-        } else {
-            assert_eq!(error(&effects).code, ErrorCode::NotAllowed, "{event:?}");
-        }
-    }
-}
-
-#[test]
-fn commands_need_their_feature_too() {
-    let mut state = State::new(1);
-    let rules = TunnelRules {
-        features: vec![Feature::Terminal],
-        ..TunnelRules::default()
-    };
-    state.on_event(open_with(1, rules, 0));
-    assert!(refusal(&state.on_event(terminal(1, None, "true"))).contains("policy"));
-}
-
-#[test]
-fn the_number_of_channels_has_a_limit() {
-    let mut state = in_tunnel();
-    for number in 0..permission::CHANNELS {
-        let number = u32::try_from(number).unwrap();
-        state.on_event(open_channel(1, number.into(), number, loopback()));
-    }
-    let over = state.on_event(open_channel(1, 500, 500, loopback()));
-    assert_eq!(error(&over).code, ErrorCode::TooMany);
-    let over = state.on_event(request(1, 501, Operation::ServiceList));
-    assert_eq!(error(&over).code, ErrorCode::TooMany);
-    assert!(refusal(&state.on_event(terminal(502, None, "true"))).contains("channels"));
-    state.on_event(Event::ChannelEnded(ChannelId::terminal(0)));
-    let opened = state.on_event(open_channel(1, 503, 503, loopback()));
-    assert!(matches!(opened[..], [Effect::OpenStream(..)]));
-}
-
-#[test]
-fn sizes_and_signals_are_for_terminals_only() {
-    let mut state = in_tunnel();
-    state.on_event(open_channel(1, 1, 1, shell()));
-    state.on_event(open_channel(1, 2, 2, loopback()));
-    let resize = TunnelPayload::Resize(TerminalSize {
-        cols: 0,
-        rows: 2000,
-    });
-    let signal = TunnelPayload::Signal(Signal {
-        signal: SignalName::Interrupt,
-    });
-    let size = TerminalSize {
-        cols: 1,
-        rows: 1000,
-    };
-    assert_eq!(
-        state.on_event(data(1, resize.clone())),
-        [Effect::Resize(ChannelId::terminal(1), size)]
-    );
-    assert_eq!(
-        state.on_event(data(1, signal.clone())),
-        [Effect::Signal(
-            ChannelId::terminal(1),
-            SignalName::Interrupt
-        )]
-    );
-    for channel in [2, 3] {
-        assert_eq!(state.on_event(data(channel, resize.clone())), []);
-        assert_eq!(state.on_event(data(channel, signal.clone())), []);
-    }
-}
-
-#[test]
-fn with_a_grace_a_lost_connection_keeps_the_terminals_and_nothing_else() {
-    let mut state = State::new(2);
-    state.on_event(open_with(1, TunnelRules::default(), 30));
-    assert!(state.keeps_terminals());
-    state.on_event(open_channel(1, 1, 1, shell()));
-    state.on_event(open_channel(1, 2, 2, loopback()));
-    state.on_event(open_channel(1, 3, 3, shell()));
-    state.on_event(terminal(4, None, "true"));
-    state.on_event(request(1, 5, Operation::ServiceList));
-    let dropped = |number| Effect::Drop(ChannelId::terminal(number));
-    assert_eq!(
-        state.on_event(Event::ConnectionLost),
-        [dropped(2), dropped(4), dropped(5), Effect::Suspend(30)]
-    );
-    assert_eq!(
-        state.suspended(),
-        Some((session(1), UserId(Uuid::from_u128(99))))
-    );
-    assert_eq!(state.on_event(Event::ConnectionLost), []);
-    let meanwhile = state.on_event(open_channel(1, 6, 6, shell()));
-    assert_eq!(error(&meanwhile).code, ErrorCode::Gone);
-    let effects = state.on_event(resume(1, &[3, 9]));
-    assert!(matches!(sent(&effects[..1]), AgentMessage::TunnelReady(_)));
-    assert_eq!(
-        effects[1..],
-        [
-            dropped(1),
-            Effect::Resume(vec![(ChannelId::terminal(3), position(3))])
-        ]
-    );
-    assert_eq!(state.suspended(), None);
-    // Names are the connection's.
-    let again = state.on_event(open_channel(1, 2, 2, loopback()));
-    assert!(matches!(again[..], [Effect::OpenStream(..)]));
-}
-
-#[test]
-fn a_kept_session_ends_when_its_grace_is_over_or_another_one_comes_or_it_is_closed() {
-    let kept = || {
-        let mut state = State::new(2);
-        state.on_event(open_with(1, TunnelRules::default(), 30));
-        state.on_event(Event::ConnectionLost);
-        state
-    };
-    let leave = Effect::Leave(session(1));
-    let mut state = kept();
-    assert_eq!(state.on_event(Event::GraceOver)[0], leave);
-    assert_eq!(state.session(), None);
-    assert_eq!(kept().on_event(close(1))[0], leave);
-    assert_eq!(kept().on_event(Event::Stopping)[0], leave);
-    for number in [1, 2] {
-        let mut state = kept();
-        let effects = state.on_event(open(number));
-        assert_eq!(
-            effects[..2],
-            [leave.clone(), Effect::Enter(session(number))]
-        );
-        assert_eq!(state.session(), Some(session(number)));
-    }
-    let mut state = kept();
-    assert_eq!(
-        refusal(&state.on_event(resume(2, &[]))),
-        "not open on this machine"
-    );
-    assert_eq!(state.session(), Some(session(1)));
-    let mut state = kept();
-    state.on_event(resume(1, &[]));
-    assert_eq!(state.on_event(Event::GraceOver), []);
-    assert_eq!(
-        refusal(&State::new(1).on_event(resume(1, &[]))),
-        "not open on this machine"
-    );
-}
-
-#[test]
-fn a_grace_without_end_is_cut() {
-    let mut state = State::new(2);
-    state.on_event(open_with(1, TunnelRules::default(), u32::MAX));
-    assert_eq!(
-        state.on_event(Event::ConnectionLost),
-        [Effect::Suspend(3600)]
-    );
 }

@@ -1,6 +1,8 @@
 //! The server's side of the data plane: channels with a stream of bytes, over one connection or over
 //! several, one after the other.
 
+#![allow(clippy::panic, reason = "a failure here is a failed test")]
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use gururmm_shared::{Frame, ResetCode, StreamId, StreamPosition};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Connection, soon};
+use super::{Connection, Stage, soon, tunnel_open};
 
 /// What the server keeps of a stream to send it again.
 const KEPT_BYTES: u64 = 1024 * 1024;
@@ -255,6 +257,40 @@ impl Plane {
             }
         }
     }
+}
+
+/// An agent with an open session.
+pub async fn plane() -> (Stage, Plane) {
+    plane_with(json!({})).await
+}
+
+/// The same, with more fields of `tunnel_open`.
+pub async fn plane_with(fields: Value) -> (Stage, Plane) {
+    let stage = Stage::start().await;
+    let mut server = stage.accept_and_acknowledge().await;
+    let session = uuid::Uuid::new_v4().to_string();
+    let mut open = tunnel_open(&session);
+    let payload = open["payload"].as_object_mut().unwrap();
+    payload.extend(fields.as_object().unwrap().clone());
+    server.send(open).await;
+    server.expect("tunnel_ready").await;
+    (stage, Plane::new(server, session))
+}
+
+/// Starts what is hard to get rid of, from a terminal.
+pub fn escapers(stage: &Stage) -> String {
+    format!(
+        "set -m; sleep 1000 & echo $! >> {pids}; \
+         setsid sh -c 'trap \"\" TERM HUP INT; echo $$ >> {pids}; while :; do sleep 1; done' & \
+         (env -i setsid sh -c 'echo $$ >> {pids}; exec sleep 1000' </dev/null >/dev/null 2>&1 &); \
+         echo $$ >> {pids}; wait",
+        pids = stage.file("pids").display()
+    )
+}
+
+/// The payload that ends a channel.
+pub fn close() -> Value {
+    json!({"type": "close"})
 }
 
 /// The kind of a terminal that runs a shell's command line.

@@ -10,23 +10,23 @@
 //! until the window is used up, and its end waits for the next lane.
 
 mod control;
+mod end;
 mod relay;
 mod shell;
 mod way;
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use gururmm_shared::byte_stream::Reset;
 use gururmm_shared::{
-    Closed, EndReason, ErrorCode, Opened, OperationError, ResetCode, TerminalOptions, TunnelPayload,
+    Closed, ErrorCode, Opened, OperationError, ResetCode, TerminalOptions, TunnelPayload,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 pub use control::{Control, Order, Terminal};
+use end::End;
 use way::{Attachment, Way};
 
 use super::session::Session;
@@ -38,15 +38,6 @@ pub const INPUT_WINDOW: u64 = 64 * 1024;
 
 /// Bytes of output that are kept to be sent again, where the session outlives its connection.
 pub const KEPT_BYTES: u64 = 1024 * 1024;
-
-/// Between the hang-up and the end by force.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// After the end by force the terminal is given up, whatever its program does.
-const LAST_GRACE: Duration = Duration::from_secs(1);
-
-/// Output that comes after the end of a program that was told to end is waited for so long.
-const LAST_OUTPUT: Duration = Duration::from_millis(100);
 
 /// The connection may be lost with the last word on its way: so long it can be told again.
 const LINGER: Duration = Duration::from_secs(10);
@@ -111,17 +102,6 @@ struct Channel {
     orders: mpsc::Receiver<Order>,
     running: Running,
     end: End,
-}
-
-/// What is known of a terminal's end.
-#[derive(Debug, Default)]
-struct End {
-    status: Option<ExitStatus>,
-    /// Why it was told to end, if it was.
-    told: Option<OperationError>,
-    killed_at: Option<Instant>,
-    given_up_at: Option<Instant>,
-    finished: bool,
 }
 
 impl Channel {
@@ -204,54 +184,6 @@ impl Channel {
                 }
                 () = closed_or_deserted(&mut self.orders) => return Ok(()),
             }
-        }
-    }
-}
-
-impl End {
-    fn tell(&mut self, running: &Running, why: OperationError) {
-        if self.told.is_some() {
-            return;
-        }
-        self.told = Some(why);
-        let now = Instant::now();
-        if self.status.is_some() {
-            self.given_up_at = Some(now + LAST_OUTPUT);
-            return;
-        }
-        running.hang_up();
-        self.killed_at = Some(now + GRACE);
-        self.given_up_at = Some(now + GRACE + LAST_GRACE);
-    }
-
-    fn note_status(&mut self, status: io::Result<ExitStatus>) {
-        self.killed_at = None;
-        self.status = Some(status.unwrap_or_else(|error| {
-            tracing::error!(%error, "the end of a terminal's program cannot be waited for");
-            ExitStatus::from_raw(libc::SIGKILL)
-        }));
-        if self.told.is_some() {
-            self.given_up_at = Some(Instant::now() + LAST_OUTPUT);
-        }
-    }
-
-    fn closed(&self) -> Closed {
-        let signal = self.status.and_then(|status| status.signal());
-        let by_signal = signal.map(|signal| 128 + signal);
-        let code = self.status.and_then(|status| status.code()).or(by_signal);
-        let reason = match (&self.told, by_signal) {
-            (Some(_), _) => Some(EndReason::Cancelled),
-            (None, Some(_)) => Some(EndReason::Signalled),
-            (None, None) => None,
-        };
-        Closed {
-            exit_code: code,
-            reason,
-            error: self
-                .told
-                .clone()
-                .filter(|error| error.code != ErrorCode::Cancelled),
-            ..Closed::default()
         }
     }
 }
