@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::channels::streams::Streams;
 use crate::commands::dispatcher;
 use crate::commands::warden::Warden;
 use crate::config::Config;
@@ -56,11 +57,12 @@ pub async fn run(
     let (commands, command_inputs) = mpsc::channel(QUEUE);
     let live = SettingsStore::new(&config);
     let told = live.subscribe();
-    let peers = Peers::new(machine, commands, live);
+    let streams = Streams::default();
+    let peers = Peers::new(machine, commands, live, streams.clone());
     let state_dir = config.state_dir().to_owned();
     let keeper = Keeper::new(config, store, identity, device, peers).map_err(StartError::Server)?;
     let warden = Warden::new(guard_program.clone());
-    let machine = Machine::new(Arc::clone(&settings), told, guard_program);
+    let machine = Machine::new(Arc::clone(&settings), told, guard_program, streams);
     let machine = tokio::spawn(machine.run(machine_inputs));
     let dispatcher = tokio::spawn(dispatcher::run(settings, state_dir, warden, command_inputs));
     keeper.run(stopping).await;

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!   connection ──server's messages──▶ machine  ──▶ channels ──┐
-//!       ▲   │                                                 ├──▶ commands::executor ──▶ platform
-//!       │   └───────────────────────▶ commands::dispatcher ───┘
-//!       └──── Outbox: control first, then the tunnel's output lane
+//!       ▲   │ ├──frames, by Streams───────────────▲           ├──▶ commands::executor ──▶ platform
+//!       │   │ └─────────────────────▶ commands::dispatcher ───┘
+//!       └──── Outbox: control first, then the tunnel's lanes: interactive, bulk
 //! ```
 
 pub mod agent;

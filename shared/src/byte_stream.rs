@@ -167,6 +167,20 @@ impl ByteStream {
         })
     }
 
+    /// Waits until the stream is cut off.
+    pub async fn until_cut_off(&self) -> Reset {
+        poll_fn(|context| {
+            self.change(|inner| {
+                if let Some(reset) = &inner.reset {
+                    return Poll::Ready(reset.clone());
+                }
+                inner.woken.extend(inner.readers.add(context.waker()));
+                Poll::Pending
+            })
+        })
+        .await
+    }
+
     /// Notes that all that was read has been used; the answer is a WINDOW for the peer, where one is due.
     #[must_use = "the frame has to be sent"]
     pub fn consumed(&self) -> Option<Frame> {

@@ -4,9 +4,15 @@ pub mod files;
 pub mod operations;
 mod outlet;
 mod processes;
+pub mod pty;
 mod registry;
+pub mod request;
 mod services;
+pub mod session;
 pub mod stream;
 #[cfg(test)]
 mod stream_testing;
+pub mod streams;
+pub mod tcp;
 pub mod terminal;
+pub mod transfer;

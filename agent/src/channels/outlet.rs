@@ -9,6 +9,7 @@ use gururmm_shared::{
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::stream::Piece;
 use crate::commands::job::{Ending, Stream};
 
 /// Small pieces follow each other no faster than this: what is printed meanwhile travels together.
@@ -24,7 +25,7 @@ pub struct SessionOver;
 #[derive(Debug)]
 pub struct Outlet {
     channel_id: ChannelId,
-    lane: mpsc::Sender<AgentMessage>,
+    lane: mpsc::Sender<Piece>,
     window: SendWindow,
     stdout: String,
     stderr: String,
@@ -33,7 +34,7 @@ pub struct Outlet {
 
 impl Outlet {
     /// An outlet that may send up to `limit` into the session's `lane`.
-    pub fn new(channel_id: ChannelId, lane: mpsc::Sender<AgentMessage>, limit: u64) -> Self {
+    pub fn new(channel_id: ChannelId, lane: mpsc::Sender<Piece>, limit: u64) -> Self {
         Self {
             channel_id,
             lane,
@@ -122,7 +123,7 @@ impl Outlet {
             error,
         };
         self.lane
-            .send(AgentMessage::TunnelError(failure))
+            .send(Piece::Message(Box::new(AgentMessage::TunnelError(failure))))
             .await
             .map_err(|_| SessionOver)
     }
@@ -147,11 +148,11 @@ impl Outlet {
         piece
     }
 
-    fn message(&self, data: TunnelPayload) -> AgentMessage {
-        AgentMessage::TunnelData(TunnelData {
+    fn message(&self, data: TunnelPayload) -> Piece {
+        Piece::Message(Box::new(AgentMessage::TunnelData(TunnelData {
             channel_id: self.channel_id.clone(),
             data,
-        })
+        })))
     }
 }
 
@@ -168,13 +169,16 @@ fn take_prefix(text: &mut String, max_bytes: usize) -> String {
 mod tests {
     use super::*;
 
-    fn outlet(limit: u64) -> (Outlet, mpsc::Receiver<AgentMessage>) {
+    fn outlet(limit: u64) -> (Outlet, mpsc::Receiver<Piece>) {
         let (lane, received) = mpsc::channel(64);
         (Outlet::new(ChannelId::terminal(1), lane, limit), received)
     }
 
-    fn output(message: AgentMessage) -> TerminalOutput {
-        match message {
+    fn output(piece: Piece) -> TerminalOutput {
+        let Piece::Message(message) = piece else {
+            panic!("a frame")
+        };
+        match *message {
             AgentMessage::TunnelData(TunnelData {
                 data: TunnelPayload::TerminalOutput(output),
                 ..

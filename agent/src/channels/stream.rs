@@ -67,6 +67,11 @@ impl Stream {
         self.bytes.recv().await
     }
 
+    /// Waits until the stream is cut off, by whichever side. Cancel safe.
+    pub async fn until_cut_off(&self) -> Reset {
+        self.bytes.until_cut_off().await
+    }
+
     /// Notes that all that was received has been used: the server may send more.
     ///
     /// # Errors

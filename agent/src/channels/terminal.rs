@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use gururmm_shared::{AgentMessage, ChannelId, EndReason, SessionId, Terminal};
-use tokio::sync::{mpsc, watch};
+use gururmm_shared::{ChannelId, EndReason, Terminal};
+use tokio::sync::watch;
 
 use super::outlet::{Outlet, SessionOver};
+use super::session::Session;
 use crate::commands::executor::Execution;
 use crate::commands::interpreter::{CLAUDE_TASK_REFUSAL, Invocation};
 use crate::commands::job::{Ending, Job, Progress};
 use crate::config::CommandSettings;
-use crate::platform::{Launcher, SESSION_MARK};
+use crate::platform::SESSION_MARK;
 
 /// What the server wants of a running channel; only the latest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +33,6 @@ impl Orders {
     }
 }
 
-/// What the channels of a session have in common.
-#[derive(Debug, Clone)]
-pub struct Session {
-    /// Which session.
-    pub id: SessionId,
-    /// Its secret mark, by which its processes are found.
-    pub mark: Arc<str>,
-    /// Who starts its programs.
-    pub launcher: Launcher,
-    /// Where its output goes.
-    pub lane: mpsc::Sender<AgentMessage>,
-}
-
 /// Runs a command to its end. When the session ends before, dropping this kills the command.
 pub async fn run(
     session: Session,
@@ -54,7 +42,7 @@ pub async fn run(
     settings: Arc<CommandSettings>,
 ) {
     let limit = orders.borrow().limit;
-    let outlet = Outlet::new(channel, session.lane.clone(), limit);
+    let outlet = Outlet::new(channel, session.lanes.interactive.clone(), limit);
     // If the session is over nobody wants to hear of this command any more.
     let _: Result<(), SessionOver> = match start(&session, &terminal, &settings).await {
         Ok(execution) => {

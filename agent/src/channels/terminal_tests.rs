@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use gururmm_shared::{CommandType, TerminalOutput, TunnelData, TunnelPayload};
+use gururmm_shared::{
+    AgentMessage, CommandType, SessionId, TerminalOutput, TunnelData, TunnelPayload, TunnelRules,
+};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::channels::stream::Piece;
+use crate::connection::{LaneEnds, Lanes};
+use crate::platform::Launcher;
 
 struct Running {
     orders: watch::Sender<Orders>,
-    pieces: mpsc::Receiver<AgentMessage>,
+    pieces: mpsc::Receiver<Piece>,
     task: JoinHandle<()>,
 }
 
@@ -24,14 +30,27 @@ fn terminal(command: &str, window: Option<u64>) -> Terminal {
     }
 }
 
-fn start_channel(terminal: Terminal) -> Running {
-    let (lane, pieces) = mpsc::channel(8);
+fn session() -> (Session, mpsc::Receiver<Piece>) {
+    let (lanes, LaneEnds { interactive, .. }) = Lanes::new();
     let session = Session {
         id: SessionId::generate(),
         mark: "test".into(),
         launcher: Launcher::Agent,
-        lane,
+        rules: Arc::new(TunnelRules::default()),
+        lanes,
     };
+    (session, interactive)
+}
+
+fn message(piece: Option<Piece>) -> AgentMessage {
+    match piece {
+        Some(Piece::Message(message)) => *message,
+        other => panic!("no message: {other:?}"),
+    }
+}
+
+fn start_channel(terminal: Terminal) -> Running {
+    let (session, pieces) = session();
     let (orders, ordered) = watch::channel(Orders::first(&terminal));
     let settings = Arc::new(CommandSettings::default());
     let task = tokio::spawn(run(
@@ -50,11 +69,11 @@ fn start_channel(terminal: Terminal) -> Running {
 
 impl Running {
     async fn piece(&mut self) -> TerminalOutput {
-        match self.pieces.recv().await {
-            Some(AgentMessage::TunnelData(TunnelData {
+        match message(self.pieces.recv().await) {
+            AgentMessage::TunnelData(TunnelData {
                 data: TunnelPayload::TerminalOutput(output),
                 ..
-            })) => output,
+            }) => output,
             other => panic!("no output: {other:?}"),
         }
     }
@@ -193,13 +212,7 @@ async fn a_large_output_is_whole_and_in_pieces_that_hold_nobody_up() {
 async fn a_command_that_cannot_start_is_an_error_of_its_channel() {
     let mut order = terminal("Get-Date", None);
     order.command_type = Some(CommandType::Powershell);
-    let (lane, mut pieces) = mpsc::channel(8);
-    let session = Session {
-        id: SessionId::generate(),
-        mark: "test".into(),
-        launcher: Launcher::Agent,
-        lane,
-    };
+    let (session, mut pieces) = session();
     let (_orders, ordered) = watch::channel(Orders::first(&order));
     let settings = CommandSettings {
         powershell: "/nowhere/pwsh".to_owned(),
@@ -213,7 +226,7 @@ async fn a_command_that_cannot_start_is_an_error_of_its_channel() {
         Arc::new(settings),
     )
     .await;
-    let Some(AgentMessage::TunnelError(error)) = pieces.recv().await else {
+    let AgentMessage::TunnelError(error) = message(pieces.recv().await) else {
         panic!("no error")
     };
     assert!(

@@ -60,6 +60,7 @@ impl Execution {
     pub async fn start(job: Job, launcher: &Launcher) -> io::Result<Self> {
         let order = Order {
             program: job.invocation.program,
+            name: None,
             arguments: job.invocation.arguments,
             environment: job.environment,
             directory: job.directory.unwrap_or_else(platform::home_directory),

@@ -20,6 +20,10 @@ const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// The default of 128 KiB would be most of an idle agent's memory.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
+/// What is written is gathered up to here before the socket gets it: small messages go together, and a
+/// piece of bulk goes at once, so that what comes after it is chosen as late as may be.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
 /// Where and how to dial.
 #[derive(Clone)]
 pub struct Dialer {
@@ -68,6 +72,7 @@ impl Dialer {
             .map_err(|error| format!("cannot set up the socket: {error}"))?;
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(WRITE_BUFFER_BYTES)
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
         let (socket, _response) = client_async_tls_with_config(

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use gururmm_shared::{
     Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
-    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_OUTPUT_WINDOW, CommandId,
-    PROTOCOL,
+    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_DATA_PLANE, CAPABILITY_FILES,
+    CAPABILITY_OUTPUT_WINDOW, CAPABILITY_PROCESSES, CAPABILITY_RESUME, CAPABILITY_SERVICES,
+    CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, CommandId, KeptSession, PROTOCOL,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -30,17 +31,31 @@ use crate::reports::Reporter;
 /// How long the server may take to answer the agent's good-bye.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long the machine may take to say which session it kept: it may still be ending one. What it does
+/// not say cannot be resumed, and is ended when its grace is over.
+const KEPT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A technician waits for a session that was kept: the longest wait between two attempts then.
+const HURRY: Duration = Duration::from_secs(1);
+
 /// How long the dispatcher may take to say what is in flight: its disk may hold it up, and that is no
 /// reason to stay away. What it does not say is sent by the server again, and answered then.
 const IN_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the agent can do beyond its protocol.
-const CAPABILITIES: [&str; 5] = [
+const CAPABILITIES: [&str; 12] = [
     CAPABILITY_OUTPUT_WINDOW,
     CAPABILITY_COMMAND_JOURNAL,
     CAPABILITY_COMMAND_CANCEL,
     CAPABILITY_COMMAND_OUTPUT,
     CAPABILITY_COMMAND_ENVIRONMENT,
+    CAPABILITY_DATA_PLANE,
+    CAPABILITY_TERMINAL,
+    CAPABILITY_FILES,
+    CAPABILITY_TCP_FORWARD,
+    CAPABILITY_SERVICES,
+    CAPABILITY_PROCESSES,
+    CAPABILITY_RESUME,
 ];
 
 /// Keeps the connection.
@@ -97,7 +112,10 @@ impl Keeper {
             if parting == Parting::Stopped || *stopping.borrow() {
                 return;
             }
-            let delay = backoff.next(&parting, held, &mut rand::rng());
+            let mut delay = backoff.next(&parting, held, &mut rand::rng());
+            if self.is_awaited(&parting).await {
+                delay = delay.min(HURRY);
+            }
             self.tell(&parting, delay);
             let mut stop = stopping.clone();
             tokio::select! {
@@ -140,7 +158,10 @@ impl Keeper {
     }
 
     async fn auth(&self) -> Auth {
-        let in_flight = timeout(IN_FLIGHT_PATIENCE, self.in_flight()).await;
+        let (in_flight, kept) = tokio::join!(
+            timeout(IN_FLIGHT_PATIENCE, self.in_flight()),
+            timeout(KEPT_PATIENCE, self.kept_session()),
+        );
         let device = self.device.clone();
         // Once the agent has a key of its own, the one of the configuration is never sent again.
         let key = self
@@ -160,7 +181,7 @@ impl Keeper {
             boot_id: device.boot_id,
             enrollment_nonce: Some(self.identity.enrollment_nonce.clone()),
             in_flight: in_flight.unwrap_or_default(),
-            kept_session: None,
+            kept_session: kept.unwrap_or_default(),
         }
     }
 
@@ -171,6 +192,22 @@ impl Keeper {
             .await;
         // An error means that the dispatcher is gone, which was said already.
         in_flight.await.unwrap_or_default()
+    }
+
+    /// Whether a session waits for the next connection, and the server is likely to let it in.
+    async fn is_awaited(&self, parting: &Parting) -> bool {
+        matches!(parting, Parting::Lost(_) | Parting::ServerRestarts)
+            && matches!(
+                timeout(KEPT_PATIENCE, self.kept_session()).await,
+                Ok(Some(_))
+            )
+    }
+
+    async fn kept_session(&self) -> Option<KeptSession> {
+        let (answer, kept) = oneshot::channel();
+        self.peers.machine(machine::Input::Kept(answer)).await;
+        // An error means that the machine is gone, and with it every session.
+        kept.await.ok()?
     }
 
     /// Keeps what `auth_ack` tells about the agent, before anything else is sent.

@@ -9,11 +9,12 @@ mod keeper;
 mod outbox;
 mod parting;
 mod peers;
+mod queues;
 mod reader;
 mod writer;
 
 pub use keeper::Keeper;
-pub use outbox::{Outbox, Outgoing};
+pub use outbox::{LaneEnds, Lanes, Outbox, Outgoing};
 pub use peers::Peers;
 
 /// The WebSocket, with or without TLS.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 use super::outbox::Outbox;
+use crate::channels::streams::Streams;
 use crate::commands::dispatcher;
 use crate::machine;
 use crate::settings::SettingsStore;
@@ -15,6 +16,7 @@ pub struct Peers {
     machine: mpsc::Sender<machine::Input>,
     commands: mpsc::Sender<dispatcher::Input>,
     settings: SettingsStore,
+    streams: Streams,
     again: Arc<Notify>,
 }
 
@@ -25,11 +27,13 @@ impl Peers {
         machine: mpsc::Sender<machine::Input>,
         commands: mpsc::Sender<dispatcher::Input>,
         settings: SettingsStore,
+        streams: Streams,
     ) -> Self {
         Self {
             machine,
             commands,
             settings,
+            streams,
             again: Arc::default(),
         }
     }
@@ -42,6 +46,11 @@ impl Peers {
     /// The settings that the server may change.
     pub fn settings(&self) -> &SettingsStore {
         &self.settings
+    }
+
+    /// The streams of open channels.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Tells the machine something.

@@ -1,9 +1,11 @@
-//! The reading half: decodes and hands every message to the task whose business it is.
+//! The reading half: decodes and hands every message to the task whose business it is, and every frame
+//! to its stream, past all queues.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use gururmm_shared::{AgentMessage, DecodeError, ServerMessage};
+use gururmm_shared::{AgentMessage, DecodeError, Frame, FrameError, ServerMessage, close_code};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -15,7 +17,7 @@ use crate::commands::dispatcher;
 use crate::machine;
 use crate::state::Event;
 
-/// For the answer to the server's close frame to go out.
+/// For the answer to the server's close frame to go out, or for the server's to ours.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The reader of one connection.
@@ -53,10 +55,41 @@ impl Reader<'_> {
                     let _ = timeout(LAST_WORDS, stream.next()).await;
                     return Parting::from_close(frame);
                 }
-                Message::Binary(_) => tracing::debug!("a binary frame is ignored"),
+                Message::Binary(bytes) => match self.on_binary(bytes).await {
+                    Ok(()) => {}
+                    Err(reason) => {
+                        self.outbox.close(close_code::TOO_LARGE, reason).await;
+                        let _ = timeout(LAST_WORDS, async {
+                            while let Some(Ok(_)) = stream.next().await {}
+                        })
+                        .await;
+                        return Parting::Lost(reason.to_owned());
+                    }
+                },
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
+    }
+
+    /// Hands a frame to its stream; an error ends the connection.
+    async fn on_binary(&self, bytes: Bytes) -> Result<(), &'static str> {
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error @ FrameError::TooLong(_)) => {
+                tracing::warn!(%error, "the server broke the protocol");
+                return Err("a frame is too long");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a frame is ignored");
+                return Ok(());
+            }
+        };
+        if let Some(answer) = self.peers.streams().take(frame) {
+            let sent = timeout(self.idle_timeout, self.outbox.send_frame(answer)).await;
+            // A connection that is gone is noticed by whoever reads or writes next.
+            let _ = sent.map_err(|_| "the agent cannot keep up")?;
+        }
+        Ok(())
     }
 
     async fn on_text(&self, text: &str) {
@@ -74,6 +107,7 @@ impl Reader<'_> {
                 let _ = self.outbox.try_send(AgentMessage::Heartbeat);
             }
             ServerMessage::TunnelOpen(open) => self.tunnel(Event::Open(open)).await,
+            ServerMessage::TunnelResume(resume) => self.tunnel(Event::Resume(resume)).await,
             ServerMessage::TunnelClose(close) => self.tunnel(Event::Close(close)).await,
             ServerMessage::TunnelData(data) => self.tunnel(Event::Data(data)).await,
             ServerMessage::Command(command) => {
@@ -92,7 +126,6 @@ impl Reader<'_> {
                     .await;
             }
             ServerMessage::ConfigUpdate(update) => self.peers.settings().take(&update),
-            ServerMessage::TunnelResume(_) => tracing::debug!("no session was kept"),
             ServerMessage::Update(_) => {
                 tracing::warn!(
                     kind = message.kind(),

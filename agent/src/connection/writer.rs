@@ -1,16 +1,18 @@
-//! The writing half: control first, then the lane's output, one message at a time.
+//! The writing half: what waits is put into the socket's buffer while there is more, and flushed when
+//! there is not. What comes next is chosen when the socket can take it, so nothing stands in the way of
+//! a keystroke that comes while the socket is busy.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use futures_util::{Sink, SinkExt};
-use gururmm_shared::{AgentMessage, close_code};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::outbox::Outgoing;
 use super::parting::Parting;
+use super::queues::{Deserted, Queues};
 
 /// A message that the socket does not take for so long means that the connection is dead.
 const STALLED: Duration = Duration::from_secs(45);
@@ -18,55 +20,52 @@ const STALLED: Duration = Duration::from_secs(45);
 /// Writes until the connection is lost or every outbox is gone.
 pub async fn write(
     mut sink: impl Sink<Message, Error = Error> + Unpin,
-    mut control: mpsc::Receiver<Outgoing>,
+    control: mpsc::Receiver<Outgoing>,
 ) -> Parting {
-    let mut lane: Option<mpsc::Receiver<AgentMessage>> = None;
+    let mut queues = Queues::new(control);
+    if let Err(parting) = in_time(ready(&mut sink)).await {
+        return parting;
+    }
     loop {
-        let message = tokio::select! {
-            biased;
-            outgoing = control.recv() => match outgoing {
-                Some(Outgoing::Message(message)) => text(&message),
-                Some(Outgoing::OpenLane(opened)) => {
-                    lane = Some(opened);
-                    continue;
-                }
-                Some(Outgoing::CloseLane) => {
-                    lane = None;
-                    continue;
-                }
-                Some(Outgoing::Goodbye) => goodbye(),
-                None => return Parting::Lost("nobody uses the connection any more".to_owned()),
-            },
-            piece = next(&mut lane) => text(&piece),
-        };
-        match timeout(STALLED, sink.send(message)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Parting::Lost(error.to_string()),
-            Err(_) => return Parting::Lost("the server takes no data".to_owned()),
+        if let Err(parting) = write_one(&mut sink, &mut queues).await {
+            return parting;
         }
     }
 }
 
-/// The next piece of the lane; for ever, where there is none.
-async fn next(lane: &mut Option<mpsc::Receiver<AgentMessage>>) -> AgentMessage {
-    if let Some(pieces) = lane {
-        if let Some(piece) = pieces.recv().await {
-            return piece;
+async fn write_one(
+    sink: &mut (impl Sink<Message, Error = Error> + Unpin),
+    queues: &mut Queues,
+) -> Result<(), Parting> {
+    let message = match queues.next_now().map_err(deserted)? {
+        Some(message) => message,
+        None => {
+            in_time(sink.flush()).await?;
+            queues.next().await.map_err(deserted)?
         }
-        *lane = None;
+    };
+    sink.start_send_unpin(message).map_err(lost)?;
+    in_time(ready(sink)).await
+}
+
+/// Waits until the socket can take another message.
+async fn ready(sink: &mut (impl Sink<Message, Error = Error> + Unpin)) -> Result<(), Error> {
+    poll_fn(|context| sink.poll_ready_unpin(context)).await
+}
+
+async fn in_time(written: impl Future<Output = Result<(), Error>>) -> Result<(), Parting> {
+    match timeout(STALLED, written).await {
+        Ok(written) => written.map_err(lost),
+        Err(_) => Err(Parting::Lost("the server takes no data".to_owned())),
     }
-    std::future::pending().await
 }
 
-fn text(message: &AgentMessage) -> Message {
-    Message::text(message.encode())
+fn lost(error: Error) -> Parting {
+    Parting::Lost(error.to_string())
 }
 
-fn goodbye() -> Message {
-    Message::Close(Some(CloseFrame {
-        code: close_code::GOING_AWAY.into(),
-        reason: "the agent is being stopped".into(),
-    }))
+fn deserted(_: Deserted) -> Parting {
+    Parting::Lost("nobody uses the connection any more".to_owned())
 }
 
 #[cfg(test)]
@@ -74,7 +73,10 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
+    use gururmm_shared::AgentMessage;
+
     use super::*;
+    use crate::channels::stream::Piece;
     use crate::connection::Outbox;
 
     /// A socket that takes messages only as fast as the test asks for them.
@@ -104,33 +106,36 @@ mod tests {
         }
     }
 
-    fn piece() -> AgentMessage {
-        AgentMessage::TunnelReady(gururmm_shared::TunnelReady {
-            session_id: gururmm_shared::SessionId::generate(),
-        })
+    fn piece() -> Piece {
+        Piece::Message(Box::new(AgentMessage::TunnelReady(
+            gururmm_shared::TunnelReady {
+                session_id: gururmm_shared::SessionId::generate(),
+            },
+        )))
     }
 
     #[tokio::test]
-    async fn control_overtakes_output_and_a_closed_lane_is_dropped() {
+    async fn control_overtakes_output_and_closed_lanes_are_dropped() {
         let (outbox, control) = Outbox::new();
         let (taken, mut socket) = mpsc::channel(1);
-        let lane = outbox.open_lane().await.unwrap();
+        let lanes = outbox.open_lanes().await.unwrap();
+        let lane = &lanes.interactive;
         lane.send(piece()).await.unwrap();
         lane.send(piece()).await.unwrap();
         lane.send(piece()).await.unwrap();
         let writer = tokio::spawn(write(Slow(taken), control));
-        // The first piece is in the socket and the second waits for it.
-        while lane.capacity() < lane.max_capacity() - 1 {
+        // The first piece is in the socket, and the second is chosen only when there is room.
+        while lane.capacity() < lane.max_capacity() - 2 {
             tokio::task::yield_now().await;
         }
-        outbox.close_lane().await;
+        outbox.close_lanes().await;
         assert!(outbox.send(AgentMessage::Heartbeat).await);
         let mut kinds = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..2 {
             let message = socket.recv().await.unwrap();
             kinds.push(message.into_text().unwrap().contains("heartbeat"));
         }
-        assert_eq!(kinds, [false, false, true]);
+        assert_eq!(kinds, [false, true]);
         writer.abort();
     }
 }

@@ -15,6 +15,7 @@ pub use unix::{
     set_folder_mode, set_mode, sync_file_system, sync_folder, without_waiting,
 };
 pub use unix::{
-    Guard, Launched, Launcher, Leader, Order, Remains, Running, SESSION_MARK, Sweep, guard_main,
-    home_directory, is_administrator, shell, sweep, tell_people, tune_socket,
+    Guard, Launched, Launcher, Leader, Login, Order, Pty, Remains, Running, SESSION_MARK, Sweep,
+    guard_main, home_directory, is_administrator, is_program, shell, sweep, tell_people,
+    tune_socket,
 };

@@ -2,58 +2,31 @@
 //!
 //! ```text
 //!                     Open
-//!   Heartbeat ──────────────────────▶ Tunnel { session, tech, channels }
+//!   Heartbeat ──────────────────────▶ Tunnel { session, tech, rules, channels }
 //!       ▲                                │ ▲  Open, same session: ready again
 //!       │   Close · EntryFailed ·        │ │  Open, another session: refused, nothing else changes
-//!       └── ConnectionLost · Stopping ───┘ └─ Data: a channel starts, takes a window or is cancelled
+//!       ├── ConnectionLost · Stopping ───┤ └─ Data: a channel opens, takes a window or is cancelled
+//!       │                                │
+//!       │            ConnectionLost, with a grace ▼   ▲ Resume
+//!       └── Close · GraceOver · Stopping · Open ── Suspended { the same, terminals only }
 //! ```
 //!
 //! The caller carries the effects out in their order and reports what became of them.
 
+mod channels;
+mod permission;
 mod step;
+mod tunnel;
 
-use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use gururmm_shared::{
-    AgentMessage, ChannelId, CommandType, Probe, SessionId, Terminal, TunnelClose, TunnelClosed,
-    TunnelData, TunnelError, TunnelOpen, TunnelPayload, TunnelReady, UserId,
+    AgentMessage, ChannelId, SessionId, TunnelClose, TunnelClosed, TunnelData, TunnelOpen,
+    TunnelReady, TunnelResume, TunnelRules, UserId,
 };
 
 pub use step::{Effect, Event};
-
-/// Names of ended channels that a session remembers, so that a repeated order is run at most once.
-const REMEMBERED_CHANNELS: usize = 4096;
-
-/// The session that the agent is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tunnel {
-    session: SessionId,
-    tech: UserId,
-    running: HashSet<ChannelId>,
-    ended: VecDeque<ChannelId>,
-}
-
-impl Tunnel {
-    fn new(open: &TunnelOpen) -> Self {
-        Self {
-            session: open.session_id,
-            tech: open.tech_id,
-            running: HashSet::new(),
-            ended: VecDeque::new(),
-        }
-    }
-
-    fn knows(&self, channel: &ChannelId) -> bool {
-        self.running.contains(channel) || self.ended.contains(channel)
-    }
-
-    fn remember_ended(&mut self, channel: ChannelId) {
-        if self.ended.len() == REMEMBERED_CHANNELS {
-            self.ended.pop_front();
-        }
-        self.ended.push_back(channel);
-    }
-}
+pub use tunnel::{Running, Tunnel};
 
 /// The mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +35,8 @@ pub enum Mode {
     Heartbeat,
     /// A technician works on this machine.
     Tunnel(Tunnel),
+    /// The connection was lost and the session waits for the next one.
+    Suspended(Tunnel),
 }
 
 /// The mode and its limits.
@@ -81,21 +56,37 @@ impl State {
         }
     }
 
-    /// The session, in tunnel mode.
+    /// The session, where there is one.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
-        match &self.mode {
-            Mode::Heartbeat => None,
-            Mode::Tunnel(tunnel) => Some(tunnel.session),
-        }
+        self.tunnel().map(|tunnel| tunnel.session)
     }
 
-    /// The technician whose session it is, in tunnel mode.
+    /// The technician whose session it is, where there is one.
     #[must_use]
     pub fn technician(&self) -> Option<UserId> {
+        self.tunnel().map(|tunnel| tunnel.tech)
+    }
+
+    /// What may be done in the session.
+    #[must_use]
+    pub fn rules(&self) -> Arc<TunnelRules> {
+        self.tunnel()
+            .map_or_else(Arc::default, |tunnel| Arc::clone(&tunnel.rules))
+    }
+
+    /// Whether terminals outlive a lost connection.
+    #[must_use]
+    pub fn keeps_terminals(&self) -> bool {
+        self.tunnel().is_some_and(|tunnel| tunnel.grace > 0)
+    }
+
+    /// The session and the technician, where the session waits for a new connection.
+    #[must_use]
+    pub fn suspended(&self) -> Option<(SessionId, UserId)> {
         match &self.mode {
-            Mode::Heartbeat => None,
-            Mode::Tunnel(tunnel) => Some(tunnel.tech),
+            Mode::Suspended(tunnel) => Some((tunnel.session, tunnel.tech)),
+            Mode::Heartbeat | Mode::Tunnel(_) => None,
         }
     }
 
@@ -103,29 +94,65 @@ impl State {
     pub fn on_event(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Open(open) => self.open(&open),
+            Event::Resume(resume) => self.resume(&resume),
             Event::Close(close) => self.close(&close),
             Event::Data(data) => self.data(data),
             Event::ChannelEnded(channel) => self.channel_ended(channel),
             Event::EntryFailed(reason) => self.entry_failed(reason),
-            Event::ConnectionLost => self.leave(None),
+            Event::ConnectionLost => self.connection_lost(),
+            Event::GraceOver => self.grace_over(),
             Event::Stopping => self.leave(Some("the agent is being stopped")),
         }
     }
 
-    fn open(&mut self, open: &TunnelOpen) -> Vec<Effect> {
-        let ready = Effect::send(AgentMessage::TunnelReady(TunnelReady {
-            session_id: open.session_id,
-        }));
+    fn tunnel(&self) -> Option<&Tunnel> {
         match &self.mode {
-            Mode::Heartbeat => {
-                self.mode = Mode::Tunnel(Tunnel::new(open));
-                vec![Effect::Enter(open.session_id), ready]
+            Mode::Heartbeat => None,
+            Mode::Tunnel(tunnel) | Mode::Suspended(tunnel) => Some(tunnel),
+        }
+    }
+
+    fn open(&mut self, open: &TunnelOpen) -> Vec<Effect> {
+        match &self.mode {
+            Mode::Heartbeat => self.enter(open),
+            Mode::Tunnel(tunnel) if tunnel.session == open.session_id => {
+                vec![ready(open.session_id)]
             }
-            Mode::Tunnel(tunnel) if tunnel.session == open.session_id => vec![ready],
             Mode::Tunnel(_) => vec![closed(
                 open.session_id,
                 "busy: another session is open on this machine",
             )],
+            // The server does not know of the kept session, or does not want it any more.
+            Mode::Suspended(_) => {
+                let mut effects = self.leave(None);
+                effects.extend(self.enter(open));
+                effects
+            }
+        }
+    }
+
+    fn enter(&mut self, open: &TunnelOpen) -> Vec<Effect> {
+        self.mode = Mode::Tunnel(Tunnel::new(open));
+        vec![Effect::Enter(open.session_id), ready(open.session_id)]
+    }
+
+    fn resume(&mut self, resume: &TunnelResume) -> Vec<Effect> {
+        match std::mem::replace(&mut self.mode, Mode::Heartbeat) {
+            Mode::Suspended(mut tunnel) if tunnel.session == resume.session_id => {
+                let mut effects = vec![ready(tunnel.session)];
+                effects.extend(tunnel.resume(&resume.streams));
+                self.mode = Mode::Tunnel(tunnel);
+                effects
+            }
+            other => {
+                self.mode = other;
+                match &self.mode {
+                    Mode::Tunnel(tunnel) if tunnel.session == resume.session_id => {
+                        vec![ready(resume.session_id)]
+                    }
+                    _ => vec![closed(resume.session_id, "not open on this machine")],
+                }
+            }
         }
     }
 
@@ -137,7 +164,9 @@ impl State {
     }
 
     fn leave(&mut self, answer: Option<&str>) -> Vec<Effect> {
-        let Mode::Tunnel(tunnel) = std::mem::replace(&mut self.mode, Mode::Heartbeat) else {
+        let (Mode::Tunnel(tunnel) | Mode::Suspended(tunnel)) =
+            std::mem::replace(&mut self.mode, Mode::Heartbeat)
+        else {
             return Vec::new();
         };
         let mut effects = vec![Effect::Leave(tunnel.session)];
@@ -145,78 +174,60 @@ impl State {
         effects
     }
 
+    fn connection_lost(&mut self) -> Vec<Effect> {
+        match std::mem::replace(&mut self.mode, Mode::Heartbeat) {
+            Mode::Tunnel(mut tunnel) if tunnel.grace > 0 => {
+                let effects = tunnel.suspend();
+                self.mode = Mode::Suspended(tunnel);
+                effects
+            }
+            Mode::Tunnel(tunnel) => vec![Effect::Leave(tunnel.session)],
+            // Its grace goes on from the first loss.
+            other => {
+                self.mode = other;
+                Vec::new()
+            }
+        }
+    }
+
+    fn grace_over(&mut self) -> Vec<Effect> {
+        match self.mode {
+            Mode::Suspended(_) => self.leave(Some("the connection was lost for too long")),
+            Mode::Heartbeat | Mode::Tunnel(_) => Vec::new(),
+        }
+    }
+
     fn entry_failed(&mut self, reason: String) -> Vec<Effect> {
         match std::mem::replace(&mut self.mode, Mode::Heartbeat) {
             Mode::Heartbeat => Vec::new(),
-            Mode::Tunnel(tunnel) => vec![closed(tunnel.session, reason)],
+            Mode::Tunnel(tunnel) | Mode::Suspended(tunnel) => {
+                vec![closed(tunnel.session, reason)]
+            }
         }
     }
 
     fn channel_ended(&mut self, channel: ChannelId) -> Vec<Effect> {
-        if let Mode::Tunnel(tunnel) = &mut self.mode
-            && tunnel.running.remove(&channel)
-        {
-            tunnel.remember_ended(channel);
+        match &mut self.mode {
+            Mode::Heartbeat => {}
+            Mode::Tunnel(tunnel) => tunnel.channel_ended(channel),
+            // The next connection has names of its own.
+            Mode::Suspended(tunnel) => {
+                tunnel.running.remove(&channel);
+            }
         }
         Vec::new()
     }
 
-    fn data(&mut self, TunnelData { channel_id, data }: TunnelData) -> Vec<Effect> {
-        let Mode::Tunnel(tunnel) = &mut self.mode else {
-            return match data {
-                TunnelPayload::Terminal(_) => vec![failed(channel_id, "no tunnel is open")],
-                _ => Vec::new(),
-            };
-        };
-        match data {
-            TunnelPayload::Terminal(terminal) => {
-                start(tunnel, self.max_running, channel_id, terminal)
-            }
-            TunnelPayload::Window(window) => vec![Effect::Grant(channel_id, window.limit)],
-            TunnelPayload::Close => vec![Effect::Cancel(channel_id)],
-            TunnelPayload::Probe(probe) if probe.data.len() <= Probe::MAX_BYTES => {
-                vec![Effect::send(AgentMessage::TunnelData(TunnelData {
-                    channel_id,
-                    data: TunnelPayload::ProbeReply(probe),
-                }))]
-            }
-            _ => Vec::new(),
+    fn data(&mut self, data: TunnelData) -> Vec<Effect> {
+        match &mut self.mode {
+            Mode::Tunnel(tunnel) => channels::in_session(tunnel, self.max_running, data),
+            Mode::Heartbeat | Mode::Suspended(_) => channels::without_session(data),
         }
     }
 }
 
-fn start(
-    tunnel: &mut Tunnel,
-    max_running: usize,
-    channel: ChannelId,
-    terminal: Terminal,
-) -> Vec<Effect> {
-    if terminal.session_id.is_some_and(|id| id != tunnel.session) {
-        return vec![failed(
-            channel,
-            "the command is for another session than the open one",
-        )];
-    }
-    if tunnel.knows(&channel) {
-        return Vec::new();
-    }
-    let refusal = if matches!(terminal.command_type, Some(CommandType::ClaudeTask { .. })) {
-        Some("claude_task is not enabled on this agent".to_owned())
-    } else if terminal.command.trim().is_empty() {
-        Some("the command is empty".to_owned())
-    } else if tunnel.running.len() >= max_running {
-        Some(format!(
-            "{max_running} commands are running already, no more are allowed"
-        ))
-    } else {
-        None
-    };
-    if let Some(reason) = refusal {
-        tunnel.remember_ended(channel.clone());
-        return vec![failed(channel, reason)];
-    }
-    tunnel.running.insert(channel.clone());
-    vec![Effect::Start(channel, Box::new(terminal))]
+fn ready(session_id: SessionId) -> Effect {
+    Effect::send(AgentMessage::TunnelReady(TunnelReady { session_id }))
 }
 
 fn closed(session_id: SessionId, reason: impl Into<String>) -> Effect {
@@ -226,13 +237,10 @@ fn closed(session_id: SessionId, reason: impl Into<String>) -> Effect {
     }))
 }
 
-fn failed(channel_id: ChannelId, error: impl Into<String>) -> Effect {
-    Effect::send(AgentMessage::TunnelError(TunnelError {
-        channel_id,
-        error: error.into(),
-    }))
-}
-
+#[cfg(test)]
+mod channel_tests;
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod sequences;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What the state is told and what it wants done.
 
 use gururmm_shared::{
-    AgentMessage, ChannelId, SessionId, Terminal, TunnelClose, TunnelData, TunnelOpen,
+    AgentMessage, ChannelId, OpenChannel, Operation, SessionId, SignalName, StreamPosition,
+    Terminal, TerminalSize, TunnelClose, TunnelData, TunnelOpen, TunnelResume,
 };
 
 /// What happened.
@@ -9,6 +10,8 @@ use gururmm_shared::{
 pub enum Event {
     /// The server asks for tunnel mode.
     Open(TunnelOpen),
+    /// The server goes on with a session that was kept over a lost connection.
+    Resume(TunnelResume),
     /// The server ends a session.
     Close(TunnelClose),
     /// Data for a channel came.
@@ -19,6 +22,8 @@ pub enum Event {
     EntryFailed(String),
     /// The connection to the server is gone.
     ConnectionLost,
+    /// The time is over in which a kept session could be resumed.
+    GraceOver,
     /// The agent is being stopped.
     Stopping,
 }
@@ -34,10 +39,24 @@ pub enum Effect {
     Leave(SessionId),
     /// Run a command in a new channel.
     Start(ChannelId, Box<Terminal>),
+    /// Open a channel with a stream of bytes.
+    OpenStream(ChannelId, Box<OpenChannel>),
+    /// Do something with one answer.
+    Perform(ChannelId, Box<Operation>),
     /// Let a channel send up to this offset.
     Grant(ChannelId, u64),
+    /// Set the size of a terminal.
+    Resize(ChannelId, TerminalSize),
+    /// Signal what is in the foreground of a terminal.
+    Signal(ChannelId, SignalName),
     /// End what runs in a channel.
     Cancel(ChannelId),
+    /// End what runs in a channel at once; nobody is there to be told, nor to be told by it.
+    Drop(ChannelId),
+    /// Keep what still runs without a connection, and report when so many seconds are over.
+    Suspend(u32),
+    /// Let the terminals go on over the new connection, each from where the server is.
+    Resume(Vec<(ChannelId, StreamPosition)>),
 }
 
 impl Effect {

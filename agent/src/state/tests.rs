@@ -1,7 +1,12 @@
 //! Every transition of the mode.
 
+use gururmm_shared::{
+    ChannelKind, Closed, CommandType, OpenChannel, Operation, OperationError, Probe, Reply,
+    Request, StreamId, StreamPosition, TcpTarget, Terminal, TerminalOptions, TunnelPayload,
+};
 use uuid::Uuid;
 
+use super::tunnel::REMEMBERED_CHANNELS;
 use super::*;
 
 pub(super) fn session(number: u128) -> SessionId {
@@ -15,6 +20,65 @@ pub(super) fn open(number: u128) -> Event {
         rules: None,
         resume_grace_seconds: None,
     })
+}
+
+pub(super) fn open_with(number: u128, rules: TunnelRules, grace: u32) -> Event {
+    Event::Open(TunnelOpen {
+        session_id: session(number),
+        tech_id: UserId(Uuid::from_u128(99)),
+        rules: Some(rules),
+        resume_grace_seconds: Some(grace),
+    })
+}
+
+pub(super) fn resume(number: u128, streams: &[u32]) -> Event {
+    Event::Resume(TunnelResume {
+        session_id: session(number),
+        streams: streams.iter().map(|stream| position(*stream)).collect(),
+    })
+}
+
+pub(super) fn position(stream: u32) -> StreamPosition {
+    StreamPosition {
+        stream: StreamId(stream),
+        received: 7,
+        limit: 9,
+        sent: 0,
+        first: 0,
+    }
+}
+
+pub(super) fn open_channel(of: u128, channel: u64, stream: u32, kind: ChannelKind) -> Event {
+    data(
+        channel,
+        TunnelPayload::Open(Box::new(OpenChannel {
+            session_id: session(of),
+            stream: StreamId(stream),
+            window: 1000,
+            kind,
+        })),
+    )
+}
+
+pub(super) fn shell() -> ChannelKind {
+    ChannelKind::Terminal(TerminalOptions::default())
+}
+
+pub(super) fn loopback() -> ChannelKind {
+    ChannelKind::Tcp(TcpTarget {
+        host: "127.0.0.1".to_owned(),
+        port: 80,
+    })
+}
+
+pub(super) fn request(of: u128, channel: u64, operation: Operation) -> Event {
+    data(
+        channel,
+        TunnelPayload::Request(Box::new(Request {
+            session_id: session(of),
+            operation,
+        })),
+    )
 }
 
 pub(super) fn close(number: u128) -> Event {
@@ -45,25 +109,42 @@ pub(super) fn data(channel: u64, data: TunnelPayload) -> Event {
     })
 }
 
-fn in_tunnel() -> State {
+pub(super) fn in_tunnel() -> State {
     let mut state = State::new(2);
     state.on_event(open(1));
     state
 }
 
 /// The only effect, which must be a message.
-fn sent(effects: &[Effect]) -> &AgentMessage {
+pub(super) fn sent(effects: &[Effect]) -> &AgentMessage {
     match effects {
         [Effect::Send(message)] => message,
         other => panic!("no single message: {other:?}"),
     }
 }
 
-fn refusal(effects: &[Effect]) -> &str {
+pub(super) fn refusal(effects: &[Effect]) -> &str {
     match sent(effects) {
         AgentMessage::TunnelError(error) => &error.error,
         AgentMessage::TunnelClosed(closed) => &closed.reason,
         other => panic!("no refusal: {other:?}"),
+    }
+}
+
+/// Why a channel was not opened or a request not done.
+pub(super) fn error(effects: &[Effect]) -> &OperationError {
+    let AgentMessage::TunnelData(told) = sent(effects) else {
+        panic!("no word to a channel: {effects:?}")
+    };
+    match &told.data {
+        TunnelPayload::Closed(Closed {
+            error: Some(error), ..
+        }) => error,
+        TunnelPayload::Reply(reply) => match &**reply {
+            Reply::Failed { error } => error,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
     }
 }
 

@@ -29,6 +29,11 @@ impl ProcessGroup {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Tells all members that their terminal is gone (SIGHUP).
+    pub fn hang_up(self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     /// Ends all members (SIGKILL).
     pub fn kill(self) {
         self.signal(Signal::SIGKILL);

@@ -9,15 +9,19 @@ use serde::{Deserialize, Serialize};
 use tokio::net::unix::pipe::{self, Receiver};
 use tokio::process::{Child, Command};
 
+use super::foreground;
 use super::group::ProcessGroup;
 use super::guard::{Guarded, Starter};
 use super::trees::Leader;
 
-/// A program to be started, with nothing to read, as the leader of a process group of its own.
+/// A program to be started: with nothing to read, as the leader of a process group of its own, or with a
+/// terminal, as the leader of a session of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The program; one without a slash is looked for in the path.
     pub program: String,
+    /// What it is told of its own name; none means the program's path.
+    pub name: Option<String>,
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Variables beside the agent's own environment.
@@ -82,6 +86,26 @@ impl Launcher {
     }
 }
 
+impl Launcher {
+    /// Starts a program that has `terminal` as its controlling terminal and as all three of its streams.
+    ///
+    /// # Errors
+    /// What the operating system said, or that the guard is gone.
+    pub async fn launch_on_terminal(&self, order: Order, terminal: OwnedFd) -> io::Result<Running> {
+        let control = match self {
+            Self::Agent => {
+                let child = Command::from(foreground::command(&order, terminal)?).spawn()?;
+                let group = ProcessGroup::of(&child);
+                Control::Own(child, group)
+            }
+            Self::Guard(starter) => {
+                Control::Guarded(starter.start_on_terminal(order, terminal).await?)
+            }
+        };
+        Ok(Running(control))
+    }
+}
+
 impl Running {
     /// Waits for the program's end. Cancel safe; not to be called again after its answer.
     ///
@@ -102,6 +126,31 @@ impl Running {
             Control::Guarded(guarded) => guarded.pid(),
         };
         Leader::of(pid)
+    }
+
+    /// The number of the program's first process; none if it has ended already and that is known.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        match &self.0 {
+            Control::Own(child, _) => child.id(),
+            Control::Guarded(guarded) => u32::try_from(guarded.pid()).ok(),
+        }
+    }
+
+    /// Tells all of the session that the program leads that its terminal is gone (SIGHUP).
+    pub fn hang_up(&self) {
+        match &self.0 {
+            Control::Own(_, group) => group.iter().for_each(|group| group.hang_up()),
+            Control::Guarded(guarded) => guarded.hang_up(),
+        }
+    }
+
+    /// Ends all of the session that the program leads (SIGKILL).
+    pub fn kill_session(&self) {
+        match &self.0 {
+            Control::Own(_, group) => group.iter().for_each(|group| group.kill()),
+            Control::Guarded(guarded) => guarded.kill_session(),
+        }
     }
 
     /// Asks all of the program's group to end (SIGTERM).

@@ -1,11 +1,14 @@
 //! Linux: what the façade promises, by signals, `/proc` and pidfds.
 
 mod files;
+mod foreground;
 mod group;
 mod guard;
 mod launch;
+mod login;
 mod people;
 mod processes;
+mod pty;
 mod sweep;
 pub mod systemd;
 mod trees;
@@ -25,8 +28,10 @@ pub use files::{
 };
 pub use guard::{Guard, Remains, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
+pub use login::{Login, is_program};
 pub use people::tell_people;
 pub use processes::{KillError, kill_process};
+pub use pty::Pty;
 pub use sweep::{SESSION_MARK, Sweep, sweep};
 pub use trees::Leader;
 

@@ -120,11 +120,31 @@ impl Starter {
     /// What the operating system said to the guard, or that the guard is gone.
     pub async fn start(&self, order: Order, outputs: [OwnedFd; OUTPUTS]) -> io::Result<Guarded> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.ask(id, Request::Start(id, order), outputs.into())
+            .await
+    }
+
+    /// Starts a program on a terminal, as the leader of a session of its own.
+    ///
+    /// # Errors
+    /// What the operating system said to the guard, or that the guard is gone.
+    pub async fn start_on_terminal(&self, order: Order, terminal: OwnedFd) -> io::Result<Guarded> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.ask(id, Request::StartOnTerminal(id, order), vec![terminal])
+            .await
+    }
+
+    async fn ask(
+        &self,
+        id: u64,
+        request: Request,
+        descriptors: Vec<OwnedFd>,
+    ) -> io::Result<Guarded> {
         let (started, answer) = oneshot::channel();
         let (exited, exit) = oneshot::channel();
         let question = Question {
-            request: Request::Start(id, order),
-            outputs: outputs.into(),
+            request,
+            descriptors,
             answers: Some((
                 id,
                 Answers {
@@ -146,7 +166,7 @@ impl Starter {
     fn say(&self, request: Request) {
         let question = Question {
             request,
-            outputs: Vec::new(),
+            descriptors: Vec::new(),
             answers: None,
         };
         // A guard that is gone has nothing left to be told; one that does not take its questions for
@@ -185,6 +205,16 @@ impl Guarded {
         self.starter.say(Request::Terminate(self.id));
     }
 
+    /// Tells the session that the program leads that its terminal is gone.
+    pub fn hang_up(&self) {
+        self.starter.say(Request::HangUp(self.id));
+    }
+
+    /// Ends the session that the program leads.
+    pub fn kill_session(&self) {
+        self.starter.say(Request::KillSession(self.id));
+    }
+
     /// Ends the program's group.
     pub fn kill(&self) {
         self.starter.say(Request::Kill(self.id));
@@ -201,7 +231,7 @@ impl Drop for Guarded {
 #[derive(Debug)]
 struct Question {
     request: Request,
-    outputs: Vec<OwnedFd>,
+    descriptors: Vec<OwnedFd>,
     answers: Option<(u64, Answers)>,
 }
 
@@ -284,11 +314,11 @@ async fn ask(
         let socket: &UnixStream = writer.as_ref();
         let sent = socket
             .async_io(Interest::WRITABLE, || {
-                wire::send_head(socket.as_fd(), &head, &question.outputs)
+                wire::send_head(socket.as_fd(), &head, &question.descriptors)
             })
             .await?;
-        // The guard has its own by now; as long as ours are open, the pipes do not end.
-        drop(question.outputs);
+        // The guard has its own by now; as long as ours are open, pipes and terminals do not end.
+        drop(question.descriptors);
         writer.write_all(&head[sent..]).await?;
         writer.write_all(&body).await?;
         if matches!(question.request, Request::End) {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SI
 use super::Remains;
 use super::wire::{self, OUTPUTS, Reply, Request};
 use crate::platform::Order;
+use crate::platform::unix::foreground;
 use crate::platform::unix::group::ProcessGroup;
 use crate::platform::unix::processes::{self, Reaped};
 use crate::platform::unix::trees;
@@ -111,6 +112,12 @@ impl Guard {
                     let reply = self.start(id, &order, descriptors);
                     self.reply(&reply)?;
                 }
+                Request::StartOnTerminal(id, order) => {
+                    let reply = self.start_on_terminal(id, &order, descriptors);
+                    self.reply(&reply)?;
+                }
+                Request::HangUp(id) => self.signal_session(id, Signal::SIGHUP),
+                Request::KillSession(id) => self.signal_session(id, Signal::SIGKILL),
                 Request::Terminate(id) => self.signal(id, Signal::SIGTERM),
                 Request::Kill(id) => self.signal(id, Signal::SIGKILL),
                 Request::Forget(id) => {
@@ -158,6 +165,18 @@ impl Guard {
             .stderr(stderr)
             .process_group(0)
             .spawn();
+        self.note_started(id, spawned)
+    }
+
+    fn start_on_terminal(&mut self, id: u64, order: &Order, descriptors: Vec<OwnedFd>) -> Reply {
+        let Ok([terminal]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+            return Reply::Failed(id, Some(Errno::EBADF as i32));
+        };
+        let spawned = foreground::command(order, terminal).and_then(|mut command| command.spawn());
+        self.note_started(id, spawned)
+    }
+
+    fn note_started(&mut self, id: u64, spawned: io::Result<Child>) -> Reply {
         match spawned.map(|child| i32::try_from(child.id())) {
             Ok(Ok(pid)) => {
                 let program = Program { pid, reaped: false };
@@ -197,6 +216,18 @@ impl Guard {
         // The number may be another's by now: only who came from us and still is in the group counts.
         for process in processes::descendants() {
             if process.group == program.pid {
+                process.signal(signal);
+            }
+        }
+    }
+
+    /// Signals all processes of the session that a program leads, whatever groups they are in.
+    fn signal_session(&self, id: u64, signal: Signal) {
+        let Some(program) = self.programs.get(&id) else {
+            return;
+        };
+        for process in processes::descendants() {
+            if process.session == program.pid {
                 process.signal(signal);
             }
         }

@@ -18,7 +18,7 @@ use crate::platform::Order;
 /// (execve(2)), which JSON can make six times as long.
 pub const LIMIT_BYTES: u32 = 16 * 1024 * 1024;
 
-/// Standard output and standard error.
+/// Standard output and standard error; no message has more descriptors.
 pub const OUTPUTS: usize = 2;
 
 /// What the agent wants.
@@ -26,10 +26,16 @@ pub const OUTPUTS: usize = 2;
 pub enum Request {
     /// Start a program; its output goes to the two descriptors that come with this.
     Start(u64, Order),
+    /// Start a program on the terminal whose descriptor comes with this.
+    StartOnTerminal(u64, Order),
     /// Ask the program's group to end (SIGTERM).
     Terminate(u64),
     /// End the program's group (SIGKILL).
     Kill(u64),
+    /// Tell all of the session that the program leads that its terminal is gone (SIGHUP).
+    HangUp(u64),
+    /// End all of the session that the program leads (SIGKILL).
+    KillSession(u64),
     /// Nothing more will be asked about this program.
     Forget(u64),
     /// Kill what is to be killed, say so and go.

@@ -1,0 +1,292 @@
+//! Which program a terminal runs, as what it is started and what it finds in its environment.
+
+use std::path::{Path, PathBuf};
+
+use gururmm_shared::{ErrorCode, OperationError, TerminalOptions, environment};
+
+use crate::channels::session::Session;
+use crate::platform::{self, Login, Order, SESSION_MARK};
+
+/// Arguments that a program may be given, and their bytes together.
+const ARGUMENTS: (usize, usize) = (256, 32 * 1024);
+
+/// Bytes of a path or of `TERM`.
+const LONGEST_NAME: (usize, usize) = (4096, 64);
+
+/// What `TERM` is if nothing else is asked for.
+const TERM: &str = "xterm-256color";
+
+/// Where `bash` and `pwsh` are looked for.
+const PROGRAM_FOLDERS: [&str; 4] = [
+    "/bin",
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/microsoft/powershell/7",
+];
+
+/// What is to be started in a terminal with these options. May ask the network for the agent's user and
+/// touches the disk: blocks its thread.
+///
+/// # Errors
+/// [`OperationError`]: which option cannot be used.
+pub fn order(options: &TerminalOptions, session: &Session) -> Result<Order, OperationError> {
+    environment::check_environment(&options.environment).map_err(bad_name)?;
+    let login = Login::of_agent();
+    let program = program(options.shell.as_deref(), &login)?;
+    let arguments = arguments(options)?;
+    let directory = match &options.working_directory {
+        Some(directory) => existing(directory)?,
+        None => login.home.clone(),
+    };
+    let mut variables = login_environment(&login, &program);
+    variables.extend(options.environment.clone());
+    variables.push(("TERM".to_owned(), term(options.term.as_deref())?));
+    variables.push(("GURURMM_SESSION_ID".to_owned(), session.id.to_string()));
+    variables.push((SESSION_MARK.to_owned(), session.mark.to_string()));
+    let program = path_text(&program);
+    Ok(Order {
+        // By a dash in front of its name a shell knows that it is a log-in's (login(1)).
+        name: arguments.is_none().then(|| login_name(&program)),
+        program,
+        arguments: arguments.unwrap_or_default(),
+        environment: variables,
+        directory,
+    })
+}
+
+fn program(shell: Option<&str>, login: &Login) -> Result<PathBuf, OperationError> {
+    let asked = match shell {
+        None => return Ok(login.shell.clone()),
+        Some("sh") => return Ok(PathBuf::from("/bin/sh")),
+        Some("bash") => return found("bash"),
+        Some("powershell") => return found("pwsh"),
+        Some("cmd") => {
+            return Err(OperationError::new(
+                ErrorCode::Unsupported,
+                "cmd is there on Windows only, take sh or bash",
+            ));
+        }
+        Some(path) => Path::new(path),
+    };
+    if !asked.is_absolute() || asked.as_os_str().len() > LONGEST_NAME.0 {
+        return Err(bad_name("the shell is no absolute path"));
+    }
+    if !platform::is_program(asked) {
+        return Err(OperationError::new(
+            ErrorCode::NotFound,
+            format!("{} is no program", asked.display()),
+        ));
+    }
+    Ok(asked.to_owned())
+}
+
+fn found(name: &str) -> Result<PathBuf, OperationError> {
+    PROGRAM_FOLDERS
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| platform::is_program(path))
+        .ok_or_else(|| {
+            OperationError::new(
+                ErrorCode::NotFound,
+                format!("{name} is not installed on this machine, take sh"),
+            )
+        })
+}
+
+fn arguments(options: &TerminalOptions) -> Result<Option<Vec<String>>, OperationError> {
+    let Some(arguments) = &options.arguments else {
+        return Ok(None);
+    };
+    let bytes: usize = arguments.iter().map(String::len).sum();
+    if arguments.len() > ARGUMENTS.0 || bytes > ARGUMENTS.1 {
+        return Err(OperationError::new(
+            ErrorCode::TooLarge,
+            format!(
+                "a shell has at most {} arguments with {} bytes together",
+                ARGUMENTS.0, ARGUMENTS.1
+            ),
+        ));
+    }
+    if arguments.iter().any(|argument| argument.contains('\0')) {
+        return Err(bad_name("an argument must not hold NUL"));
+    }
+    Ok(Some(arguments.clone()))
+}
+
+fn existing(directory: &str) -> Result<PathBuf, OperationError> {
+    let path = Path::new(directory);
+    let usable =
+        path.is_absolute() && directory.len() <= LONGEST_NAME.0 && !directory.contains('\0');
+    if !usable || !path.is_dir() {
+        return Err(bad_name(
+            "the working directory is no folder of this machine, give the absolute path of one",
+        ));
+    }
+    Ok(path.to_owned())
+}
+
+fn term(term: Option<&str>) -> Result<String, OperationError> {
+    let term = term.unwrap_or(TERM);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'+');
+    if term.is_empty() || term.len() > LONGEST_NAME.1 || !term.bytes().all(allowed) {
+        return Err(bad_name("the terminal's type (term) is no name of one"));
+    }
+    Ok(term.to_owned())
+}
+
+/// What a log-in would set and the agent, as a service, may not have.
+fn login_environment(login: &Login, program: &Path) -> Vec<(String, String)> {
+    let usual = [
+        ("HOME", path_text(&login.home)),
+        ("USER", login.name.clone()),
+        ("LOGNAME", login.name.clone()),
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+        ),
+    ];
+    let missing = usual
+        .into_iter()
+        .filter(|(name, _)| std::env::var_os(name).is_none());
+    missing
+        .chain([("SHELL", path_text(program))])
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn login_name(program: &str) -> String {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    format!("-{name}")
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn bad_name(message: impl Into<String>) -> OperationError {
+    OperationError::new(ErrorCode::BadName, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use gururmm_shared::{SessionId, TunnelRules};
+
+    use super::*;
+    use crate::connection::Lanes;
+    use crate::platform::Launcher;
+
+    fn ordered(options: TerminalOptions) -> Result<Order, ErrorCode> {
+        let session = Session {
+            id: SessionId::generate(),
+            mark: "mark".into(),
+            launcher: Launcher::Agent,
+            rules: Arc::new(TunnelRules::default()),
+            lanes: Lanes::new().0,
+        };
+        order(&options, &session).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn without_options_it_is_the_log_in_of_the_agents_user() {
+        let order = ordered(TerminalOptions::default()).unwrap();
+        assert!(order.program.starts_with('/'));
+        assert!(order.name.unwrap().starts_with('-'));
+        assert!(order.directory.is_dir());
+        for variable in [("TERM", "xterm-256color"), (SESSION_MARK, "mark")] {
+            let (name, value) = variable;
+            assert!(
+                order
+                    .environment
+                    .contains(&(name.to_owned(), value.to_owned())),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn arguments_of_ones_own_make_it_no_log_in() {
+        let order = ordered(TerminalOptions {
+            shell: Some("sh".to_owned()),
+            arguments: Some(vec!["-c".to_owned(), "true".to_owned()]),
+            ..TerminalOptions::default()
+        })
+        .unwrap();
+        assert_eq!((order.program.as_str(), order.name), ("/bin/sh", None));
+        assert_eq!(order.arguments, ["-c", "true"]);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let some = |text: &str| Some(text.to_owned());
+        let options = TerminalOptions::default;
+        for (refused, code) in [
+            (
+                TerminalOptions {
+                    shell: some("cmd"),
+                    ..options()
+                },
+                ErrorCode::Unsupported,
+            ),
+            (
+                TerminalOptions {
+                    shell: some("zsh"),
+                    ..options()
+                },
+                ErrorCode::BadName,
+            ),
+            (
+                TerminalOptions {
+                    shell: some("/etc/passwd"),
+                    ..options()
+                },
+                ErrorCode::NotFound,
+            ),
+            (
+                TerminalOptions {
+                    working_directory: some("/nowhere/at/all"),
+                    ..options()
+                },
+                ErrorCode::BadName,
+            ),
+            (
+                TerminalOptions {
+                    working_directory: some("."),
+                    ..options()
+                },
+                ErrorCode::BadName,
+            ),
+            (
+                TerminalOptions {
+                    term: some("x; reboot"),
+                    ..options()
+                },
+                ErrorCode::BadName,
+            ),
+            (
+                TerminalOptions {
+                    arguments: Some(vec!["a\0b".to_owned()]),
+                    ..options()
+                },
+                ErrorCode::BadName,
+            ),
+            (
+                TerminalOptions {
+                    arguments: Some(vec![String::new(); 257]),
+                    ..options()
+                },
+                ErrorCode::TooLarge,
+            ),
+            (
+                TerminalOptions {
+                    environment: [("LD_PRELOAD".to_owned(), "x".to_owned())].into(),
+                    ..options()
+                },
+                ErrorCode::BadName,
+            ),
+        ] {
+            assert_eq!(ordered(refused.clone()).err(), Some(code), "{refused:?}");
+        }
+    }
+}
