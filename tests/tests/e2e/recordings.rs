@@ -14,7 +14,7 @@ use uuid::Uuid;
 const WHOLE: &str = "{\"version\":2,\"width\":80,\"height\":24}\n[0.500000, \"o\", \"$ make\\r\\n\"]\n\
     [1.250000, \"o\", \"a need\"]\n[2.500000, \"o\", \"le\\r\\n\"]\n";
 const TORN: &str = "[3.000000, \"o\", \"nev";
-/// `sha256sum` of the whole lines.
+/// A line of the index.
 const FRAME: &str = "{\"time\":1.0,\"offset\":OFFSET,\"stream\":8,\"kind\":\"key_frame\",\"size\":{\"cols\":80,\"rows\":24},\"state\":\"G2M=\"}\n";
 
 struct Left {

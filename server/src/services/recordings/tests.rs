@@ -311,7 +311,7 @@ fn a_row_without_its_file_is_ended_too() {
 }
 
 #[test]
-fn a_recording_that_cannot_begin_is_an_error_and_a_failed_row() {
+fn a_recording_that_cannot_begin_is_an_error() {
     on_both(async |db| {
         let room = Room::new(&db);
         fs::write(room.root(), "in the way").unwrap();
