@@ -9,7 +9,10 @@ TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 # How many end-to-end tests run at once.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help run test check lint deny web bench fmt tools clean
+# How long `make fuzz` runs each target.
+FUZZ_SECONDS ?= 60
+
+.PHONY: help run test check lint deny web bench fuzz fmt tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +46,9 @@ web: tools ## the web's checks, once there is a web
 bench: tools ## the benchmarks, with their baselines in the same run
 	$(BUILD) --release -p gururmm-server -p gururmm-agent
 	cargo run --locked --release -p gururmm-tests --bin bench
+
+fuzz: tools ## fuzz the wire's decoders and streams, FUZZ_SECONDS (60) each
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) .ci/fuzz
 
 fmt: tools ## format the code
 	cargo fmt --all

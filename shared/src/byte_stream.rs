@@ -7,19 +7,22 @@
 //!   writer ──room, send──▶ DATA to the peer     (kept until the peer surely has it, where asked)
 //! ```
 
-use std::collections::VecDeque;
+mod incoming;
+mod outgoing;
+
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::flow::{PIECE_BYTES, ReceiveWindow, Received, SendWindow};
+use self::incoming::Incoming;
+use self::outgoing::Outgoing;
+use crate::flow::{ReceiveWindow, SendWindow};
+use crate::waiting::Waiting;
+use crate::window_budget::WindowShare;
 use crate::{Frame, ResetCode, StreamId, StreamPosition};
-
-/// Pieces shorter than this are joined in the inbox: each piece has a cost of its own, and a peer may send
-/// its window byte by byte.
-const JOINED_BYTES: usize = 4 * 1024;
 
 /// Why a stream is cut off.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +34,13 @@ pub struct Reset {
     pub reason: String,
 }
 
+impl Reset {
+    fn new(code: ResetCode, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { code, reason }
+    }
+}
+
 /// One end of a stream; shared between who has the socket and who reads and writes.
 #[derive(Debug)]
 pub struct ByteStream {
@@ -40,44 +50,61 @@ pub struct ByteStream {
 
 #[derive(Debug)]
 struct Inner {
-    inbox: VecDeque<BytesMut>,
-    window: ReceiveWindow,
-    received: u64,
-    read: u64,
-    peer_end: Option<u64>,
-    reader: Option<Waker>,
-    sending: SendWindow,
-    kept: VecDeque<Bytes>,
-    first_kept: u64,
-    keep_bytes: u64,
-    own_end: Option<u64>,
-    writer: Option<Waker>,
+    incoming: Incoming,
+    outgoing: Outgoing,
     reset: Option<Reset>,
+    readers: Waiting,
+    writers: Waiting,
+    /// Woken once the lock is free: a waker may run its task at once.
+    woken: Waiting,
 }
 
 impl ByteStream {
     /// A stream whose peer may send `receive_window` bytes at first and to which `send_limit` bytes may be
-    /// sent; the last `keep_bytes` of what was sent are kept, for [`ByteStream::resume`].
+    /// sent; the last `keep_bytes` of what was sent are kept, for [`ByteStream::resume`]. To resume without
+    /// loss they are at least as many as the largest window of the peer's.
     #[must_use]
     pub fn new(id: StreamId, receive_window: u64, send_limit: u64, keep_bytes: u64) -> Self {
+        let window = ReceiveWindow::new(receive_window);
+        Self::of(id, window, SendWindow::new(send_limit), keep_bytes)
+    }
+
+    /// The end of a stream that outlived this side's memory of it: goes on where the `peer` is, reading from
+    /// offset `from` on (the peer's `first` to its `sent`). The peer still needs a [`ByteStream::resume`]
+    /// with this end's [`ByteStream::position`].
+    #[must_use]
+    pub fn rejoin(peer: &StreamPosition, from: u64, receive_window: u64, keep_bytes: u64) -> Self {
+        let window = ReceiveWindow::at(from, peer.sent, receive_window);
+        let sending = SendWindow::at(peer.received, peer.limit);
+        Self::of(peer.stream, window, sending, keep_bytes)
+    }
+
+    fn of(id: StreamId, window: ReceiveWindow, sending: SendWindow, keep_bytes: u64) -> Self {
         Self {
             id,
             inner: Mutex::new(Inner {
-                inbox: VecDeque::new(),
-                window: ReceiveWindow::new(receive_window),
-                received: 0,
-                read: 0,
-                peer_end: None,
-                reader: None,
-                sending: SendWindow::new(send_limit),
-                kept: VecDeque::new(),
-                first_kept: 0,
-                keep_bytes,
-                own_end: None,
-                writer: None,
+                incoming: Incoming::new(window),
+                outgoing: Outgoing::new(sending, keep_bytes),
                 reset: None,
+                readers: Waiting::default(),
+                writers: Waiting::default(),
+                woken: Waiting::default(),
             }),
         }
+    }
+
+    /// The same whose receive window grows to at most `most` bytes ([`ByteStream::consumed_at`]).
+    #[must_use]
+    pub fn growing_to(self, most: u64) -> Self {
+        self.change(|inner| inner.incoming.window = inner.incoming.window.growing_to(most));
+        self
+    }
+
+    /// The same whose receive window, made of the `share`, grows only as the connection's account lets it.
+    #[must_use]
+    pub fn sharing(self, share: WindowShare) -> Self {
+        self.change(|inner| inner.incoming.share = Some(share));
+        self
     }
 
     /// Its number.
@@ -89,40 +116,29 @@ impl ByteStream {
     /// Takes a frame of the peer's. A peer that broke the protocol has its stream reset: the answer is the
     /// frame that tells it.
     pub fn on_frame(&self, frame: Frame) -> Option<Frame> {
-        let mut inner = self.lock();
-        if inner.reset.is_some() {
-            return None;
-        }
-        let (code, reason) = match frame {
-            Frame::Data { offset, bytes, .. } => match inner.take(offset, bytes) {
-                Ok(()) => return None,
-                Err(broken) => broken,
-            },
-            Frame::Window { limit, .. } => {
-                if inner.sending.raise(limit) {
-                    wake(&mut inner.writer);
+        self.change(|inner| {
+            if inner.reset.is_some() {
+                return None;
+            }
+            let taken = match frame {
+                Frame::Data { offset, bytes, .. } => inner.incoming.data(offset, bytes),
+                Frame::Eof { offset, .. } => inner.incoming.eof(offset),
+                Frame::Window { limit, .. } => {
+                    if inner.outgoing.window.raise(limit) {
+                        inner.wake_writers();
+                    }
+                    return None;
                 }
-                return None;
-            }
-            Frame::Eof { offset, .. } if offset == inner.received => {
-                inner.peer_end = Some(offset);
-                wake(&mut inner.reader);
-                return None;
-            }
-            Frame::Eof { offset, .. } => (
-                ResetCode::Gap,
-                format!("the end at {offset} after {} bytes", inner.received),
-            ),
-            Frame::Reset { code, reason, .. } => {
-                inner.cut_off(Reset { code, reason });
-                return None;
-            }
-        };
-        inner.cut_off(Reset {
-            code,
-            reason: reason.clone(),
-        });
-        Some(Frame::reset(self.id, code, reason))
+                Frame::Reset { code, reason, .. } => {
+                    inner.cut_off(Reset { code, reason });
+                    return None;
+                }
+            };
+            inner.wake_readers();
+            let broken = taken.err()?;
+            inner.cut_off(broken.clone());
+            Some(Frame::reset(self.id, broken.code, broken.reason))
+        })
     }
 
     /// The next bytes; none after the last. What is read counts as on its way until it is
@@ -136,30 +152,31 @@ impl ByteStream {
 
     /// [`ByteStream::recv`] for who polls.
     pub fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Reset>> {
-        let mut inner = self.lock();
-        if let Some(bytes) = inner.inbox.pop_front() {
-            inner.read += bytes.len() as u64;
-            return Poll::Ready(Ok(Some(bytes.freeze())));
-        }
-        if inner.peer_end == Some(inner.read) {
-            return Poll::Ready(Ok(None));
-        }
-        if let Some(reset) = &inner.reset {
-            return Poll::Ready(Err(reset.clone()));
-        }
-        inner.reader = Some(context.waker().clone());
-        Poll::Pending
+        self.change(|inner| {
+            if let Some(bytes) = inner.incoming.read() {
+                return Poll::Ready(Ok(Some(bytes)));
+            }
+            if inner.incoming.is_read() {
+                return Poll::Ready(Ok(None));
+            }
+            if let Some(reset) = &inner.reset {
+                return Poll::Ready(Err(reset.clone()));
+            }
+            inner.woken.extend(inner.readers.add(context.waker()));
+            Poll::Pending
+        })
     }
 
-    /// Waits until the stream is cut off. Whoever waits for bytes meanwhile has to be in the same task.
+    /// Waits until the stream is cut off, by whichever side.
     pub async fn until_cut_off(&self) -> Reset {
         poll_fn(|context| {
-            let mut inner = self.lock();
-            if let Some(reset) = &inner.reset {
-                return Poll::Ready(reset.clone());
-            }
-            inner.reader = Some(context.waker().clone());
-            Poll::Pending
+            self.change(|inner| {
+                if let Some(reset) = &inner.reset {
+                    return Poll::Ready(reset.clone());
+                }
+                inner.woken.extend(inner.readers.add(context.waker()));
+                Poll::Pending
+            })
         })
         .await
     }
@@ -167,39 +184,55 @@ impl ByteStream {
     /// Notes that all that was read has been used; the answer is a WINDOW for the peer, where one is due.
     #[must_use = "the frame has to be sent"]
     pub fn consumed(&self) -> Option<Frame> {
-        let mut inner = self.lock();
-        if inner.reset.is_some() || inner.peer_end.is_some() {
-            return None;
-        }
-        let read = inner.read;
-        let limit = inner.window.consume(read)?;
-        Some(Frame::Window {
-            stream: self.id,
-            limit,
+        self.grant(Incoming::consumed)
+    }
+
+    /// [`ByteStream::consumed`] of a stream whose window grows while it is the bottleneck, as
+    /// [`ReceiveWindow::consume_at`] tells: `now` since any fixed moment, `round_trip` the shortest of late.
+    #[must_use = "the frame has to be sent"]
+    pub fn consumed_at(&self, now: Duration, round_trip: Duration) -> Option<Frame> {
+        self.grant(|incoming| incoming.consumed_at(now, round_trip))
+    }
+
+    fn grant(&self, limit: impl FnOnce(&mut Incoming) -> Option<u64>) -> Option<Frame> {
+        self.change(|inner| {
+            if inner.reset.is_some() || inner.incoming.has_ended() {
+                return None;
+            }
+            limit(&mut inner.incoming).map(|limit| Frame::Window {
+                stream: self.id,
+                limit,
+            })
         })
     }
 
-    /// Waits until bytes may be sent; answers how many, at most a piece ([`PIECE_BYTES`]).
+    /// Waits until bytes may be sent; answers how many, at most a piece
+    /// ([`PIECE_BYTES`](crate::flow::PIECE_BYTES)).
     ///
     /// # Errors
-    /// [`Reset`]: the stream is cut off.
+    /// [`Reset`]: the stream is cut off, or was finished on this side.
     pub async fn room(&self) -> Result<usize, Reset> {
         poll_fn(|context| self.poll_room(context)).await
     }
 
     /// [`ByteStream::room`] for who polls.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<Result<usize, Reset>> {
-        let mut inner = self.lock();
-        if let Some(reset) = &inner.reset {
-            return Poll::Ready(Err(reset.clone()));
-        }
-        match inner.room() {
-            0 => {
-                inner.writer = Some(context.waker().clone());
-                Poll::Pending
+        self.change(|inner| {
+            if let Some(reset) = &inner.reset {
+                return Poll::Ready(Err(reset.clone()));
             }
-            room => Poll::Ready(Ok(room)),
-        }
+            if inner.outgoing.has_ended() {
+                let reason = "the stream was finished on this side";
+                return Poll::Ready(Err(Reset::new(ResetCode::Protocol, reason)));
+            }
+            match inner.outgoing.room() {
+                0 => {
+                    inner.woken.extend(inner.writers.add(context.waker()));
+                    Poll::Pending
+                }
+                room => Poll::Ready(Ok(room)),
+            }
+        })
     }
 
     /// Bytes that may be sent now, at most a piece.
@@ -209,7 +242,7 @@ impl ByteStream {
         if inner.reset.is_some() {
             0
         } else {
-            inner.room()
+            inner.outgoing.room()
         }
     }
 
@@ -217,50 +250,47 @@ impl ByteStream {
     /// there was room for, or after the end.
     #[must_use = "the frame has to be sent"]
     pub fn send(&self, bytes: Bytes) -> Option<Frame> {
-        let mut inner = self.lock();
-        let fits = inner.reset.is_none() && inner.own_end.is_none() && bytes.len() <= inner.room();
-        if bytes.is_empty() || !fits {
-            return None;
-        }
-        let offset = inner.sending.offset();
-        inner.sending.send(bytes.len() as u64);
-        inner.keep(&bytes);
-        Some(Frame::Data {
-            stream: self.id,
-            offset,
-            bytes,
+        self.change(|inner| {
+            if inner.reset.is_some() {
+                return None;
+            }
+            let offset = inner.outgoing.send(&bytes)?;
+            Some(Frame::Data {
+                stream: self.id,
+                offset,
+                bytes,
+            })
         })
     }
 
     /// Makes the frame that says that nothing more will be sent; none the second time.
     #[must_use = "the frame has to be sent"]
     pub fn finish(&self) -> Option<Frame> {
-        let mut inner = self.lock();
-        if inner.reset.is_some() || inner.own_end.is_some() {
-            return None;
-        }
-        let offset = inner.sending.offset();
-        inner.own_end = Some(offset);
-        Some(Frame::Eof {
-            stream: self.id,
-            offset,
+        self.change(|inner| {
+            if inner.reset.is_some() {
+                return None;
+            }
+            let offset = inner.outgoing.finish()?;
+            inner.wake_writers();
+            Some(Frame::Eof {
+                stream: self.id,
+                offset,
+            })
         })
     }
 
     /// Cuts the stream off on this side; the answer is the frame that tells the peer. None where it was
     /// cut off before, or where both sides have ended.
     pub fn reset(&self, code: ResetCode, reason: impl Into<String>) -> Option<Frame> {
-        let mut inner = self.lock();
-        if inner.reset.is_some() {
-            return None;
-        }
-        let reason = reason.into();
-        let over = inner.own_end.is_some() && inner.peer_end.is_some();
-        inner.cut_off(Reset {
-            code,
-            reason: reason.clone(),
-        });
-        (!over).then(|| Frame::reset(self.id, code, reason))
+        let reset = Reset::new(code, reason);
+        self.change(|inner| {
+            if inner.reset.is_some() {
+                return None;
+            }
+            inner.cut_off(reset.clone());
+            let over = inner.outgoing.has_ended() && inner.incoming.has_ended();
+            (!over).then(|| Frame::reset(self.id, code, reset.reason))
+        })
     }
 
     /// Why it was cut off, where it was.
@@ -275,56 +305,42 @@ impl ByteStream {
         let inner = self.lock();
         StreamPosition {
             stream: self.id,
-            received: inner.received,
-            limit: inner.window.limit(),
-            sent: inner.sending.offset(),
-            first: inner.first_kept,
+            received: inner.incoming.window.received(),
+            limit: inner.incoming.window.limit(),
+            sent: inner.outgoing.window.offset(),
+            first: inner.outgoing.first_kept(),
         }
     }
 
     /// Goes on over a new connection: takes how far the peer is and answers the frames that it has not.
     ///
+    /// They go out before any frame that is made after this call; frames from before it may go out as well or
+    /// be dropped. Nothing more from the old connection is taken once frames of the new one are.
+    ///
     /// # Errors
-    /// [`Reset`]: what the peer needs is no longer kept, or it is further than this side ever was.
+    /// [`Reset`]: what either side needs is no longer kept, or the peer is further than this side ever was.
+    /// The peer has to be told, as with [`Frame::reset`].
     pub fn resume(&self, peer: &StreamPosition) -> Result<Vec<Frame>, Reset> {
-        let mut inner = self.lock();
-        if let Some(reset) = &inner.reset {
-            return Err(reset.clone());
-        }
-        let sent = inner.sending.offset();
-        if peer.received > sent || peer.received < inner.first_kept {
-            let reason = format!(
-                "the other side has {} bytes; {} to {sent} can be sent again",
-                peer.received, inner.first_kept
-            );
-            let reset = Reset {
-                code: ResetCode::Gap,
-                reason,
-            };
-            inner.cut_off(reset.clone());
-            return Err(reset);
-        }
-        inner.sending.raise(peer.limit);
-        wake(&mut inner.writer);
-        let mut frames = Vec::new();
-        let mut offset = inner.first_kept;
-        for bytes in &inner.kept {
-            let end = offset + bytes.len() as u64;
-            if end > peer.received {
-                let skip = usize::try_from(peer.received.saturating_sub(offset)).unwrap_or(0);
-                frames.push(Frame::Data {
-                    stream: self.id,
-                    offset: offset + skip as u64,
-                    bytes: bytes.slice(skip..),
-                });
+        self.change(|inner| {
+            if let Some(reset) = &inner.reset {
+                return Err(reset.clone());
             }
-            offset = end;
-        }
-        frames.extend(inner.own_end.map(|offset| Frame::Eof {
-            stream: self.id,
-            offset,
-        }));
-        Ok(frames)
+            let resumed = inner.resume(peer, self.id);
+            if let Err(reset) = &resumed {
+                inner.cut_off(reset.clone());
+            }
+            resumed
+        })
+    }
+
+    /// Changes the state, then wakes whom that concerns.
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let answer = change(&mut inner);
+        let woken = inner.woken.take();
+        drop(inner);
+        woken.wake();
+        answer
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -334,68 +350,34 @@ impl ByteStream {
 }
 
 impl Inner {
-    fn room(&self) -> usize {
-        usize::try_from(self.sending.available())
-            .unwrap_or(usize::MAX)
-            .min(PIECE_BYTES)
-    }
-
-    fn take(&mut self, offset: u64, bytes: Bytes) -> Result<(), (ResetCode, String)> {
-        use crate::flow::FlowError;
-        if self.peer_end.is_some_and(|end| offset >= end) {
-            return Err((ResetCode::Protocol, "bytes after the end".to_owned()));
+    fn resume(&mut self, peer: &StreamPosition, stream: StreamId) -> Result<Vec<Frame>, Reset> {
+        let received = self.incoming.window.received();
+        if peer.first > received {
+            let reason = format!(
+                "{received} bytes were received; the other side can send from {} on",
+                peer.first
+            );
+            return Err(Reset::new(ResetCode::Gap, reason));
         }
-        match self.window.receive(offset, bytes.len() as u64) {
-            Ok(Received::Repeat) => Ok(()),
-            Ok(Received::Next) => {
-                self.received += bytes.len() as u64;
-                match self.inbox.back_mut() {
-                    Some(last) if last.len() + bytes.len() <= JOINED_BYTES => {
-                        last.extend_from_slice(&bytes);
-                    }
-                    _ => self.inbox.push_back(BytesMut::from(bytes)),
-                }
-                wake(&mut self.reader);
-                Ok(())
-            }
-            Err(error @ FlowError::Gap { .. }) => Err((ResetCode::Gap, error.to_string())),
-            Err(error @ FlowError::Overrun { .. }) => Err((ResetCode::Overrun, error.to_string())),
+        let frames = self.outgoing.frames_after(peer.received, stream)?;
+        if self.outgoing.window.raise(peer.limit) {
+            self.wake_writers();
         }
-    }
-
-    fn keep(&mut self, bytes: &Bytes) {
-        if self.keep_bytes == 0 {
-            self.first_kept = self.sending.offset();
-            return;
-        }
-        match self.kept.back_mut() {
-            // A terminal's echo comes byte by byte, and each piece has a cost of its own.
-            Some(last) if last.len() + bytes.len() <= JOINED_BYTES => {
-                *last = [&last[..], bytes].concat().into();
-            }
-            _ => self.kept.push_back(bytes.clone()),
-        }
-        let sent = self.sending.offset();
-        while let Some(first) = self.kept.front() {
-            let end = self.first_kept + first.len() as u64;
-            if sent - end < self.keep_bytes {
-                break;
-            }
-            self.first_kept = end;
-            self.kept.pop_front();
-        }
+        Ok(frames)
     }
 
     fn cut_off(&mut self, reset: Reset) {
         self.reset = Some(reset);
-        self.kept.clear();
-        wake(&mut self.reader);
-        wake(&mut self.writer);
+        self.outgoing.clear();
+        self.wake_readers();
+        self.wake_writers();
     }
-}
 
-fn wake(waiting: &mut Option<Waker>) {
-    if let Some(waker) = waiting.take() {
-        waker.wake();
+    fn wake_readers(&mut self) {
+        self.woken.extend(self.readers.take());
+    }
+
+    fn wake_writers(&mut self) {
+        self.woken.extend(self.writers.take());
     }
 }

@@ -219,7 +219,8 @@ impl Frame {
             RESET => Ok(Self::Reset {
                 stream,
                 code: message.get_u16().into(),
-                reason: String::from_utf8_lossy(&message).into_owned(),
+                // What is no UTF-8 grows as it is replaced: it is cut again, so that it can go on as it is.
+                reason: cut(&String::from_utf8_lossy(&message)).to_owned(),
             }),
             other => Err(FrameError::UnknownKind(other)),
         }

@@ -16,13 +16,17 @@ pub mod flow;
 pub mod frame;
 mod ids;
 mod inventory;
+mod limits;
 mod operation;
+mod piece_queue;
 mod server_message;
 mod tunnel_payload;
 mod tunnel_rules;
 mod utf8_stream;
 mod version;
 mod viewer_message;
+mod waiting;
+pub mod window_budget;
 
 pub use agent_config::{
     ConfigUpdate, InventoryConfig, MetricsConfig, ServiceConfig, TunnelConfig, UpdateConfig,

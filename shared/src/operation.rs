@@ -122,7 +122,7 @@ pub enum Operation {
     RegistryDelete {
         /// As `HKLM\SOFTWARE\Example`.
         key: String,
-        /// The value's name; missing means the key.
+        /// The value's name, empty for the default value; missing means the key with all that is under it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
@@ -366,12 +366,17 @@ pub struct ProcessInfo {
     /// The user's name or number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Load of the CPUs, 100 for one of them.
+    /// Load of the CPUs, 100 for one of them. JSON writes what is no number as `null`; it reads as 0.
+    #[serde(default, deserialize_with = "number_or_zero")]
     pub cpu_percent: f32,
     /// Bytes of resident memory.
     pub memory: u64,
     /// When it started, seconds since 1970.
     pub started: u64,
+}
+
+fn number_or_zero<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// A value of the registry.

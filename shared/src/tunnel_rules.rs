@@ -1,6 +1,8 @@
 //! What a policy allows inside of a tunnel: told with `tunnel_open`, checked by server and agent.
 
-use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{ChannelKind, Operation};
 
@@ -8,7 +10,8 @@ use crate::{ChannelKind, Operation};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TunnelRules {
-    /// What channels and requests may be for.
+    /// What channels and requests may be for; a word that this build does not know allows nothing.
+    #[serde(deserialize_with = "known_features")]
     pub features: Vec<Feature>,
     /// Paths of shells beside the machine's own names; empty: only `sh`, `bash`, `cmd`, `powershell` and the
     /// default.
@@ -94,10 +97,33 @@ impl TunnelRules {
         self.features.contains(&feature)
     }
 
+    /// Whether a channel may be opened, as far as it can be told without its path.
+    #[must_use]
+    pub fn allows_channel(&self, kind: &ChannelKind) -> bool {
+        let special = match kind {
+            ChannelKind::Terminal(options) => {
+                let shell = options.shell.as_deref();
+                shell.is_none_or(|shell| self.allows_shell(shell))
+            }
+            ChannelKind::Tcp(target) => self.allows_tcp(&target.host, target.port),
+            _ => self.file_writes || !kind.writes(),
+        };
+        self.allows(kind.feature()) && special
+    }
+
+    /// Whether a request may be carried out, as far as it can be told without its path.
+    #[must_use]
+    pub fn allows_operation(&self, operation: &Operation) -> bool {
+        let feature = operation.feature();
+        let changes_files = feature == Feature::Files && operation.writes();
+        self.allows(feature) && (self.file_writes || !changes_files)
+    }
+
     /// Whether a TCP connection may go there.
     ///
     /// Without targets only `localhost`, `127.0.0.0/8` and `::1` are allowed. A name is compared as it is
-    /// written: what it resolves to is checked by the agent for loopback only.
+    /// written: what it resolves to is checked by the agent for loopback only. An address is the same however it is
+    /// written.
     #[must_use]
     pub fn allows_tcp(&self, host: &str, port: u16) -> bool {
         if self.tcp_targets.is_empty() {
@@ -105,8 +131,7 @@ impl TunnelRules {
         }
         self.tcp_targets.iter().any(|target| {
             target.rsplit_once(':').is_some_and(|(allowed, ports)| {
-                let allowed = allowed.trim_start_matches('[').trim_end_matches(']');
-                (allowed == "*" || allowed.eq_ignore_ascii_case(host))
+                (allowed == "*" || is_same_host(allowed, host))
                     && (ports == "*" || ports.parse() == Ok(port))
             })
         })
@@ -120,13 +145,31 @@ impl TunnelRules {
     }
 }
 
+/// Reads the features that this build knows.
+fn known_features<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Feature>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    let known = |word: String| Feature::ALL.into_iter().find(|it| it.name() == word);
+    Ok(words.into_iter().filter_map(known).collect())
+}
+
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
-        || host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || address(host).is_some_and(|address| address.is_loopback())
+}
+
+fn is_same_host(one: &str, other: &str) -> bool {
+    match (address(one), address(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.eq_ignore_ascii_case(other),
+    }
+}
+
+/// Reads an address, as `10.0.0.5`, `fd00::1` or `[fd00::1]`.
+fn address(host: &str) -> Option<IpAddr> {
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    inner.unwrap_or(host).parse().ok()
 }
 
 impl ChannelKind {
@@ -238,6 +281,73 @@ mod tests {
             !rules.allows_tcp("127.0.0.1", 22),
             "what is listed replaces the default"
         );
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        let rules = TunnelRules {
+            tcp_targets: vec!["[fd00:0:0::0:1]:22".into()],
+            ..TunnelRules::default()
+        };
+        assert!(rules.allows_tcp("fd00::1", 22));
+        assert!(rules.allows_tcp("[FD00::1]", 22));
+        assert!(!rules.allows_tcp("fd00::2", 22));
+        assert!(!rules.allows_tcp("[[fd00::1]]", 22));
+    }
+
+    #[test]
+    fn a_feature_of_a_newer_server_allows_nothing_and_breaks_nothing() {
+        let rules: TunnelRules =
+            serde_json::from_str(r#"{"features":["files","teleport"],"file_writes":false}"#)
+                .unwrap();
+        assert_eq!(rules.features, [Feature::Files]);
+    }
+
+    #[test]
+    fn reading_files_only_refuses_what_changes_them_and_nothing_else() {
+        let rules = TunnelRules {
+            file_writes: false,
+            ..TunnelRules::default()
+        };
+        let path = || "/a".to_owned();
+        assert!(rules.allows_operation(&Operation::FileStat { path: path() }));
+        assert!(rules.allows_operation(&Operation::ProcessKill { pid: 2, started: 1 }));
+        let delete = Operation::FileDelete {
+            path: path(),
+            recursive: false,
+        };
+        assert!(!rules.allows_operation(&delete));
+        let read = crate::ArchiveRead { path: path() };
+        assert!(rules.allows_channel(&ChannelKind::ArchiveRead(read)));
+        let write = crate::ArchiveWrite {
+            path: path(),
+            overwrite: false,
+        };
+        assert!(!rules.allows_channel(&ChannelKind::ArchiveWrite(write)));
+    }
+
+    #[test]
+    fn a_channel_is_refused_with_its_feature_its_shell_or_its_target() {
+        let mut rules = TunnelRules::default();
+        let terminal = |shell: Option<&str>| {
+            ChannelKind::Terminal(crate::TerminalOptions {
+                shell: shell.map(str::to_owned),
+                ..Default::default()
+            })
+        };
+        let tcp = |host: &str| {
+            ChannelKind::Tcp(crate::TcpTarget {
+                host: host.to_owned(),
+                port: 80,
+            })
+        };
+        assert!(rules.allows_channel(&terminal(None)));
+        assert!(!rules.allows_channel(&terminal(Some("/tmp/x"))));
+        assert!(rules.allows_channel(&tcp("localhost")));
+        assert!(!rules.allows_channel(&tcp("10.0.0.1")));
+        rules.features = vec![Feature::Files];
+        assert!(!rules.allows_channel(&terminal(None)));
+        assert!(!rules.allows_operation(&Operation::ProcessList));
     }
 
     #[test]

@@ -99,6 +99,44 @@ fn every_payload_of_a_tunnel_has_a_golden_file() {
 }
 
 #[test]
+fn every_word_of_the_data_plane_stands_in_a_golden_file() {
+    let channel = include_str!("../src/channel.rs");
+    let operation = include_str!("../src/operation.rs");
+    let rules = include_str!("../src/tunnel_rules.rs");
+    let mut have = BTreeSet::new();
+    for (side, _) in SIDES {
+        for path in messages("protocol-2", side) {
+            words(
+                "",
+                &json(&std::fs::read_to_string(path).unwrap()),
+                &mut have,
+            );
+        }
+    }
+    for (key, source, name) in [
+        ("kind", channel, "ChannelKind"),
+        ("signal", channel, "SignalName"),
+        ("op", operation, "Operation"),
+        ("action", operation, "ServiceAction"),
+        ("start_type", operation, "StartType"),
+        ("result", operation, "Reply"),
+        ("code", operation, "ErrorCode"),
+        ("kind", operation, "FileKind"),
+        ("type", operation, "RegistryData"),
+        ("features", rules, "Feature"),
+    ] {
+        let variants = variants(source, name);
+        assert!(variants.len() > 1, "the variants of {name} were not found");
+        for word in variants {
+            assert!(
+                have.contains(&(key.to_owned(), word.clone())),
+                "{name}: no golden file with {key} {word}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_three_messages_of_the_reference_are_kept_to_the_letter() {
     let reference = [
         (
@@ -201,6 +239,41 @@ fn declared(side: &str, source: &str) -> BTreeSet<String> {
             Some(kind.strip_prefix('"')?.strip_suffix('"')?.to_owned())
         })
         .collect()
+}
+
+/// The variants of an enum, as the wire writes them.
+fn variants(source: &str, name: &str) -> Vec<String> {
+    let (_, block) = source
+        .split_once(&format!("pub enum {name} {{"))
+        .expect("the enum is in its file");
+    let (block, _) = block.split_once("\n}").expect("the enum ends");
+    block
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(|line| {
+            let mut word = String::new();
+            for c in line.chars().take_while(char::is_ascii_alphanumeric) {
+                if c.is_ascii_uppercase() && !word.is_empty() {
+                    word.push('_');
+                }
+                word.push(c.to_ascii_lowercase());
+            }
+            word
+        })
+        .collect()
+}
+
+/// The texts in a message, each with its key.
+fn words(key: &str, value: &Value, into: &mut BTreeSet<(String, String)>) {
+    match value {
+        Value::String(text) => {
+            into.insert((key.to_owned(), text.clone()));
+        }
+        Value::Array(items) => items.iter().for_each(|item| words(key, item, into)),
+        Value::Object(fields) => fields.iter().for_each(|(key, item)| words(key, item, into)),
+        _ => {}
+    }
 }
 
 fn json(text: &str) -> Value {

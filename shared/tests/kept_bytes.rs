@@ -1,6 +1,10 @@
 //! What a stream keeps to send it again.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
 
 use bytes::Bytes;
 use gururmm_shared::byte_stream::ByteStream;
