@@ -62,7 +62,7 @@ async fn the_default_is_a_log_in_shell_at_home_and_its_end_has_a_code() {
 #[tokio::test]
 async fn the_program_sees_its_size_and_every_change_of_it() {
     let (_stage, mut plane) = plane().await;
-    let line = "stty size; trap 'stty size' WINCH; while :; do sleep 0.02; done";
+    let line = "trap 'stty size' WINCH; stty size; while :; do sleep 0.02; done";
     let shell = plane.shell(1, line).await;
     plane.until_shown(&shell, "24 80\r\n").await;
     plane.tell(&shell, resize(132, 43)).await;

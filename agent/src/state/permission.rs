@@ -15,6 +15,7 @@ pub(super) fn refuse_open(tunnel: &Tunnel, open: &OpenChannel) -> Option<Operati
     refuse_session(tunnel, open.session_id)
         .or_else(|| refuse_feature(&tunnel.rules, open.kind.feature()))
         .or_else(|| refuse_kind(&tunnel.rules, &open.kind))
+        .or_else(|| open.kind.check().err())
         .or_else(|| refuse_more(tunnel))
         .or_else(|| {
             tunnel.has_stream(open.stream).then(|| {
@@ -39,6 +40,7 @@ pub(super) fn refuse_request(
             let changes_files = feature == Feature::Files && operation.writes();
             refuse_writing(&tunnel.rules, changes_files)
         })
+        .or_else(|| operation.check().err())
         .or_else(|| refuse_more(tunnel))
 }
 

@@ -1,17 +1,12 @@
-//! Which program a terminal runs, as what it is started and what it finds in its environment.
+//! Which program a terminal runs, as what it is started and what it finds in its environment. The options'
+//! words were checked before ([`gururmm_shared::ChannelKind::check`]); here, whether the machine has what they name.
 
 use std::path::{Path, PathBuf};
 
-use gururmm_shared::{ErrorCode, OperationError, TerminalOptions, environment};
+use gururmm_shared::{ErrorCode, OperationError, TerminalOptions};
 
 use crate::channels::session::Session;
 use crate::platform::{self, Login, Order, SESSION_MARK};
-
-/// Arguments that a program may be given, and their bytes together.
-const ARGUMENTS: (usize, usize) = (256, 32 * 1024);
-
-/// Bytes of a path or of `TERM`.
-const LONGEST_NAME: (usize, usize) = (4096, 64);
 
 /// What `TERM` is if nothing else is asked for.
 const TERM: &str = "xterm-256color";
@@ -30,25 +25,24 @@ const PROGRAM_FOLDERS: [&str; 4] = [
 /// # Errors
 /// [`OperationError`]: which option cannot be used.
 pub fn order(options: &TerminalOptions, session: &Session) -> Result<Order, OperationError> {
-    environment::check_environment(&options.environment).map_err(bad_name)?;
     let login = Login::of_agent();
     let program = program(options.shell.as_deref(), &login)?;
-    let arguments = arguments(options)?;
     let directory = match &options.working_directory {
         Some(directory) => existing(directory)?,
         None => login.home.clone(),
     };
     let mut variables = login_environment(&login, &program);
     variables.extend(options.environment.clone());
-    variables.push(("TERM".to_owned(), term(options.term.as_deref())?));
+    let term = options.term.as_deref().unwrap_or(TERM);
+    variables.push(("TERM".to_owned(), term.to_owned()));
     variables.push(("GURURMM_SESSION_ID".to_owned(), session.id.to_string()));
     variables.push((SESSION_MARK.to_owned(), session.mark.to_string()));
     let program = path_text(&program);
     Ok(Order {
         // By a dash in front of its name a shell knows that it is a log-in's (login(1)).
-        name: arguments.is_none().then(|| login_name(&program)),
+        name: options.arguments.is_none().then(|| login_name(&program)),
         program,
-        arguments: arguments.unwrap_or_default(),
+        arguments: options.arguments.clone().unwrap_or_default(),
         environment: variables,
         directory,
     })
@@ -68,7 +62,7 @@ fn program(shell: Option<&str>, login: &Login) -> Result<PathBuf, OperationError
         }
         Some(path) => Path::new(path),
     };
-    if !asked.is_absolute() || asked.as_os_str().len() > LONGEST_NAME.0 {
+    if !asked.is_absolute() {
         return Err(bad_name("the shell is no absolute path"));
     }
     if !platform::is_program(asked) {
@@ -93,45 +87,14 @@ fn found(name: &str) -> Result<PathBuf, OperationError> {
         })
 }
 
-fn arguments(options: &TerminalOptions) -> Result<Option<Vec<String>>, OperationError> {
-    let Some(arguments) = &options.arguments else {
-        return Ok(None);
-    };
-    let bytes: usize = arguments.iter().map(String::len).sum();
-    if arguments.len() > ARGUMENTS.0 || bytes > ARGUMENTS.1 {
-        return Err(OperationError::new(
-            ErrorCode::TooLarge,
-            format!(
-                "a shell has at most {} arguments with {} bytes together",
-                ARGUMENTS.0, ARGUMENTS.1
-            ),
-        ));
-    }
-    if arguments.iter().any(|argument| argument.contains('\0')) {
-        return Err(bad_name("an argument must not hold NUL"));
-    }
-    Ok(Some(arguments.clone()))
-}
-
 fn existing(directory: &str) -> Result<PathBuf, OperationError> {
     let path = Path::new(directory);
-    let usable =
-        path.is_absolute() && directory.len() <= LONGEST_NAME.0 && !directory.contains('\0');
-    if !usable || !path.is_dir() {
+    if !path.is_absolute() || !path.is_dir() {
         return Err(bad_name(
             "the working directory is no folder of this machine, give the absolute path of one",
         ));
     }
     Ok(path.to_owned())
-}
-
-fn term(term: Option<&str>) -> Result<String, OperationError> {
-    let term = term.unwrap_or(TERM);
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'+');
-    if term.is_empty() || term.len() > LONGEST_NAME.1 || !term.bytes().all(allowed) {
-        return Err(bad_name("the terminal's type (term) is no name of one"));
-    }
-    Ok(term.to_owned())
 }
 
 /// What a log-in would set and the agent, as a service, may not have.
@@ -253,34 +216,6 @@ mod tests {
             (
                 TerminalOptions {
                     working_directory: some("."),
-                    ..options()
-                },
-                ErrorCode::BadName,
-            ),
-            (
-                TerminalOptions {
-                    term: some("x; reboot"),
-                    ..options()
-                },
-                ErrorCode::BadName,
-            ),
-            (
-                TerminalOptions {
-                    arguments: Some(vec!["a\0b".to_owned()]),
-                    ..options()
-                },
-                ErrorCode::BadName,
-            ),
-            (
-                TerminalOptions {
-                    arguments: Some(vec![String::new(); 257]),
-                    ..options()
-                },
-                ErrorCode::TooLarge,
-            ),
-            (
-                TerminalOptions {
-                    environment: [("LD_PRELOAD".to_owned(), "x".to_owned())].into(),
                     ..options()
                 },
                 ErrorCode::BadName,
