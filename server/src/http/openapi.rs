@@ -125,7 +125,7 @@ fn complete(method: &str, path: &str, operation: &mut Operation) {
     let forbids = match needs {
         Some(Needs::Capability(_)) => Some("the role may not do this, or not here"),
         Some(Needs::Person) => Some("`not_with_a_key`: only for who is logged in"),
-        Some(Needs::LogIn | Needs::Nothing) | None => None,
+        Some(Needs::LogIn | Needs::AgentKey | Needs::Nothing) | None => None,
     };
     let answers_always = tag.as_deref() == Some("health");
     let common = [
@@ -271,10 +271,14 @@ mod tests {
                 .iter()
                 .any(|one| one.as_object().unwrap().is_empty());
             let bearer = security.iter().any(|one| one.get(BEARER).is_some());
+            let agents = security.iter().any(|one| one.get(AGENT_KEY).is_some());
             let needs = ROUTES.iter().find(|(m, p, _)| *m == method && *p == path);
             let (_, _, needs) = needs.unwrap();
-            assert_eq!(open, *needs == Needs::Nothing, "{what} {security:?}");
-            assert_eq!(bearer, *needs != Needs::Nothing, "{what} {security:?}");
+            // An agent's key may stand in the body, which no security scheme can say.
+            let unsigned = matches!(needs, Needs::Nothing | Needs::AgentKey);
+            assert_eq!(open, unsigned, "{what} {security:?}");
+            assert_eq!(bearer, !unsigned, "{what} {security:?}");
+            assert_eq!(agents, *needs == Needs::AgentKey, "{what} {security:?}");
         }
     }
 

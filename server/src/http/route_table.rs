@@ -6,6 +6,8 @@
 pub enum Needs {
     /// Nothing at all, or something that stands in the request itself: a password, a ticket.
     Nothing,
+    /// An agent's own key, in the header or, as older agents send it, in the body.
+    AgentKey,
     /// A log-in or a key, of any role.
     LogIn,
     /// A log-in, and no key.
@@ -14,7 +16,7 @@ pub enum Needs {
     Capability(&'static str),
 }
 
-use Needs::{Capability, LogIn, Nothing, Person};
+use Needs::{AgentKey, Capability, LogIn, Nothing, Person};
 
 /// Method, path, need.
 pub const ROUTES: &[(&str, &str, Needs)] = &[
@@ -128,8 +130,8 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ),
     ("GET", "/api/schedules/{id}/runs", Capability("ReadFleet")),
     ("POST", "/api/agent/register-legacy", Nothing),
-    ("POST", "/api/agent/heartbeat", Nothing),
-    ("POST", "/api/agent/command-result", Nothing),
+    ("POST", "/api/agent/heartbeat", AgentKey),
+    ("POST", "/api/agent/command-result", AgentKey),
     ("GET", "/api/policies", Capability("ReadFleet")),
     ("POST", "/api/policies", Capability("ManagePolicies")),
     ("GET", "/api/policies/{id}", Capability("ReadFleet")),

@@ -1,269 +1,226 @@
-//! Every route with every kind of credential, against what is written down beside the router; that
-//! this is all there is the server's own tests hold against the description of its API.
+//! Every route with every kind of credential, about things that exist, against what is written down
+//! beside the router and here; that this is all there is the server's own tests hold against the
+//! description of its API.
 
 #[path = "../../../server/src/http/route_table.rs"]
 mod route_table;
 
 use gururmm_tests::api::text;
 use gururmm_tests::deployment::add_site;
-use gururmm_tests::{Api, Deployment, on_both_databases, token};
-use reqwest::Method;
+use gururmm_tests::{Answer, on_both_databases};
 use route_table::{Needs, ROUTES};
 use serde_json::{Value, json};
 
-const KEY: &str = "a-signing-key-of-more-than-32-bytes!";
-
-/// Who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Nobody,
-    Expired,
-    Revoked,
-    SiteKey,
-    AgentKey,
-    ReadOnly,
-    ReadOnlyKey,
-    Elsewhere,
-    Technician,
-    Administrator,
-}
+use crate::credentials::{Credentials, Role, SIGNING_KEY, Who};
+use crate::requests::{SOCKETS, ask, ended_by};
+use crate::things::Things;
 
 /// What may be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// Neither 401 nor 403: what was asked for was looked at.
+    /// What was asked for was found and looked at.
     Let,
+    /// Who calls is not known, or no longer.
     Unauthorized,
+    /// The role may not.
     Forbidden,
-    /// Let in, but the thing belongs to somebody else.
+    /// A key may not, whatever its role.
+    NotWithAKey,
+    /// The thing belongs to a client or site that the caller has no access to, or to all.
     OutOfScope,
+    /// The thing belongs to somebody else.
+    NotYours,
+    /// Agents that the caller has no access to are not there.
+    NoSuchAgents,
 }
 
-/// Routes about one place or machine, where a technician of another client is told so. The tunnels'
-/// own routes are about sessions, of which none exists here.
-const ABOUT_A_PLACE: [(&str, &str); 13] = [
-    ("POST", "/api/agents/{id}/command"),
-    ("GET", "/api/agents/{id}/policy"),
-    ("GET", "/api/agents/{id}/inventory"),
-    ("GET", "/api/agents/{id}/inventory/changes"),
-    ("GET", "/api/clients/{id}"),
-    ("GET", "/api/clients/{id}/sites"),
-    ("GET", "/api/sites/{id}"),
-    ("GET", "/api/agents/{id}"),
-    ("GET", "/api/agents/{id}/state"),
-    ("GET", "/api/agents/{id}/metrics"),
-    // Scripts belong to everybody.
-    ("POST", "/api/scripts"),
-    ("PUT", "/api/scripts/{id}"),
-    ("DELETE", "/api/scripts/{id}"),
-];
+use Class::{Forbidden, Let, NoSuchAgents, NotWithAKey, NotYours, OutOfScope, Unauthorized};
+
+/// What a route is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// Nothing of anybody's: a list shows what is the caller's to see.
+    Nothing,
+    /// Something of the client's.
+    Client,
+    /// Agents of the client's, picked by a filter.
+    Agents,
+    /// What belongs to all: only who may act everywhere changes it.
+    All,
+    /// A session of the owner's.
+    Session,
+    /// A recording of the owner's.
+    Recording,
+    /// A schedule of the owner's.
+    Schedule,
+    /// A key of the owner's.
+    Key,
+}
+
+/// The table of what is whose. A route with an id that nobody thought of is taken for the client's.
+fn about(method: &str, path: &str) -> About {
+    match path {
+        "/api/v1/tunnel/close" => About::Session,
+        path if path.contains("{session_id}") => About::Session,
+        path if path.starts_with("/api/recordings/") => About::Recording,
+        path if path.starts_with("/api/schedules/") => About::Schedule,
+        "/api/keys/{id}" => About::Key,
+        "/api/jobs" if method == "POST" => About::Agents,
+        path if path.starts_with("/api/users") => About::All,
+        path if path.starts_with("/api/scripts") && method != "GET" => About::All,
+        "/api/clients" if method == "POST" => About::All,
+        "/api/docs/{file}" | "/api/scripts/{id}" => About::Nothing,
+        "/api/sites"
+        | "/api/agents"
+        | "/api/v1/tunnel/open"
+        | "/api/registration-tokens"
+        | "/api/policies"
+        | "/api/maintenance"
+        | "/api/notifications"
+        | "/api/schedules"
+            if method == "POST" =>
+        {
+            About::Client
+        }
+        path if path.contains('{') => About::Client,
+        _ => About::Nothing,
+    }
+}
+
+/// What a role may do, wherever.
+fn may(role: Role, capability: &str) -> bool {
+    let reads = capability == "ReadFleet";
+    let works = [
+        "UseTunnels",
+        "RunCommands",
+        "HandleAlerts",
+        "ManageAutomation",
+        "ReadRecordings",
+    ]
+    .contains(&capability);
+    match role {
+        Role::ReadOnly => reads,
+        Role::Technician => reads || works,
+        Role::Administrator => true,
+    }
+}
 
 /// The table: what each may of what is needed.
 fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
-    let reads = matches!(needs, Needs::Capability("ReadFleet"));
-    let works = reads
-        || matches!(
-            needs,
-            Needs::Capability(
-                "UseTunnels"
-                    | "RunCommands"
-                    | "HandleAlerts"
-                    | "ManageAutomation"
-                    | "ReadRecordings"
-            )
-        );
-    let logged_in = matches!(needs, Needs::LogIn | Needs::Person);
-    match (who, needs) {
-        (_, Needs::Nothing) => Class::Let,
-        (Who::Nobody | Who::Expired | Who::Revoked | Who::SiteKey | Who::AgentKey, _) => {
-            Class::Unauthorized
-        }
-        (Who::Administrator, _) => Class::Let,
-        (Who::ReadOnlyKey, Needs::Person) => Class::Forbidden,
-        (Who::ReadOnly | Who::ReadOnlyKey, _) if reads || logged_in => Class::Let,
-        (Who::Elsewhere, _) if ABOUT_A_PLACE.contains(&(method, path)) => Class::OutOfScope,
-        (Who::Elsewhere, _) if path == "/api/v1/tunnel/open" => Class::OutOfScope,
-        (Who::Technician | Who::Elsewhere, _) if works || logged_in => Class::Let,
-        _ => Class::Forbidden,
+    if needs == Needs::AgentKey {
+        return if who == Who::AgentKey { Let } else { Unauthorized };
     }
+    let is_tcp = path.ends_with("/tcp");
+    if needs == Needs::Nothing && !is_tcp {
+        return Let;
+    }
+    let Some(role) = who.role() else {
+        return Unauthorized;
+    };
+    let about = about(method, path);
+    match needs {
+        Needs::Capability(capability) if !may(role, capability) => return Forbidden,
+        Needs::Nothing if !may(role, "UseTunnels") => return Forbidden,
+        Needs::Person if who.is_key() => return NotWithAKey,
+        // A schedule acts for its owner: no key of theirs writes one.
+        Needs::Capability("ManageAutomation") if who.is_key() && path.contains("schedules") => {
+            return NotWithAKey;
+        }
+        _ => {}
+    }
+    let (elsewhere, owner) = (who.is_elsewhere(), who.is_owner());
+    let everywhere = role == Role::Administrator && !elsewhere;
+    match about {
+        About::Client | About::All if elsewhere => OutOfScope,
+        About::Agents if elsewhere => NoSuchAgents,
+        About::Recording if elsewhere => OutOfScope,
+        About::Recording if !owner && !everywhere => NotYours,
+        About::Session if !owner => NotYours,
+        About::Session if elsewhere => OutOfScope,
+        About::Schedule if elsewhere => NotYours,
+        About::Schedule if method != "GET" && !owner && !everywhere => NotYours,
+        About::Key if owner || everywhere => Let,
+        About::Key if role == Role::Administrator => OutOfScope,
+        About::Key => Forbidden,
+        _ => Let,
+    }
+}
+
+/// Answers of 403 or 404 to who was let in, and why they are right.
+const LET_BUT: [(&str, &str, u16); 2] = [
+    // Nobody registers unless it is switched on.
+    ("POST", "/api/auth/register", 403),
+    // The wrong token for a set-up that is over.
+    ("POST", "/api/auth/setup", 404),
+];
+
+fn fits(wanted: Class, method: &str, path: &str, answer: &Answer) -> bool {
+    let code = if answer.status >= 400 && method != "HEAD" {
+        answer.json()["code"].clone()
+    } else {
+        Value::Null
+    };
+    let code = code.as_str().unwrap_or_default();
+    let refused = |codes: &[&str]| {
+        answer.status == 403 && (method == "HEAD" || codes.contains(&code))
+    };
+    match wanted {
+        Unauthorized => answer.status == 401,
+        Forbidden => refused(&["not_allowed"]),
+        NotWithAKey => refused(&["not_with_a_key"]),
+        OutOfScope => refused(&["out_of_scope"]),
+        NotYours => refused(&["not_yours", "not_your_session", "not_your_schedule"]),
+        NoSuchAgents => answer.status == 400 && answer.json()["field"] == "filter",
+        // A wrong password, a wrong code: what such routes say of themselves.
+        Let if answer.status == 401 => matches!(
+            path,
+            "/api/auth/login" | "/api/auth/password" | "/api/agent/register-legacy"
+        ),
+        Let if LET_BUT.contains(&(method, path, answer.status)) => true,
+        Let => ![403, 404].contains(&answer.status) && answer.status < 500,
+    }
+}
+
+/// Whether an answer tells somebody of another client what is not theirs to know.
+fn tells(path: &str, answer: &Answer, things: &Things) -> bool {
+    // What somebody said themselves stands in the audit of what they did.
+    let said = path.starts_with("/api/audit");
+    let ids = things.ids();
+    let names = path != "/api/scripts" && path != "/api/scripts/{id}";
+    (names && answer.text.contains(&things.word))
+        || (!said && answer.status < 400 && ids.iter().any(|id| answer.text.contains(id)))
 }
 
 on_both_databases! {
     async fn every_route_answers_every_credential_as_the_table_says(world: World) {
-        let settings = [("auth.signing_key", KEY), ("auth.account_attempts_per_minute", "100000"),
-            ("auth.address_attempts_per_minute", "100000")];
+        let settings = [("auth.signing_key", SIGNING_KEY), ("auth.account_attempts_per_minute", "100000"),
+            ("auth.address_attempts_per_minute", "100000"), ("commands.per_minute", "100000")];
         let rmm = world.deploy(&settings).await;
-        let place = Place::create(&rmm).await;
+        let client = rmm.admin.post("/api/clients", json!({"name": "Other"})).await.expect(201);
+        let elsewhere = add_site(&rmm.admin, text(&client, "id"), "Elsewhere").await;
+        let mut things = Things::create(&rmm, rmm.site.clone(), &rmm.technician, "zanzibar").await;
+        let credentials = Credentials::create(&rmm, &things, &elsewhere).await;
+        let (victim, _) = rmm.add_user("victim@example.com", "read_only").await;
+        // What is read comes after what was tried, whose traces it may show; a log-out ends it all.
+        let mut routes: Vec<_> = ROUTES.iter().filter(|(_, path, _)| !SOCKETS.contains(path)).collect();
+        routes.sort_by_key(|(method, path, _)| (*path == "/api/auth/logout", *method == "GET"));
         let mut faults = Vec::new();
-        for who in [Who::Nobody, Who::Expired, Who::Revoked, Who::SiteKey, Who::AgentKey, Who::ReadOnly,
-            Who::ReadOnlyKey, Who::Elsewhere, Who::Technician, Who::Administrator] {
-            let mut api = credential(&rmm, &place, who).await;
-            for (method, path, needs) in ROUTES {
-                // A WebSocket's first message is its credential; that is tested elsewhere.
-                if *path == "/ws" || path.ends_with("/stream") {
-                    continue;
-                }
-                let answer = place.ask(&api, method, path).await;
-                if *path == "/api/auth/logout" {
-                    api = credential(&rmm, &place, who).await;
-                }
+        for who in Who::ALL {
+            let api = credentials.of(&rmm, who).await;
+            for (method, path, needs) in &routes {
+                let answer = ask(&api, method, path, &things, &victim).await;
                 let wanted = expected(who, method, path, *needs);
-                let code = if answer.status == 403 { answer.json()["code"].clone() } else { Value::Null };
-                let fits = match wanted {
-                    Class::Unauthorized => answer.status == 401,
-                    Class::Forbidden => answer.status == 403 && code != "out_of_scope",
-                    Class::OutOfScope => answer.status == 403 && code == "out_of_scope",
-                    // A wrong password, a wrong token: what such routes say of themselves.
-                    Class::Let if *needs == Needs::Nothing => answer.status < 500,
-                    Class::Let if *path == "/api/auth/password" => code.is_null(),
-                    Class::Let => ![401, 403].contains(&answer.status) && answer.status < 500,
-                };
-                if !fits {
+                if !fits(wanted, method, path, &answer) {
                     faults.push(format!("{who:?} {method} {path}: {wanted:?}, got {} {}", answer.status, answer.text));
                 }
+                if who.is_elsewhere() && tells(path, &answer, &things) {
+                    faults.push(format!("{who:?} {method} {path} is told of another client: {}", answer.text));
+                }
+                if let Some(kind) = ended_by(method, path) && answer.status < 300 {
+                    things.renew(&rmm, &rmm.technician, kind).await;
+                }
             }
         }
-        assert!(faults.is_empty(), "{}", faults.join("\n"));
-    }
-}
-
-/// What the requests are about; nothing of it is changed by them.
-struct Place {
-    client_id: String,
-    site_id: String,
-    agent_id: String,
-    agent_key: String,
-    expired: String,
-    revoked: Api,
-    read_only: (String, String),
-    read_only_key: String,
-    elsewhere: (String, String),
-}
-
-impl Place {
-    async fn create(rmm: &Deployment) -> Self {
-        let body = json!({"site_id": rmm.site.id, "device_id": "d", "hostname": "h"});
-        let agent = rmm.admin.post("/api/agents", body).await.expect(201);
-        let client = json!({"name": "Other Client"});
-        let client = rmm.admin.post("/api/clients", client).await.expect(201);
-        add_site(&rmm.admin, text(&client, "id"), "Elsewhere").await;
-        let password = "a long password 3".to_owned();
-        let scope = json!({"client_ids": [client["id"]]});
-        for (email, role, scope) in [
-            ("reader@example.com", "read_only", Value::Null),
-            ("elsewhere@example.com", "technician", scope),
-            ("gone@example.com", "administrator", Value::Null),
-        ] {
-            let body = json!({"email": email, "password": password, "role": role, "scope": scope});
-            rmm.admin.post("/api/users", body).await.check(201);
-        }
-        let revoked = rmm
-            .server
-            .anonymous()
-            .log_in("gone@example.com", &password)
-            .await;
-        revoked.post("/api/auth/logout", json!({})).await.check(204);
-        let key = json!({"name": "reader", "role": "read_only"});
-        let key = rmm.admin.post("/api/keys", key).await.expect(201);
-        Self {
-            client_id: rmm.site.client_id.clone(),
-            site_id: rmm.site.id.clone(),
-            agent_id: text(&agent, "id").to_owned(),
-            agent_key: text(&agent, "api_key").to_owned(),
-            expired: expired(rmm.admin.token()),
-            revoked,
-            read_only: ("reader@example.com".to_owned(), password.clone()),
-            read_only_key: text(&key, "key").to_owned(),
-            elsewhere: ("elsewhere@example.com".to_owned(), password),
-        }
-    }
-
-    /// Asks for something that exists, in such a way that nothing comes of it.
-    async fn ask(&self, api: &Api, method: &str, path: &str) -> gururmm_tests::Answer {
-        let id = if path.starts_with("/api/clients") {
-            self.client_id.clone()
-        } else if path.starts_with("/api/sites") {
-            self.site_id.clone()
-        } else if path.starts_with("/api/agents") {
-            self.agent_id.clone()
-        } else {
-            uuid::Uuid::new_v4().to_string()
-        };
-        // Who may remove it is told that it does not exist, or that it is not empty.
-        let id = match method {
-            "DELETE" if path.starts_with("/api/agents") => uuid::Uuid::new_v4().to_string(),
-            _ => id,
-        };
-        let path = path.replace("{id}", &id).replace("{session_id}", &id);
-        let body = match path.as_str() {
-            "/api/v1/tunnel/open" => json!({"agent_id": self.agent_id}),
-            "/api/v1/tunnel/close" => json!({"session_id": id}),
-            "/api/auth/password" => {
-                json!({"current_password": "not the password", "new_password": "a wholly new one"})
-            }
-            "/api/auth/login" => json!({"email": "x@example.com", "password": "x"}),
-            "/api/auth/setup" => {
-                json!({"token": "x", "email": "x@example.com", "password": "a long password 3"})
-            }
-            "/api/users" => json!({"email": format!("{id}@example.com"), "role": "read_only",
-                "password": "a long password 3"}),
-            "/api/keys" => json!({"name": "k", "role": "read_only"}),
-            "/api/sites" => json!({"client_id": self.client_id, "name": id}),
-            "/api/agents" => json!({"site_id": self.site_id, "device_id": id, "hostname": "h"}),
-            path if path.ends_with("/move") => json!({"site_id": self.site_id}),
-            path if path.ends_with("/command") => json!({"command": "true"}),
-            "/api/registration-tokens" => json!({"site_id": self.site_id, "name": "t"}),
-            "/api/jobs" => json!({"name": "j", "command": "true", "filter": {"agent_ids": [id]}}),
-            "/api/maintenance" => {
-                json!({"site_id": id, "ends_at": "2100-01-01T00:00:00Z", "reason": "r"})
-            }
-            "/api/notifications" => json!({"name": "n", "kind": "email", "target": "x"}),
-            path if path.starts_with("/api/schedules") => json!({"name": "s", "cron": "@yearly",
-                "time_zone": "UTC", "enabled": false, "when_offline": "skip", "filter": {},
-                "command": "true"}),
-            path if path.starts_with("/api/policies") => json!({"name": "p", "settings": {}}),
-            path if path.starts_with("/api/notifications/") => {
-                json!({"name": "n", "target": "x", "min_severity": "warning", "enabled": true})
-            }
-            path if path.ends_with("/snooze") => json!({"until": "2100-01-01T00:00:00Z"}),
-            path if path.starts_with("/api/users/") => json!({"name": "x"}),
-            _ => json!({"name": format!("name {id}")}),
-        };
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let reads = method == Method::GET || method == Method::DELETE;
-        let headers = [("content-type", "application/json")];
-        let body = (!reads).then(|| body.to_string());
-        let sent = api.send(method, &path, &headers, body).await;
-        sent.expect("the server answers")
-    }
-}
-
-/// A token that was good a second ago.
-fn expired(good: &str) -> String {
-    let mut claims = token::claims(good);
-    claims["exp"] = json!(chrono::Utc::now().timestamp() - 1);
-    token::signed(jsonwebtoken::Algorithm::HS256, &claims, KEY.as_bytes())
-}
-
-/// A client with the credential.
-async fn credential(rmm: &Deployment, place: &Place, who: Who) -> Api {
-    let api = rmm.server.anonymous();
-    match who {
-        Who::Nobody => api,
-        Who::Expired => api.with_token(&place.expired),
-        Who::Revoked => place.revoked.clone(),
-        Who::SiteKey => api.with_token(&rmm.site.key),
-        Who::AgentKey => api.with_token(&place.agent_key),
-        Who::ReadOnly => api.log_in(&place.read_only.0, &place.read_only.1).await,
-        Who::ReadOnlyKey => api.with_token(&place.read_only_key),
-        Who::Elsewhere => api.log_in(&place.elsewhere.0, &place.elsewhere.1).await,
-        Who::Technician => {
-            let (email, password) = gururmm_tests::deployment::TECHNICIAN;
-            api.log_in(email, password).await
-        }
-        Who::Administrator => {
-            let (email, password) = gururmm_tests::deployment::ADMIN;
-            api.log_in(email, password).await
-        }
+        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     }
 }
