@@ -43,6 +43,10 @@ const RETRY_AFTER: &str = "retry-after";
         (name = "alerts", description = "Alerts, and when there are none"),
         (name = "notifications", description = "How alerts are told"),
         (name = "tunnels", description = "Tunnels to machines"),
+        (name = "files", description = "Files of machines, through a tunnel"),
+        (name = "services", description = "Services of machines, through a tunnel"),
+        (name = "processes", description = "Processes of machines, through a tunnel"),
+        (name = "registry", description = "The registry of Windows machines, through a tunnel"),
         (name = "commands", description = "Commands outside tunnels"),
         (name = "jobs", description = "One command for many agents"),
         (name = "audit", description = "What was written down"),
@@ -90,6 +94,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     [
         ("GET", &mut item.get),
+        ("HEAD", &mut item.head),
         ("POST", &mut item.post),
         ("PUT", &mut item.put),
         ("PATCH", &mut item.patch),

@@ -102,7 +102,7 @@ on_both_databases! {
                     api = credential(&rmm, &place, who).await;
                 }
                 let wanted = expected(who, method, path, *needs);
-                let code = if answer.status == 403 { answer.json()["code"].clone() } else { Value::Null };
+                let code = if answer.status == 403 && *method != "HEAD" { answer.json()["code"].clone() } else { Value::Null };
                 let fits = match wanted {
                     Class::Unauthorized => answer.status == 401,
                     Class::Forbidden => answer.status == 403 && code != "out_of_scope",
@@ -188,7 +188,12 @@ impl Place {
             "DELETE" if path.starts_with("/api/agents") => uuid::Uuid::new_v4().to_string(),
             _ => id,
         };
-        let path = path.replace("{id}", &id).replace("{session_id}", &id);
+        let path = path
+            .replace("{id}", &id)
+            .replace("{session_id}", &id)
+            .replace("{name}", "x")
+            .replace("{action}", "stop")
+            .replace("{pid}", "1");
         let body = match path.as_str() {
             "/api/v1/tunnel/open" => json!({"agent_id": self.agent_id}),
             "/api/v1/tunnel/close" => json!({"session_id": id}),
@@ -204,6 +209,13 @@ impl Place {
             "/api/keys" => json!({"name": "k", "role": "read_only"}),
             "/api/sites" => json!({"client_id": self.client_id, "name": id}),
             "/api/agents" => json!({"site_id": self.site_id, "device_id": id, "hostname": "h"}),
+            path if path.ends_with("/files/mkdir") => json!({"path": "/x"}),
+            path if path.ends_with("/files/rename") => json!({"from": "/x", "to": "/y"}),
+            path if path.ends_with("/start-type") => json!({"start_type": "manual"}),
+            path if path.ends_with("/kill") => json!({"started": 1}),
+            path if path.ends_with("/registry/value") => {
+                json!({"key": "HKLM", "value": {"name": "x", "type": "dword", "data": 1}})
+            }
             path if path.ends_with("/move") => json!({"site_id": self.site_id}),
             path if path.ends_with("/command") => json!({"command": "true"}),
             "/api/registration-tokens" => json!({"site_id": self.site_id, "name": "t"}),
@@ -224,7 +236,15 @@ impl Place {
             _ => json!({"name": format!("name {id}")}),
         };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let reads = method == Method::GET || method == Method::DELETE;
+        let reads = [Method::GET, Method::HEAD, Method::DELETE].contains(&method);
+        let query = if path.contains("/files") {
+            "?path=/x&upload=u&size=1"
+        } else if path.contains("/registry") {
+            "?key=HKLM"
+        } else {
+            ""
+        };
+        let path = path + query;
         let headers = [("content-type", "application/json")];
         let body = (!reads).then(|| body.to_string());
         let sent = api.send(method, &path, &headers, body).await;
