@@ -21,6 +21,8 @@ pub struct AppError {
     pub detail: String,
     /// The field of the body that is at fault.
     pub field: Option<String>,
+    /// How far a transfer is, so that it can go on there.
+    pub offset: Option<u64>,
     /// Seconds after which another try makes sense.
     pub retry_after: Option<u64>,
 }
@@ -33,6 +35,7 @@ impl AppError {
             code,
             detail: detail.into(),
             field: None,
+            offset: None,
             retry_after: None,
         }
     }
@@ -125,6 +128,7 @@ impl AppError {
             code: self.code,
             detail: &self.detail,
             field: self.field.as_deref(),
+            offset: self.offset,
             request_id,
         };
         let mut response = HttpResponse::build(self.status);
@@ -143,7 +147,7 @@ impl AppError {
     }
 }
 
-/// RFC 9457, with `code`, `field` and `request_id` as extension members.
+/// RFC 9457, with `code`, `field`, `offset` and `request_id` as extension members.
 #[derive(Serialize, ToSchema)]
 pub struct Problem<'a> {
     /// `urn:gururmm:problem:` and the code.
@@ -160,6 +164,9 @@ pub struct Problem<'a> {
     /// The field of the body, or the parameter of the query, that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// How far a transfer is: it can go on there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
     /// The request's id in the log.
     #[serde(skip_serializing_if = "str::is_empty")]
     request_id: &'a str,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Feature;
+
 /// A channel's name, chosen by the server and unique on the agent's connection, as `terminal-1`.
 ///
 /// At most [`ChannelId::MAX_BYTES`] bytes of ASCII letters, digits, `-`, `_` and `.`.
@@ -25,6 +27,12 @@ impl ChannelId {
     #[must_use]
     pub fn terminal(number: u64) -> Self {
         Self(format!("terminal-{number}"))
+    }
+
+    /// Names the `number`th channel of a connection by what it is for, as `files-7`.
+    #[must_use]
+    pub fn of(feature: Feature, number: u64) -> Self {
+        Self(format!("{}-{number}", feature.name()))
     }
 
     /// The name as text.

@@ -10,9 +10,9 @@ use futures_util::{SinkExt, StreamExt};
 use gururmm_shared::byte_stream::ByteStream;
 use gururmm_shared::flow::INITIAL_WINDOW_BYTES;
 use gururmm_shared::{
-    AgentId, AgentMessage, Auth, CAPABILITY_DATA_PLANE, CAPABILITY_TERMINAL, ChannelId,
-    Closed, Frame, OpenChannel, Opened, ServerMessage, StreamId, TunnelClosed, TunnelData,
-    TunnelPayload, TunnelReady,
+    AgentId, AgentMessage, Auth, CAPABILITY_DATA_PLANE, CAPABILITY_TERMINAL, ChannelId, Closed,
+    Frame, OpenChannel, Opened, ServerMessage, StreamId, TunnelClosed, TunnelData, TunnelPayload,
+    TunnelReady,
 };
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;

@@ -103,7 +103,8 @@ impl Machine {
 impl Deployment {
     /// Sets what is allowed in tunnels to an agent; for the sessions that open from now on.
     pub async fn set_tunnel_policy(&self, agent: AgentId, tunnel: Value) {
-        let body = json!({"name": "of the test", "agent_id": agent, "settings": {"tunnel": tunnel}});
+        let body =
+            json!({"name": "of the test", "agent_id": agent, "settings": {"tunnel": tunnel}});
         self.admin.post("/api/policies", body).await.check(201);
     }
 }

@@ -109,10 +109,7 @@ fn mounted(mount: &str) -> Command {
 }
 
 /// Takes from the process what lets root do what permissions forbid.
-#[allow(
-    unsafe_code,
-    reason = "async-signal-safe calls between fork and exec"
-)]
+#[allow(unsafe_code, reason = "async-signal-safe calls between fork and exec")]
 fn below_permissions(command: &mut Command) {
     // SAFETY: prctl is async-signal-safe and touches no memory of the parent.
     unsafe {

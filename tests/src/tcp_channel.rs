@@ -51,9 +51,15 @@ impl TcpChannel {
     /// When it is refused.
     pub async fn open(api: &Api, session: SessionId, to: SocketAddr) -> Self {
         let target = (to.ip().to_string(), to.port());
-        Self::connect(api, session, (&target.0, target.1), Pass::Authorization, None)
-            .await
-            .unwrap_or_else(|(status, body)| panic!("refused with {status}: {body}"))
+        Self::connect(
+            api,
+            session,
+            (&target.0, target.1),
+            Pass::Authorization,
+            None,
+        )
+        .await
+        .unwrap_or_else(|(status, body)| panic!("refused with {status}: {body}"))
     }
 
     /// Asks for any target.

@@ -478,10 +478,7 @@ impl TerminalViewer {
                     let stream = *stream;
                     let window = Frame::Window { stream, limit };
                     // One that is gone is noticed by the next read.
-                    let _ = self
-                        .socket
-                        .send(Message::Binary(window.encode()))
-                        .await;
+                    let _ = self.socket.send(Message::Binary(window.encode())).await;
                 }
             }
             Frame::Window { limit, .. } => watched.input_limit = watched.input_limit.max(*limit),

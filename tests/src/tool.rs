@@ -60,7 +60,12 @@ impl Tool {
     /// Logs in.
     pub async fn log_in(&self, server: &str, (email, password): (&str, &str)) -> Ended {
         let arguments = [
-            "--server", server, "login", "--email", email, "--password-stdin",
+            "--server",
+            server,
+            "login",
+            "--email",
+            email,
+            "--password-stdin",
         ];
         self.run_with(&arguments, password).await
     }
@@ -97,7 +102,11 @@ impl Tool {
         let running = tokio::task::spawn_blocking(move || {
             let mut child = command.spawn().expect("the tool starts");
             // One that fails early closes its input; that is no fault of the test.
-            let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+            let _ = child
+                .stdin
+                .take()
+                .expect("piped")
+                .write_all(input.as_bytes());
             child.wait_with_output().expect("a child of ours")
         });
         let output = tokio::time::timeout(SOON * 6, running).await;
@@ -142,10 +151,7 @@ pub struct Typist {
 }
 
 impl Typist {
-    #[allow(
-        unsafe_code,
-        reason = "async-signal-safe calls between fork and exec"
-    )]
+    #[allow(unsafe_code, reason = "async-signal-safe calls between fork and exec")]
     fn start(mut command: Command) -> Self {
         let size = Winsize {
             ws_row: 24,

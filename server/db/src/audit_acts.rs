@@ -194,13 +194,27 @@ pub async fn list(db: &Db, filter: ActFilter, page: PageOf<ActSort>) -> Result<V
     })
 }
 
+/// What flows in from tunnels and commands.
+const OF_TUNNELS: [&str; 10] = [
+    "command.run",
+    "tunnel.command",
+    "tunnel.file",
+    "tunnel.open",
+    "tunnel.process",
+    "tunnel.registry",
+    "tunnel.service",
+    "tunnel.tcp",
+    "tunnel.terminal",
+    "tunnel.watch",
+];
+
 /// Acts of users' that were asked for after an entry and have no end, the oldest first. What flows
 /// in from tunnels and commands is ended by them.
 pub async fn without_end(db: &Db, after: i64, limit: i64) -> Result<Vec<Act>, DbError> {
     query!(db, |conn| audit_acts::table
         .filter(audit_acts::id.gt(after))
         .filter(audit_acts::ended_at.is_null())
-        .filter(audit_acts::action.ne_all(["tunnel.open", "tunnel.command", "command.run"]))
+        .filter(audit_acts::action.ne_all(OF_TUNNELS))
         .order(audit_acts::id.asc())
         .limit(limit.max(0))
         .select(Act::as_select())

@@ -283,6 +283,8 @@ table! {
         exit_code -> Nullable<Int4>,
         ended_at -> Nullable<Timestamptz>,
         key_id -> Nullable<Uuid>,
+        before -> Nullable<Text>,
+        bytes -> Nullable<Int8>,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The audit of tunnels: one row for every open, command, close and refusal, written before the act
-//! and finished after it. It has no foreign keys: it outlives what it speaks of.
+//! The audit of tunnels: one row for every open, command, stream, request, close and refusal, written before
+//! the act and finished after it. It has no foreign keys: it outlives what it speaks of.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -19,7 +19,7 @@ pub struct Audit {
     pub id: AuditId,
     /// When it was asked for.
     pub at: DateTime<Utc>,
-    /// `open`, `command`, `close` or `refused`.
+    /// `open`, `command`, `terminal`, `tcp`, `file`, `service`, `process`, `registry`, `watch`, `close` or `refused`.
     pub action: String,
     /// Who asked, where known.
     pub user_id: Option<UserId>,
@@ -47,6 +47,23 @@ pub struct Audit {
     pub exit_code: Option<i32>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// What a write replaced.
+    pub before: Option<String>,
+    /// What a stream carried, both ways together.
+    pub bytes: Option<i64>,
+}
+
+/// How an act ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// In a word.
+    pub outcome: String,
+    /// The command's exit code.
+    pub exit_code: Option<i32>,
+    /// What a write replaced.
+    pub before: Option<String>,
+    /// What a stream carried, both ways together.
+    pub bytes: Option<i64>,
 }
 
 /// What a new row of the audit is made of; the fields are those of [`Audit`].
@@ -56,7 +73,7 @@ pub struct NewAudit {
     pub id: AuditId,
     /// When it was asked for.
     pub at: DateTime<Utc>,
-    /// `open`, `command`, `close` or `refused`.
+    /// `open`, `command`, `terminal`, `tcp`, `file`, `service`, `process`, `registry`, `watch`, `close` or `refused`.
     pub action: String,
     /// Who asked, where known.
     pub user_id: Option<UserId>,
@@ -167,14 +184,31 @@ pub async fn finish(
     exit_code: Option<i32>,
     at: DateTime<Utc>,
 ) -> Result<bool, DbError> {
+    let ending = Ending {
+        outcome,
+        exit_code,
+        ..Ending::default()
+    };
+    finish_with(db, id, ending, at).await
+}
+
+/// As [`finish`], with all that is known of the end.
+pub async fn finish_with(
+    db: &Db,
+    id: AuditId,
+    ending: Ending,
+    at: DateTime<Utc>,
+) -> Result<bool, DbError> {
     exec!(db, |conn| diesel::update(
         tunnel_audit::table
             .find(Bind(id))
             .filter(tunnel_audit::outcome.is_null())
     )
     .set((
-        tunnel_audit::outcome.eq(Some(&outcome)),
-        tunnel_audit::exit_code.eq(exit_code),
+        tunnel_audit::outcome.eq(Some(&ending.outcome)),
+        tunnel_audit::exit_code.eq(ending.exit_code),
+        tunnel_audit::before.eq(&ending.before),
+        tunnel_audit::bytes.eq(ending.bytes),
         tunnel_audit::ended_at.eq(Bind(at)),
     ))
     .execute(conn)

@@ -7,6 +7,8 @@ pub enum CloseReason {
     ClosedByTechnician,
     /// Nothing happened in it for too long.
     IdleTimeout,
+    /// It was open for as long as the policy lets a session be.
+    SessionTooLong,
     /// The agent's connection went away.
     AgentDisconnected,
     /// The agent left the session by itself.
@@ -38,6 +40,7 @@ impl CloseReason {
         match self {
             Self::ClosedByTechnician => "closed_by_technician",
             Self::IdleTimeout => "idle_timeout",
+            Self::SessionTooLong => "session_too_long",
             Self::AgentDisconnected => "agent_disconnected",
             Self::AgentClosed => "agent_closed",
             Self::AgentRefused => "agent_refused",

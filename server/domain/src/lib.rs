@@ -24,6 +24,8 @@ pub mod scope;
 pub mod script_parameters;
 pub mod session_state;
 pub mod site_code;
+pub mod stream_audit;
+pub mod streams;
 pub mod target;
 pub mod text;
 pub mod viewers;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix::{Message, Recipient};
 use bytes::Bytes;
 use gururmm_shared::byte_stream::ByteStream;
-use gururmm_shared::{AgentId, ChannelId, ServerMessage, SessionId, StreamId};
+use gururmm_shared::{AgentId, ChannelId, Feature, ServerMessage, SessionId, StreamId};
 
 use super::session_messages::FromAgent;
 
@@ -152,6 +152,12 @@ impl AgentHandle {
     #[must_use]
     pub fn next_channel(&self) -> ChannelId {
         ChannelId::terminal(self.channels.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The same, named by what it is for.
+    #[must_use]
+    pub fn next_channel_of(&self, feature: Feature) -> ChannelId {
+        ChannelId::of(feature, self.channels.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// A stream number that this connection has not had, or has not had for 4 billion streams.

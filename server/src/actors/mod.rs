@@ -15,6 +15,7 @@ mod live_sessions;
 pub mod metrics_messages;
 pub mod metrics_writer;
 pub mod notifier;
+pub mod pipe;
 pub mod policy_push;
 mod pollers;
 pub mod recording_keeper;
@@ -23,10 +24,15 @@ pub mod registry_messages;
 pub mod rollups;
 pub mod scheduler;
 pub mod session_messages;
+pub mod stream_messages;
 pub mod tunnel;
 mod tunnel_commands;
 mod tunnel_end;
 mod tunnel_open;
+mod tunnel_stream_ends;
+mod tunnel_streams;
+#[cfg(test)]
+mod tunnel_streams_tests;
 #[cfg(test)]
 mod tunnel_tests;
 mod tunnel_viewers;

@@ -249,6 +249,8 @@ impl Handler<OpenTunnel> for AgentRegistry {
             token_version: message.token_version,
             db: self.db.clone(),
             settings: self.settings.lying_still(message.idle_timeout_seconds),
+            rules: message.rules,
+            max_session_seconds: message.max_session_seconds,
             registry: ctx.address().recipient(),
             opened: sender,
         };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{Addr, Message};
-use gururmm_shared::{AgentId, ApiKeyId, ServerMessage, SessionId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, ServerMessage, SessionId, TunnelRules, UserId};
 
 use super::connection_messages::AgentHandle;
 use super::tunnel::TunnelSession;
@@ -53,6 +53,10 @@ pub struct OpenTunnel {
     pub token_version: i64,
     /// How long it may lie still, where a policy says so.
     pub idle_timeout_seconds: Option<u32>,
+    /// How long it may be open, where a policy says so.
+    pub max_session_seconds: Option<u32>,
+    /// What may be done in it.
+    pub rules: TunnelRules,
 }
 
 /// Why a session did not open.

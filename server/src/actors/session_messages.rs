@@ -39,6 +39,9 @@ pub enum SessionError {
     /// It is closing or closed.
     #[error("the session is closed")]
     Closed,
+    /// The policy does not let this role run commands.
+    #[error("the policy of this agent does not let your role run commands; ask an administrator")]
+    NotAllowed,
     /// As many commands as may run do.
     #[error("{0} commands run already; wait for one to end or end one")]
     TooManyCommands(usize),

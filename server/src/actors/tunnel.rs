@@ -11,6 +11,7 @@ use actix::prelude::*;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
     AuditId, ChannelId, ServerMessage, SessionId, TunnelClose, TunnelData, TunnelPayload,
+    TunnelRules,
 };
 use tokio::sync::oneshot;
 
@@ -19,6 +20,7 @@ use super::registry_messages::OpenError;
 use super::session_messages::{
     CloseSession, FromAgent, GetSession, SessionEnded, SessionError, SessionView,
 };
+use super::tunnel_streams::Live;
 use super::tunnel_viewers::WatchingViewer;
 use crate::config::TunnelSettings;
 use crate::db::tunnel_audit::NewAudit;
@@ -27,6 +29,7 @@ use crate::domain::channels::{Channels, OutputError};
 use crate::domain::close_reason::CloseReason;
 use crate::domain::message_budget::MessageBudget;
 use crate::domain::session_state::{Effect, Event, Phase, SessionState};
+use crate::domain::streams::Streams;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::{self, Caller};
 
@@ -55,6 +58,10 @@ pub struct NewTunnel {
     pub registry: Recipient<SessionEnded>,
     /// The owner's token version: what was revoked since then opens nothing.
     pub token_version: i64,
+    /// What may be done in it.
+    pub rules: TunnelRules,
+    /// How long it may be open, where a policy says so.
+    pub max_session_seconds: Option<u32>,
     /// Who waits for it to open.
     pub opened: oneshot::Sender<Result<(), OpenError>>,
 }
@@ -73,6 +80,10 @@ pub struct TunnelSession {
     pub(super) next_viewer: ViewerNumber,
     pub(super) starting: usize,
     pub(super) budget: MessageBudget,
+    pub(super) rules: TunnelRules,
+    pub(super) max_session_seconds: Option<u32>,
+    pub(super) streams: Streams<Live>,
+    pub(super) stream_budget: MessageBudget,
     pub(super) opened_at: DateTime<Utc>,
     pub(super) last_activity: Instant,
     pub(super) last_activity_at: DateTime<Utc>,
@@ -95,7 +106,8 @@ impl TunnelSession {
     pub fn new(new: NewTunnel) -> Self {
         let now = Instant::now();
         let settings = new.settings;
-        let per_second = f64::from(settings.commands_per_minute) / 60.0;
+        let budget =
+            |per_minute: u32| MessageBudget::new(f64::from(per_minute) / 60.0, per_minute, now);
         Self {
             id: new.session_id,
             agent: new.agent,
@@ -107,7 +119,11 @@ impl TunnelSession {
             viewers: HashMap::new(),
             next_viewer: 0,
             starting: 0,
-            budget: MessageBudget::new(per_second, settings.commands_per_minute, now),
+            budget: budget(settings.commands_per_minute),
+            rules: new.rules,
+            max_session_seconds: new.max_session_seconds,
+            streams: Streams::new(settings.max_channels as usize),
+            stream_budget: budget(settings.operations_per_minute),
             opened_at: audit::now(),
             last_activity: now,
             last_activity_at: audit::now(),
@@ -219,7 +235,11 @@ impl TunnelSession {
                 }
             }
             TunnelPayload::ProbeReply(probe) => self.deliver_probe(&channel_id, probe),
-            _ => tracing::debug!(session.id = %self.id, "a payload that agents do not send"),
+            other => {
+                if !self.on_stream_word(&channel_id, other) {
+                    tracing::debug!(session.id = %self.id, "a payload that agents do not send");
+                }
+            }
         }
     }
 
@@ -246,7 +266,7 @@ impl TunnelSession {
         let quiet = now.saturating_duration_since(self.last_activity);
         let idle = Duration::from_secs(self.settings.idle_timeout_seconds.into());
         if self.state.phase() == Phase::Ready
-            && self.channels.running() + self.starting == 0
+            && self.channels.running() + self.starting + self.streams.count() == 0
             && quiet >= idle
         {
             self.step(Event::Close(CloseReason::IdleTimeout), ctx);
@@ -272,6 +292,7 @@ impl Actor for TunnelSession {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
         self.write_row(ctx);
+        self.limit_length(ctx);
         ctx.run_interval(TICK, |act, ctx| act.tick(ctx));
     }
 
@@ -301,6 +322,7 @@ impl Handler<FromAgent> for TunnelSession {
             }
             FromAgent::Error(error) => {
                 self.note_activity();
+                self.fail_stream(&error.channel_id, &error.error);
                 self.fail_channel(&error.channel_id, error.error);
             }
             FromAgent::Frame(frame) => {

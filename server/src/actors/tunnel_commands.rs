@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use actix::prelude::*;
 use gururmm_shared::{
-    AuditId, ChannelId, CommandId, CommandType, ServerMessage, Terminal, TunnelData, TunnelPayload,
+    AuditId, ChannelId, CommandId, CommandType, Feature, ServerMessage, Terminal, TunnelData,
+    TunnelPayload,
 };
 
 use super::session_messages::{CommandStarted, RunCommand, SessionError};
@@ -18,6 +19,9 @@ impl TunnelSession {
     fn admit(&mut self) -> Result<(), SessionError> {
         if self.state.phase() != Phase::Ready {
             return Err(SessionError::Closed);
+        }
+        if !self.rules.allows(Feature::Commands) {
+            return Err(SessionError::NotAllowed);
         }
         let most = self.settings.max_running_commands as usize;
         if self.channels.running() + self.starting >= most {

@@ -82,8 +82,9 @@ impl TunnelSession {
     }
 
     fn prepare_end(&mut self, reason: CloseReason) -> End {
-        let (outgoing, ended) = self.channels.end_all(reason.command_outcome());
+        let (outgoing, mut ended) = self.channels.end_all(reason.command_outcome());
         self.send_out(outgoing);
+        ended.extend(self.end_streams(reason.command_outcome()));
         let close_row = (!self.close_audited).then(|| {
             self.close_row.take().unwrap_or_else(|| {
                 let row = audit::close(&self.owner, self.agent_name(), self.id, reason.name());

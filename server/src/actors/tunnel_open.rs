@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use gururmm_shared::{ServerMessage, TunnelOpen};
+use gururmm_shared::{CAPABILITY_DATA_PLANE, ServerMessage, TunnelOpen};
 
 use super::connection_messages::ToConnection;
 use super::registry_messages::OpenError;
@@ -65,10 +65,11 @@ impl TunnelSession {
             session_id: self.id,
             tunnel,
         });
+        let speaks = self.agent.can(CAPABILITY_DATA_PLANE);
         self.send_to_agent(ServerMessage::TunnelOpen(TunnelOpen {
             session_id: self.id,
             tech_id: self.owner.user_id,
-            rules: None,
+            rules: speaks.then(|| self.rules.clone()),
             resume_grace_seconds: None,
         }));
         let patience = Duration::from_secs(self.settings.open_timeout_seconds.into());

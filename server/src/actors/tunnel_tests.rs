@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use gururmm_shared::{AgentId, ServerMessage, SessionId, UserId};
+use gururmm_shared::{AgentId, ServerMessage, SessionId, TunnelRules, UserId};
 use tokio::sync::oneshot;
 
 use super::connection_messages::{AgentHandle, LastSeen, ToConnection};
@@ -116,6 +116,8 @@ async fn a_ready_session(db: &Db, settings: TunnelSettings) -> (Addr<TunnelSessi
         settings: Arc::new(settings),
         registry: Peer::default().start().recipient(),
         token_version: user.token_version,
+        rules: TunnelRules::default(),
+        max_session_seconds: None,
         opened,
     };
     let tunnel = TunnelSession::new(new).start();

@@ -38,6 +38,10 @@ struct AuditView {
     outcome: Option<String>,
     exit_code: Option<i32>,
     ended_at: Option<DateTime<Utc>>,
+    /// What a write replaced.
+    before: Option<String>,
+    /// What a stream carried, both ways together.
+    bytes: Option<i64>,
 }
 
 impl From<Audit> for AuditView {
@@ -59,6 +63,8 @@ impl From<Audit> for AuditView {
             outcome: row.outcome,
             exit_code: row.exit_code,
             ended_at: row.ended_at,
+            before: row.before,
+            bytes: row.bytes,
         }
     }
 }

@@ -100,6 +100,61 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
         "tunnel_audit, before it is sent",
     ),
     (
+        "DELETE",
+        "/api/v1/tunnel/{session_id}/files",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "POST",
+        "/api/v1/tunnel/{session_id}/files/mkdir",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "POST",
+        "/api/v1/tunnel/{session_id}/files/rename",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "PUT",
+        "/api/v1/tunnel/{session_id}/files/content",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "DELETE",
+        "/api/v1/tunnel/{session_id}/files/upload",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "PUT",
+        "/api/v1/tunnel/{session_id}/files/archive",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "POST",
+        "/api/v1/tunnel/{session_id}/services/{name}/{action}",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "PUT",
+        "/api/v1/tunnel/{session_id}/services/{name}/start-type",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "POST",
+        "/api/v1/tunnel/{session_id}/processes/{pid}/kill",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "PUT",
+        "/api/v1/tunnel/{session_id}/registry/value",
+        "tunnel_audit, before it is sent",
+    ),
+    (
+        "DELETE",
+        "/api/v1/tunnel/{session_id}/registry",
+        "tunnel_audit, before it is sent",
+    ),
+    (
         "POST",
         "/api/agents/{id}/command",
         "tunnel_audit, in the commit of the command",

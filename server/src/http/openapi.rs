@@ -44,6 +44,10 @@ const RETRY_AFTER: &str = "retry-after";
         (name = "notifications", description = "How alerts are told"),
         (name = "tunnels", description = "Tunnels to machines"),
         (name = "recordings", description = "Recordings of terminals"),
+        (name = "files", description = "Files of machines, through a tunnel"),
+        (name = "services", description = "Services of machines, through a tunnel"),
+        (name = "processes", description = "Processes of machines, through a tunnel"),
+        (name = "registry", description = "The registry of Windows machines, through a tunnel"),
         (name = "commands", description = "Commands outside tunnels"),
         (name = "jobs", description = "One command for many agents"),
         (name = "audit", description = "What was written down"),
@@ -91,6 +95,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     [
         ("GET", &mut item.get),
+        ("HEAD", &mut item.head),
         ("POST", &mut item.post),
         ("PUT", &mut item.put),
         ("PATCH", &mut item.patch),

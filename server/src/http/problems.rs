@@ -55,6 +55,7 @@ fn problem_of(error: &Error, status: StatusCode) -> AppError {
     if let Some(error) = error.as_error::<AppError>() {
         let mut same = AppError::new(error.status, error.code, error.detail.clone());
         same.field.clone_from(&error.field);
+        same.offset = error.offset;
         same.retry_after = error.retry_after;
         return same;
     }

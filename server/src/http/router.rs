@@ -7,10 +7,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::docs::Docs;
 use super::state::AppState;
 use super::{
-    agents, alerts, approvals, audit, audit_log, auth, clients, commands, docs, fleet, health,
-    history, inventory, jobs, keys, legacy, maintenance, notifications, policies, problems,
-    recording_contents, recordings, registration_tokens, schedules, scripts, sites, streams,
-    tunnels, users,
+    agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs,
+    file_downloads, file_uploads, files, fleet, health, history, inventory, jobs, keys, legacy,
+    maintenance, notifications, policies, problems, processes, recording_contents, recordings,
+    registration_tokens, registry, schedules, scripts, services, sites, streams, tcp, tunnels,
+    users,
 };
 use crate::config::Settings;
 
@@ -41,6 +42,7 @@ pub fn services(config: &mut ServiceConfig) {
         .configure(fleet)
         .configure(alerting)
         .configure(tunnels_and_commands)
+        .configure(through_tunnels)
         .configure(automation)
         .configure(polling_agents);
 }
@@ -157,6 +159,34 @@ fn tunnels_and_commands(config: &mut ServiceConfig) {
         .service(jobs::retry);
 }
 
+/// What goes through a tunnel beside commands: files, services, processes, the registry, connections.
+fn through_tunnels(config: &mut ServiceConfig) {
+    config
+        .service(files::list)
+        .service(files::remove)
+        .service(files::stat)
+        .service(files::mkdir)
+        .service(files::rename)
+        .service(file_downloads::content)
+        .service(file_downloads::headers)
+        .service(file_uploads::receive)
+        .service(file_uploads::progress)
+        .service(file_uploads::remove)
+        .service(archives::read)
+        .service(archives::write)
+        .service(services::list)
+        .service(services::show)
+        .service(services::set_start_type)
+        .service(services::act)
+        .service(processes::list)
+        .service(processes::kill)
+        .service(registry::list)
+        .service(registry::write)
+        .service(registry::remove)
+        .service(registry::export)
+        .service(tcp::connect);
+}
+
 /// What is done by itself.
 fn automation(config: &mut ServiceConfig) {
     config
@@ -184,13 +214,15 @@ fn polling_agents(config: &mut ServiceConfig) {
 /// Which origins beside its own a browser may call from.
 pub fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([
             "authorization",
             "content-type",
             "idempotency-key",
             "if-match",
             "if-none-match",
+            "if-range",
+            "range",
         ])
         .expose_headers([
             "x-request-id",
@@ -199,6 +231,9 @@ pub fn cors(settings: &Settings) -> Cors {
             "ratelimit",
             "ratelimit-policy",
             "idempotency-replayed",
+            "accept-ranges",
+            "content-disposition",
+            "content-range",
         ])
         .max_age(600);
     // Requests from elsewhere get no CORS headers, so a browser keeps their answers to itself;

@@ -114,12 +114,7 @@ pub async fn viewer(
         .ticket
         .as_deref()
         .and_then(|ticket| state.tickets.redeem(ticket, session_id, Instant::now()));
-    let admission = admission.ok_or_else(|| {
-        AppError::unauthorized(
-            "bad_ticket",
-            "get a new ticket from POST …/ticket; each opens one stream, once",
-        )
-    })?;
+    let admission = admission.ok_or_else(bad_ticket)?;
     // What was revoked since the ticket was made lets nobody in.
     state
         .accounts
@@ -130,9 +125,17 @@ pub async fn viewer(
     viewer_socket::start(&request, payload, session, watch.from.unwrap_or(0), bytes)
 }
 
+/// 401 for a ticket that opens nothing.
+pub(super) fn bad_ticket() -> AppError {
+    AppError::unauthorized(
+        "bad_ticket",
+        "get a new ticket from POST …/ticket; each opens one stream, once",
+    )
+}
+
 /// A browser says where a page came from; only our own pages and configured ones may open a
 /// stream. What is no browser sends no Origin.
-fn check_origin(request: &HttpRequest, allowed: &[String]) -> Result<(), AppError> {
+pub(super) fn check_origin(request: &HttpRequest, allowed: &[String]) -> Result<(), AppError> {
     let Some(origin) = request.headers().get(header::ORIGIN) else {
         return Ok(());
     };

@@ -179,6 +179,8 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         caller: who.caller.clone(),
         token_version: who.user.token_version,
         idle_timeout_seconds: policy.idle_timeout_seconds,
+        max_session_seconds: policy.max_session_seconds,
+        rules: policy.rules(who.role),
     };
     match state.registry.send(asked).await? {
         Ok(session_id) => Ok(HttpResponse::Created().json(OpenedView {
@@ -308,6 +310,7 @@ fn session_error(error: &SessionError) -> AppError {
     let detail = error.to_string();
     match error {
         SessionError::Closed => closed(),
+        SessionError::NotAllowed => AppError::forbidden("feature_not_allowed", detail),
         SessionError::TooManyCommands(_) => AppError::too_many("too_many_commands", detail, None),
         SessionError::TooFast(_) => AppError::too_many("too_many_commands", detail, Some(1)),
         SessionError::TooManyViewers(_) => AppError::too_many("too_many_viewers", detail, None),

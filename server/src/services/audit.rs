@@ -1,11 +1,12 @@
 //! What is written down about tunnels: who, what, where, when, from which address, how it ended.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use gururmm_shared::{AgentId, ApiKeyId, AuditId, ChannelId, CommandId, SessionId, UserId};
 
-use crate::db::tunnel_audit::NewAudit;
+use crate::db::tunnel_audit::{Ending, NewAudit};
 use crate::db::{Db, tunnel_audit};
 
 /// Who asks, as the audit names it.
@@ -148,6 +149,22 @@ pub async fn finish(db: &Db, id: AuditId, outcome: &str, exit_code: Option<i32>)
         log_failure("an outcome", error);
     }
     written.is_ok()
+}
+
+/// Pause before an end is written again to a database that did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often it is tried.
+const TRIES: u32 = 60;
+
+/// Notes how what a row speaks of ended, again and again while the database does not answer.
+pub async fn finish_surely(db: Db, id: AuditId, ending: Ending) {
+    for _ in 0..TRIES {
+        match tunnel_audit::finish_with(&db, id, ending.clone(), now()).await {
+            Ok(_) => return,
+            Err(error) => log_failure("an outcome", &error),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
 }
 
 fn log_failure(what: &str, error: &dyn Display) {

@@ -114,6 +114,7 @@ impl AgentConnection {
             }
             AgentMessage::TunnelData(data) => {
                 let tunnel = self.routes.of_channel(&data.channel_id).cloned();
+                self.routes.close_channel(&data);
                 return self.forward(tunnel, FromAgent::Data(data), ctx);
             }
             AgentMessage::TunnelError(mut error) => {

@@ -90,6 +90,16 @@ impl AgentRoutes {
         }
     }
 
+    /// Forgets a channel whose last word is said.
+    pub(super) fn close_channel(&mut self, data: &TunnelData) {
+        if matches!(
+            data.data,
+            TunnelPayload::Closed(_) | TunnelPayload::Reply(_)
+        ) {
+            self.channels.remove(&data.channel_id);
+        }
+    }
+
     /// A session by its id.
     pub(super) fn of_session(&self, session_id: &SessionId) -> Option<&Recipient<FromAgent>> {
         self.sessions.get(session_id)

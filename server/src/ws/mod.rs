@@ -10,4 +10,5 @@ mod agent_routes;
 pub mod agent_socket;
 mod frame_guard;
 mod joined_text;
+pub mod tcp_socket;
 pub mod viewer_socket;

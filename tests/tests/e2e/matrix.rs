@@ -108,7 +108,11 @@ fn may(role: Role, capability: &str) -> bool {
 /// The table: what each may of what is needed.
 fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
     if needs == Needs::AgentKey {
-        return if who == Who::AgentKey { Let } else { Unauthorized };
+        return if who == Who::AgentKey {
+            Let
+        } else {
+            Unauthorized
+        };
     }
     let is_tcp = path.ends_with("/tcp");
     if needs == Needs::Nothing && !is_tcp {
@@ -161,9 +165,8 @@ fn fits(wanted: Class, method: &str, path: &str, answer: &Answer) -> bool {
         Value::Null
     };
     let code = code.as_str().unwrap_or_default();
-    let refused = |codes: &[&str]| {
-        answer.status == 403 && (method == "HEAD" || codes.contains(&code))
-    };
+    let refused =
+        |codes: &[&str]| answer.status == 403 && (method == "HEAD" || codes.contains(&code));
     match wanted {
         Unauthorized => answer.status == 401,
         Forbidden => refused(&["not_allowed"]),

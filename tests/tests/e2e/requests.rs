@@ -69,7 +69,10 @@ pub async fn ask(api: &Api, method: &str, path: &str, things: &Things, user: &st
     url += query(path);
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let bare = [Method::GET, Method::HEAD, Method::DELETE].contains(&method);
-    let mut headers = vec![("content-type", "application/json"), ("if-match", "\"stale\"")];
+    let mut headers = vec![
+        ("content-type", "application/json"),
+        ("if-match", "\"stale\""),
+    ];
     if path.ends_with("/tcp") {
         headers.extend([
             ("connection", "upgrade"),

@@ -16,7 +16,8 @@ use uuid::Uuid;
 const GRACE: [(&str, &str); 1] = [("tunnel.resume_grace_seconds", "20")];
 const RAW_CAT: &str = "stty raw -echo; echo ready; exec cat";
 /// Numbered lines, not as fast as they can be: there is always something on its way.
-const NUMBERED: &str = "stty -opost; i=0; while [ $i -lt 60000 ]; do i=$((i+1)); echo $i; done; exit 3";
+const NUMBERED: &str = "stty -opost; i=0; while [ $i -lt 60000 ]; do i=$((i+1)); echo $i; \
+    case $i in *00) sleep 0.01;; esac; done; exit 3";
 
 on_both_databases! {
     async fn a_lost_connection_loses_and_doubles_no_line(world: World) {
@@ -299,7 +300,10 @@ async fn over_a_restart(world: &gururmm_tests::World, kill: bool) {
         // What the viewer had typed is not known any more: it counts from the start.
         viewer.types(&shell, b"after\n").await;
         let read = viewer.reads(&shell, " read after\r\n").await;
-        assert!(read.contains(&pid), "{read:?} is of another shell than {pid}");
+        assert!(
+            read.contains(&pid),
+            "{read:?} is of another shell than {pid}"
+        );
     }
     let ended = viewer.ended(&counter).await;
     came.extend_from_slice(&viewer.of(&counter).bytes);

@@ -6,9 +6,7 @@ use gururmm_shared::{
     Frame, ResetCode, SignalName, StreamId, StreamMessage, TerminalSize, TunnelPayload,
 };
 use gururmm_tests::api::text;
-use gururmm_tests::terminal_viewer::{
-    TerminalViewer, ask_for_ticket, data,
-};
+use gururmm_tests::terminal_viewer::{TerminalViewer, ask_for_ticket, data};
 use gururmm_tests::{Api, Viewer, on_both_databases};
 use serde_json::json;
 use uuid::Uuid;

@@ -4,6 +4,7 @@ mod agents;
 mod audit;
 mod audit_log;
 mod columns;
+mod data_plane;
 mod lists;
 mod metrics;
 mod migrations;

@@ -64,6 +64,10 @@ pub struct Effective {
     pub sources: BTreeMap<String, Source>,
 }
 
+/// Fields that hold fields of their own, each of which is left to the level above where it is missing: else a
+/// policy that is nearer and speaks of files would open terminals again.
+const NESTED: [&str; 1] = ["tunnel.features"];
+
 /// The fields that settings set, as `metrics.interval_seconds`.
 fn fields(settings: &PolicySettings) -> BTreeMap<String, Value> {
     let value = serde_json::to_value(settings).expect("settings hold only maps with string keys");
@@ -71,21 +75,32 @@ fn fields(settings: &PolicySettings) -> BTreeMap<String, Value> {
     let mut fields = BTreeMap::new();
     for (section, value) in sections {
         for (field, value) in value.as_object().cloned().unwrap_or_default() {
-            fields.insert(format!("{section}.{field}"), value);
+            let path = format!("{section}.{field}");
+            match value {
+                Value::Object(inner) if NESTED.contains(&path.as_str()) => {
+                    let inner = inner.into_iter();
+                    fields.extend(inner.map(|(name, value)| (format!("{path}.{name}"), value)));
+                }
+                value => {
+                    fields.insert(path, value);
+                }
+            }
         }
     }
     fields
 }
 
 fn settings(fields: BTreeMap<String, Value>) -> PolicySettings {
-    let mut sections = Map::new();
+    let mut sections = Value::Object(Map::new());
     for (path, value) in fields {
-        if let Some((section, field)) = path.split_once('.') {
-            let section = sections.entry(section).or_insert_with(|| Map::new().into());
-            section[field] = value;
+        let mut at = &mut sections;
+        for name in path.split('.') {
+            // Indexing makes an object of what is null.
+            at = &mut at[name];
         }
+        *at = value;
     }
-    serde_json::from_value(sections.into()).expect("each field comes from settings of this type")
+    serde_json::from_value(sections).expect("each field comes from settings of this type")
 }
 
 /// Merges the policies that touch an agent.
@@ -127,6 +142,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::role::Role;
 
     fn layer(level: Level, settings: Value) -> Layer {
         Layer {
@@ -164,6 +180,28 @@ mod tests {
         assert_eq!(effective.sources.len(), 4);
         let wanted = merge(vec![default, client, agent]);
         assert_eq!(effective, wanted, "their order does not matter");
+    }
+
+    #[test]
+    fn each_feature_of_tunnels_is_a_field_of_its_own() {
+        let client = layer(
+            Level::Client,
+            json!({"tunnel": {"features": {"terminal": ["administrator"], "files": []}}}),
+        );
+        let site = layer(
+            Level::Site,
+            json!({"tunnel": {"features": {"files": ["technician"]}, "file_writes": false}}),
+        );
+        let effective = merge(vec![site.clone(), client.clone()]);
+        let features = &effective.settings.tunnel.features;
+        assert_eq!(features.terminal, Some(vec![Role::Administrator]));
+        assert_eq!(features.files, Some(vec![Role::Technician]));
+        let source = |path: &str| effective.sources[path].policy_id;
+        assert_eq!(source("tunnel.features.terminal"), client.policy_id);
+        assert_eq!(source("tunnel.features.files"), site.policy_id);
+        assert_eq!(source("tunnel.file_writes"), site.policy_id);
+        let paths = diff(&client.settings, &site.settings);
+        assert!(paths.contains("tunnel.features.terminal"), "{paths:?}");
     }
 
     #[test]

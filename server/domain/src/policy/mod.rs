@@ -6,8 +6,10 @@ mod agent_config;
 pub mod alerts;
 mod merge;
 pub mod recording;
+mod tunnel_features;
 
 pub use merge::{Effective, Layer, Level, Source, diff, merge};
+pub use tunnel_features::FeatureRoles;
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -200,6 +202,34 @@ pub struct TunnelPolicy {
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tell_person: Option<bool>,
+    /// Who may use what in it.
+    #[garde(dive)]
+    #[serde(skip_serializing_if = "FeatureRoles::is_empty")]
+    pub features: FeatureRoles,
+    /// Paths of shells beside `sh`, `bash`, `cmd`, `powershell` and the machine's default.
+    #[garde(custom(tunnel_features::paths))]
+    #[schema(max_items = 100)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shells: Option<Vec<String>>,
+    /// Folders that files may lie in; empty means all of the machine.
+    #[garde(custom(tunnel_features::paths))]
+    #[schema(max_items = 100)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_roots: Option<Vec<String>>,
+    /// Whether files may be changed, and not only read.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_writes: Option<bool>,
+    /// Where TCP may go, as `HOST:PORT` or `HOST:*`; empty means the machine's own loopback.
+    #[garde(custom(tunnel_features::targets))]
+    #[schema(max_items = 100)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp_targets: Option<Vec<String>>,
+    /// How long a session may be, whatever happens in it.
+    #[garde(range(min = 1, max = 604_800))]
+    #[schema(minimum = 1, maximum = 604_800)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_session_seconds: Option<u32>,
 }
 
 impl TunnelPolicy {
@@ -349,6 +379,22 @@ mod tests {
             (
                 json!({"tunnel": {"idle_timeout_seconds": 0}}),
                 "tunnel.idle_timeout_seconds",
+            ),
+            (
+                json!({"tunnel": {"max_session_seconds": 0}}),
+                "tunnel.max_session_seconds",
+            ),
+            (
+                json!({"tunnel": {"file_roots": ["data"]}}),
+                "tunnel.file_roots",
+            ),
+            (
+                json!({"tunnel": {"tcp_targets": ["10.0.0.5"]}}),
+                "tunnel.tcp_targets",
+            ),
+            (
+                json!({"tunnel": {"features": {"files": vec!["technician"; 4]}}}),
+                "tunnel.features.files",
             ),
             (
                 json!({"commands": {"deny": vec![json!({"glob": "x"}); 101]}}),
