@@ -41,6 +41,8 @@ pub enum Capability {
     ManagePolicies,
     /// Acknowledge, resolve and snooze alerts.
     HandleAlerts,
+    /// Watch others' tunnels, and change nothing in them.
+    WatchTunnels,
 }
 
 impl Role {
@@ -121,9 +123,16 @@ mod tests {
             Capability::ManageAutomation,
             Capability::ManagePolicies,
             Capability::HandleAlerts,
+            Capability::WatchTunnels,
         ] {
             assert!(!Role::ReadOnly.may(capability), "{capability:?}");
         }
+    }
+
+    #[test]
+    fn only_an_administrator_watches_the_tunnels_of_others() {
+        assert!(Role::Administrator.may(Capability::WatchTunnels));
+        assert!(!Role::Technician.may(Capability::WatchTunnels));
     }
 
     #[test]

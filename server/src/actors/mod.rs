@@ -26,6 +26,10 @@ pub mod tunnel;
 mod tunnel_commands;
 mod tunnel_end;
 mod tunnel_open;
+mod tunnel_resume;
+#[cfg(test)]
+mod tunnel_terminal_tests;
+mod tunnel_terminals;
 #[cfg(test)]
 mod tunnel_tests;
 mod tunnel_viewers;

@@ -48,5 +48,6 @@ mod sites;
 pub mod state;
 mod streams;
 mod targets;
+mod terminals;
 mod tunnels;
 mod users;

@@ -82,6 +82,11 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ),
     (
         "POST",
+        "/api/v1/tunnel/{session_id}/terminal",
+        Capability("UseTunnels"),
+    ),
+    (
+        "POST",
         "/api/v1/tunnel/{session_id}/ticket",
         Capability("UseTunnels"),
     ),

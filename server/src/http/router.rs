@@ -9,7 +9,7 @@ use super::state::AppState;
 use super::{
     agents, alerts, approvals, audit, audit_log, auth, clients, commands, docs, fleet, health,
     history, inventory, jobs, keys, legacy, maintenance, notifications, policies, problems,
-    registration_tokens, schedules, scripts, sites, streams, tunnels, users,
+    registration_tokens, schedules, scripts, sites, streams, terminals, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -136,6 +136,7 @@ fn tunnels_and_commands(config: &mut ServiceConfig) {
         .service(tunnels::close)
         .service(tunnels::status)
         .service(tunnels::command)
+        .service(terminals::open)
         .service(streams::issue_ticket)
         .service(streams::viewer)
         .service(audit::of_session)
