@@ -28,7 +28,7 @@ use crate::actors::notifier::Notifier;
 use crate::actors::policy_push::PolicyPush;
 use crate::actors::recording_keeper::RecordingKeeper;
 use crate::actors::registry::AgentRegistry;
-use crate::actors::registry_messages::Drain;
+use crate::actors::registry_messages::{Adopt, Drain};
 use crate::actors::rollups::Rollups;
 use crate::actors::scheduler::Scheduler;
 use crate::config::Settings;
@@ -111,7 +111,8 @@ impl App {
         if !migrations.is_empty() {
             tracing::info!(count = migrations.len(), "database migrated");
         }
-        recovery::clear_up(&db).await?;
+        let resumable = settings.tunnel.resume_grace_seconds > 0;
+        let left_open = recovery::clear_up(&db, resumable).await?;
         let sealer = Sealer::open(&db, &settings.data_dir)?;
         audit_trail::record_start(&db, &migrations).await?;
         let accounts = Arc::new(accounts(&settings)?);
@@ -126,6 +127,7 @@ impl App {
             .map(Arbiter::handle)
             .collect();
         let (registry, writer, commands) = start_actors(&db, &settings, &handles);
+        registry.do_send(Adopt(left_open));
         let scheduler = Scheduler::new(
             db.clone(),
             Arc::clone(&settings),

@@ -150,6 +150,18 @@ impl ReceiveWindow {
         Self { most, ..self }
     }
 
+    /// A channel that goes on: all before `received` came and was consumed, and those before `limit` were
+    /// granted.
+    #[must_use]
+    pub fn going_on(size: u64, received: u64, limit: u64) -> Self {
+        Self {
+            received,
+            consumed: received,
+            limit: limit.max(received),
+            ..Self::new(size)
+        }
+    }
+
     /// The absolute offset granted so far.
     #[must_use]
     pub fn limit(&self) -> u64 {

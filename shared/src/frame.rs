@@ -262,6 +262,22 @@ impl Frame {
     }
 }
 
+/// Writes the message of a DATA frame whose bytes lie in several places: they are copied once.
+///
+/// The parts together are 1 to [`MAX_DATA_BYTES`] bytes.
+#[must_use]
+pub fn data_message(stream: StreamId, offset: u64, parts: &[&[u8]]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut out = BytesMut::with_capacity(HEADER_BYTES + length);
+    out.put_u8(DATA);
+    out.put_u32(stream.0);
+    out.put_u64(offset);
+    for part in parts {
+        out.put_slice(part);
+    }
+    out.freeze()
+}
+
 /// As much of a reason as a RESET may carry.
 fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)]

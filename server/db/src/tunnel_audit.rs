@@ -217,16 +217,19 @@ pub async fn finish_with(
 }
 
 /// Finishes every row of a session that is not, as after a crash, and counts them. Commands outside of
-/// sessions go on.
+/// sessions go on, and so do the sessions in `kept`.
 pub async fn finish_left_open(
     db: &Db,
     outcome: String,
     at: DateTime<Utc>,
+    kept: Vec<SessionId>,
 ) -> Result<usize, DbError> {
+    let kept: Vec<_> = kept.into_iter().map(Bind).collect();
     exec!(db, |conn| diesel::update(
         tunnel_audit::table
             .filter(tunnel_audit::outcome.is_null())
             .filter(tunnel_audit::session_id.is_not_null())
+            .filter(tunnel_audit::session_id.ne_all(kept.clone()))
     )
     .set((
         tunnel_audit::outcome.eq(Some(&outcome)),

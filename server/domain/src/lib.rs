@@ -3,6 +3,7 @@
 //! Nothing here has a clock, a socket or a database of its own; all of it is tested as functions.
 
 pub mod alert_rules;
+pub mod byte_replay;
 pub mod channels;
 pub mod close_reason;
 pub mod command_rules;
@@ -21,11 +22,15 @@ pub mod replay;
 pub mod role;
 pub mod schedule;
 pub mod scope;
+pub mod screen;
 pub mod script_parameters;
 pub mod session_state;
 pub mod site_code;
 pub mod stream_audit;
 pub mod streams;
 pub mod target;
+pub mod terminal;
+pub mod terminal_input;
+pub mod terminals;
 pub mod text;
 pub mod viewers;

@@ -45,6 +45,8 @@ pub enum Capability {
     ReadRecordings,
     /// Delete recordings before their time.
     DeleteRecordings,
+    /// Watch others' tunnels, and change nothing in them.
+    WatchTunnels,
 }
 
 impl Role {
@@ -141,6 +143,7 @@ mod tests {
             Capability::HandleAlerts,
             Capability::ReadRecordings,
             Capability::DeleteRecordings,
+            Capability::WatchTunnels,
         ] {
             assert!(!Role::ReadOnly.may(capability), "{capability:?}");
         }
@@ -155,6 +158,12 @@ mod tests {
         assert!(!Role::ReadOnly.may(reads));
         assert!(!Role::Technician.may(Capability::DeleteRecordings));
         assert!(Role::Technician.may_with_others(Capability::HandleAlerts));
+    }
+
+    #[test]
+    fn only_an_administrator_watches_the_tunnels_of_others() {
+        assert!(Role::Administrator.may(Capability::WatchTunnels));
+        assert!(!Role::Technician.may(Capability::WatchTunnels));
     }
 
     #[test]

@@ -8,6 +8,9 @@
 //!    │ Doomed ──row written────┼──────────────────────────────────────────────────────▶ │
 //!    │  │                      └──refused, agent gone─────────────────────────────────▶ │ row closed
 //!    └──┴──row refused──▶ Ended ◀──────────────────────────────────────────────────────┘
+//!
+//!   Ready ──agent lost, within its grace──▶ Suspended ──agent back──▶ Ready
+//!                                               └──grace over, close, agent gone──▶ Ending
 //! ```
 //!
 //! The step is pure: an event gives effects, and the session's actor carries them out in order.
@@ -25,6 +28,8 @@ pub enum Phase {
     Active,
     /// The agent is in tunnel mode for it.
     Ready,
+    /// The agent's connection is lost, and the session waits for another one.
+    Suspended,
     /// The agent was told to leave.
     Closing(CloseReason),
     /// Its row is being closed.
@@ -52,6 +57,14 @@ pub enum Event {
     CloseTimedOut,
     /// The agent's connection is gone.
     AgentGone,
+    /// The agent's connection is gone, and it may come back to the session.
+    AgentLost,
+    /// The agent is back, and has kept the session.
+    AgentBack,
+    /// The agent did not come back in time.
+    GraceOver,
+    /// The server stops, and the next one may go on with the session.
+    ServerStops,
     /// The end is committed.
     RowClosed,
 }
@@ -63,6 +76,12 @@ pub enum Effect {
     AskAgent,
     /// Write that it is ready, then answer the one who opened it.
     AnnounceReady,
+    /// Wait for the agent, for as long as its grace is.
+    AwaitAgent,
+    /// Go on over the agent's new connection.
+    GoOn,
+    /// Stop, and leave the session as it is for the next server.
+    Leave,
     /// Write the audit of the close, send `tunnel_close` and start its time-out.
     TellAgentToClose(CloseReason),
     /// Settle what still runs and close the row.
@@ -86,6 +105,14 @@ impl Default for SessionState {
 }
 
 impl SessionState {
+    /// A session of an earlier run of the server, which waits for its agent.
+    #[must_use]
+    pub fn left_open() -> Self {
+        Self {
+            phase: Phase::Suspended,
+        }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -97,7 +124,7 @@ impl SessionState {
     pub fn status(&self) -> &'static str {
         match self.phase {
             Phase::Opening | Phase::Doomed(_) | Phase::Active => "active",
-            Phase::Ready | Phase::Closing(_) | Phase::Ending(_) => "ready",
+            Phase::Ready | Phase::Suspended | Phase::Closing(_) | Phase::Ending(_) => "ready",
             Phase::Ended(reason) => reason.status(),
         }
     }
@@ -122,6 +149,23 @@ impl SessionState {
             }
             (Phase::Active, Event::AgentLeft) => self.end(CloseReason::AgentRefused),
             (Phase::Active, Event::OpenTimedOut) => self.close(CloseReason::OpenTimedOut),
+            (Phase::Ready, Event::AgentLost) => {
+                self.phase = Phase::Suspended;
+                vec![Effect::AwaitAgent]
+            }
+            (Phase::Suspended, Event::AgentBack) => {
+                self.phase = Phase::Ready;
+                vec![Effect::GoOn]
+            }
+            (Phase::Suspended, Event::GraceOver | Event::AgentGone) => {
+                self.end(CloseReason::AgentDisconnected)
+            }
+            (Phase::Ready | Phase::Suspended, Event::ServerStops) => {
+                self.phase = Phase::Ended(CloseReason::ServerStopped);
+                vec![Effect::Leave]
+            }
+            // There is no agent to be told.
+            (Phase::Suspended, Event::Close(reason)) => self.end(reason),
             (Phase::Ready, Event::AgentLeft) => self.end(CloseReason::AgentClosed),
             (Phase::Active | Phase::Ready, Event::Close(reason)) => self.close(reason),
             (Phase::Active | Phase::Ready, Event::AgentGone) => {
@@ -244,8 +288,34 @@ mod tests {
     }
 
     #[test]
+    fn a_session_outlives_a_lost_agent_that_comes_back_and_no_other() {
+        let open = [Event::RowWritten, Event::AgentReady, Event::AgentLost];
+        let after = |event| {
+            let mut state = SessionState::default();
+            for event in open {
+                state.on_event(event);
+            }
+            assert_eq!((state.phase(), state.status()), (Phase::Suspended, "ready"));
+            (state.on_event(event), state.phase())
+        };
+        assert_eq!(after(Event::AgentBack), (vec![Effect::GoOn], Phase::Ready));
+        let lost = CloseReason::AgentDisconnected;
+        for event in [Event::GraceOver, Event::AgentGone] {
+            assert_eq!(
+                after(event),
+                (vec![Effect::WriteEnd(lost)], Phase::Ending(lost))
+            );
+        }
+        let closed = CloseReason::ClosedByTechnician;
+        let (effects, _) = after(Event::Close(closed));
+        assert_eq!(effects, [Effect::WriteEnd(closed)]);
+        assert_eq!(after(Event::AgentLost).0, []);
+        assert_eq!(after(Event::ServerStops).0, [Effect::Leave]);
+    }
+
+    #[test]
     fn any_order_of_events_ends_each_session_at_most_once_and_asks_the_agent_at_most_once() {
-        const EVENTS: [Event; 9] = [
+        const EVENTS: [Event; 13] = [
             Event::RowWritten,
             Event::RowRefused,
             Event::AgentReady,
@@ -254,6 +324,10 @@ mod tests {
             Event::Close(CloseReason::IdleTimeout),
             Event::CloseTimedOut,
             Event::AgentGone,
+            Event::AgentLost,
+            Event::AgentBack,
+            Event::GraceOver,
+            Event::ServerStops,
             Event::RowClosed,
         ];
         let sequences = EVENTS.len().pow(5);
@@ -270,7 +344,8 @@ mod tests {
                 count(|e| matches!(e, Effect::WriteEnd(_))) <= 1,
                 "{events:?}"
             );
-            assert!(count(|e| matches!(e, Effect::Finish(_))) <= 1, "{events:?}");
+            let over = count(|e| matches!(e, Effect::Finish(_) | Effect::Leave));
+            assert!(over <= 1, "{events:?}");
         }
     }
 }

@@ -46,6 +46,13 @@ pub enum ToConnection {
         /// Where to.
         route: StreamRoute,
     },
+    /// Bring what the agent says in this channel to its session, which opened it over an earlier connection.
+    Claim {
+        /// Which session.
+        session_id: SessionId,
+        /// Which channel.
+        channel_id: ChannelId,
+    },
     /// Forget a stream.
     Unroute {
         /// Which stream.
@@ -164,6 +171,12 @@ impl AgentHandle {
     #[must_use]
     pub fn next_stream(&self) -> StreamId {
         StreamId(self.streams.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+    }
+
+    /// Counts on from what an agent kept of an earlier connection: no new channel or stream has its number.
+    pub fn count_from(&self, channels: u64, streams: u32) {
+        self.channels.fetch_max(channels, Ordering::Relaxed);
+        self.streams.fetch_max(streams, Ordering::Relaxed);
     }
 
     /// Whether the agent can do this beyond its protocol.

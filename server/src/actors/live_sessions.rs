@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use actix::prelude::Request;
-use gururmm_shared::{AgentId, SessionId, UserId};
+use gururmm_shared::{AgentId, KeptSession, ServerMessage, SessionId, TunnelClose, UserId};
 
+use super::connection_messages::{AgentHandle, ToConnection};
 use super::registry_messages::{Generation, LiveSession};
-use super::session_messages::{CloseSession, FromAgent};
+use super::session_messages::{AgentBack, CloseSession, FromAgent};
 use super::tunnel::TunnelSession;
 use crate::domain::close_reason::CloseReason;
 
@@ -59,6 +60,46 @@ impl LiveSessions {
             if session.live.agent_id == agent_id && session.generation == generation {
                 session.live.tunnel.do_send(FromAgent::Gone);
             }
+        }
+    }
+
+    /// Tells the sessions that wait for an agent that it has come back: the one that it kept goes on over
+    /// the new connection, the others have ended there.
+    pub(super) fn tell_back(
+        &mut self,
+        agent: &AgentHandle,
+        generation: Generation,
+        kept: Option<KeptSession>,
+    ) {
+        let mut kept = kept;
+        let waiting = |session: &&mut Open| {
+            session.live.agent_id == agent.agent_id && session.generation != generation
+        };
+        for (id, session) in self.0.iter_mut() {
+            if !waiting(&session) {
+                continue;
+            }
+            match kept
+                .take_if(|kept| kept.session_id == *id && kept.tech_id == session.live.user_id)
+            {
+                Some(kept) => {
+                    session.generation = generation;
+                    session.live.tunnel.do_send(AgentBack {
+                        agent: agent.clone(),
+                        terminals: kept.terminals,
+                    });
+                }
+                None => session.live.tunnel.do_send(FromAgent::Forgotten),
+            }
+        }
+        if let Some(unknown) = kept {
+            let close = ServerMessage::TunnelClose(TunnelClose {
+                session_id: unknown.session_id,
+                reason: Some("the server has no such session".to_owned()),
+            });
+            agent
+                .connection
+                .do_send(ToConnection::Tell(Box::new(close)));
         }
     }
 

@@ -29,10 +29,14 @@ pub mod tunnel;
 mod tunnel_commands;
 mod tunnel_end;
 mod tunnel_open;
+mod tunnel_resume;
 mod tunnel_stream_ends;
 mod tunnel_streams;
 #[cfg(test)]
 mod tunnel_streams_tests;
+#[cfg(test)]
+mod tunnel_terminal_tests;
+mod tunnel_terminals;
 #[cfg(test)]
 mod tunnel_tests;
 mod tunnel_viewers;

@@ -19,7 +19,7 @@ use super::live_sessions::LiveSessions;
 use super::metrics_messages::Report;
 use super::pollers::Pollers;
 use super::registry_messages::{
-    Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
+    Adopt, Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
     LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, TellAgent,
     Unregister,
 };
@@ -188,6 +188,7 @@ impl Handler<Register> for AgentRegistry {
         self.generations += 1;
         let generation = self.generations;
         let agent_id = message.handle.agent_id;
+        let handle = message.handle.clone();
         let agent = ConnectedAgent {
             handle: message.handle,
             generation,
@@ -201,6 +202,7 @@ impl Handler<Register> for AgentRegistry {
                 reason: "the same agent connected again",
             });
         }
+        self.sessions.tell_back(&handle, generation, message.kept);
         // What polled before is connected now: when it goes, it is gone.
         self.pollers.forget(agent_id);
         self.report();
@@ -272,6 +274,31 @@ impl Handler<OpenTunnel> for AgentRegistry {
                 Err(_) => Err(OpenError::Ended("fault")),
             }
         })
+    }
+}
+
+impl Handler<Adopt> for AgentRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: Adopt, ctx: &mut Self::Context) {
+        for left in message.0 {
+            let session_id = left.session_id;
+            let (user_id, agent_id) = (left.owner.user_id, left.agent_id);
+            let registry = ctx.address().recipient();
+            let (db, settings) = (self.db.clone(), Arc::clone(&self.settings));
+            let arbiter = self.next_arbiter();
+            let tunnel = TunnelSession::start_in_arbiter(&arbiter, move |_| {
+                TunnelSession::left_open(left, db, settings, registry)
+            });
+            let live = LiveSession {
+                tunnel,
+                user_id,
+                agent_id,
+            };
+            // No connection has that number.
+            self.sessions.insert(session_id, live, 0);
+        }
+        self.report();
     }
 }
 

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{Addr, Message};
-use gururmm_shared::{AgentId, ApiKeyId, ServerMessage, SessionId, TunnelRules, UserId};
+use gururmm_shared::{
+    AgentId, ApiKeyId, KeptSession, ServerMessage, SessionId, TunnelRules, UserId,
+};
 
 use super::connection_messages::AgentHandle;
+use super::session_messages::LeftOpen;
 use super::tunnel::TunnelSession;
 use crate::domain::close_reason::CloseReason;
 use crate::services::audit::Caller;
@@ -20,6 +23,8 @@ pub type Generation = u64;
 pub struct Register {
     /// Where it is reached.
     pub handle: AgentHandle,
+    /// The session that it kept over a lost connection.
+    pub kept: Option<KeptSession>,
 }
 
 /// The server stops, or the agent was deleted: it is not taken.
@@ -171,6 +176,11 @@ pub struct Online {
     /// These.
     pub agents: Vec<AgentId>,
 }
+
+/// Go on with the sessions of an earlier run of the server, as soon as their agents come back with them.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Adopt(pub Vec<LeftOpen>);
 
 /// How many are there? The registry's sign of life too.
 #[derive(Debug, Message)]

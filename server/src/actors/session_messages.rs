@@ -1,14 +1,18 @@
 //! What is said to a tunnel session and by it to its viewers.
 
 use actix::{Message, Recipient};
+use bytes::Bytes;
 use bytestring::ByteString;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, Frame, SessionId, TunnelData,
-    TunnelError,
+    AgentId, AuditId, ChannelId, ChannelSummary, CommandId, CommandType, Frame, KeptTerminal,
+    OperationError, SessionId, StreamId, TakeSize, TerminalOptions, TerminalSize, TunnelData,
+    TunnelError, UserId,
 };
 
+use super::connection_messages::AgentHandle;
 use crate::domain::close_reason::CloseReason;
+use crate::domain::terminals::Watch;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::Caller;
 
@@ -31,6 +35,46 @@ pub enum FromAgent {
     Frame(Frame),
     /// The connection is gone.
     Gone,
+    /// The agent is back, and has not kept the session.
+    Forgotten,
+}
+
+/// The agent is back, and has kept the session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AgentBack {
+    /// Where it is reached now.
+    pub agent: AgentHandle,
+    /// Its terminals that still run.
+    pub terminals: Vec<KeptTerminal>,
+}
+
+/// A session that the server had when it stopped.
+#[derive(Debug, Clone)]
+pub struct LeftOpen {
+    /// Which session.
+    pub session_id: SessionId,
+    /// To which agent.
+    pub agent_id: AgentId,
+    /// The agent's name.
+    pub hostname: String,
+    /// Whose it is.
+    pub owner: Caller,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+    /// What ran in it.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// A row of the audit whose act may go on.
+#[derive(Debug, Clone)]
+pub struct Unfinished {
+    /// The row.
+    pub audit_id: AuditId,
+    /// The channel.
+    pub channel_id: Option<String>,
+    /// Its id in answers.
+    pub command_id: Option<CommandId>,
 }
 
 /// Why a session does not do what it was asked.
@@ -54,6 +98,46 @@ pub enum SessionError {
     /// The audit cannot be written, so nothing is done.
     #[error("the audit cannot be written, so the command was not run; try again in a moment")]
     AuditUnavailable,
+    /// It waits for its agent.
+    #[error("the line to the agent is lost; the session waits for it")]
+    Suspended,
+    /// The agent cannot do that.
+    #[error("this agent cannot do that; update it")]
+    AgentCannot,
+    /// As many channels as may be open are.
+    #[error("{0} channels are open already; close one first")]
+    TooManyChannels(usize),
+    /// The agent did not do it.
+    #[error("the agent refused: {0}")]
+    Refused(OperationError),
+    /// The agent did not answer.
+    #[error("the agent did not answer within {0} s; try again, and look at its log if it stays so")]
+    NotAnswered(u32),
+}
+
+/// Open a terminal.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<TerminalStarted, SessionError>")]
+pub struct OpenTerminal {
+    /// What it runs, and how.
+    pub options: TerminalOptions,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// A terminal is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerminalStarted {
+    /// Its channel.
+    pub channel_id: ChannelId,
+    /// The number of its frames.
+    pub stream: StreamId,
+    /// Its id in the audit.
+    pub command_id: CommandId,
+    /// What it runs.
+    pub program: String,
+    /// Its size.
+    pub size: TerminalSize,
 }
 
 /// Run a command.
@@ -118,6 +202,20 @@ pub enum ToViewer {
         /// Its credit.
         bytes: u64,
     },
+    /// The same for what is said of terminals, whose credit is another.
+    Word {
+        /// A message.
+        text: ByteString,
+        /// Its credit.
+        bytes: u64,
+    },
+    /// Send this frame of a terminal.
+    Frame {
+        /// The frame, encoded.
+        frame: Bytes,
+        /// Its credit.
+        bytes: u64,
+    },
     /// End the stream.
     Close {
         /// With this close code.
@@ -135,6 +233,21 @@ pub struct AttachViewer {
     pub viewer: Recipient<ToViewer>,
     /// From which offset on.
     pub from: u64,
+    /// Who watches.
+    pub who: Onlooker,
+    /// How it watches terminals, where it knows them.
+    pub terminals: Option<Watch>,
+}
+
+/// Who watches a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Onlooker {
+    /// The user.
+    pub user_id: UserId,
+    /// The user's name.
+    pub name: String,
+    /// Whether it only looks.
+    pub read_only: bool,
 }
 
 /// From a viewer's socket.
@@ -143,8 +256,14 @@ pub struct AttachViewer {
 pub enum FromViewer {
     /// Its socket has taken so much.
     Consumed(ViewerNumber, u64),
+    /// Its socket has taken so much of what was said of terminals.
+    Taken(ViewerNumber, u64),
     /// It said something.
     Said(ViewerNumber, TunnelData),
+    /// It wants to hold a terminal's size.
+    TakeSize(ViewerNumber, TakeSize),
+    /// It sent a frame.
+    Frame(ViewerNumber, Frame),
     /// It is gone.
     Gone(ViewerNumber),
 }

@@ -10,17 +10,18 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AuditId, ChannelId, ServerMessage, SessionId, TunnelClose, TunnelData, TunnelPayload,
-    TunnelRules,
+    AuditId, ChannelId, KeptTerminal, ServerMessage, SessionId, TunnelClose, TunnelData,
+    TunnelPayload, TunnelRules,
 };
 use tokio::sync::oneshot;
 
 use super::connection_messages::{AgentHandle, ToConnection};
 use super::registry_messages::OpenError;
 use super::session_messages::{
-    CloseSession, FromAgent, GetSession, SessionEnded, SessionError, SessionView,
+    CloseSession, FromAgent, GetSession, SessionEnded, SessionError, SessionView, Unfinished,
 };
 use super::tunnel_streams::Live;
+use super::tunnel_terminals::OpeningTerminal;
 use super::tunnel_viewers::WatchingViewer;
 use crate::config::TunnelSettings;
 use crate::db::tunnel_audit::NewAudit;
@@ -30,6 +31,7 @@ use crate::domain::close_reason::CloseReason;
 use crate::domain::message_budget::MessageBudget;
 use crate::domain::session_state::{Effect, Event, Phase, SessionState};
 use crate::domain::streams::Streams;
+use crate::domain::terminals::Terminals;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::{self, Caller};
 
@@ -39,6 +41,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
 /// Messages that wait at most before the agent's connection stops reading.
 const MAILBOX: usize = 256;
+/// Sizes and signals of viewers that go to the agent: so many at once, and so many a second.
+const ORDERS: u32 = 200;
+const ORDERS_PER_SECOND: f64 = 100.0;
 /// How often the time of the last activity is written.
 const TOUCH: Duration = Duration::from_secs(10);
 
@@ -76,6 +81,12 @@ pub struct TunnelSession {
     pub(super) registry: Recipient<SessionEnded>,
     pub(super) state: SessionState,
     pub(super) channels: Channels,
+    pub(super) terminals: Terminals,
+    pub(super) opening: HashMap<ChannelId, OpeningTerminal>,
+    pub(super) orders: MessageBudget,
+    pub(super) kept: Vec<KeptTerminal>,
+    pub(super) suspended: Option<Instant>,
+    pub(super) left: Option<Vec<Unfinished>>,
     pub(super) viewers: HashMap<ViewerNumber, WatchingViewer>,
     pub(super) next_viewer: ViewerNumber,
     pub(super) starting: usize,
@@ -116,6 +127,12 @@ impl TunnelSession {
             registry: new.registry,
             state: SessionState::default(),
             channels: Channels::new(settings.replay_bytes, settings.window_bytes),
+            terminals: Terminals::new(settings.replay_bytes),
+            opening: HashMap::new(),
+            orders: MessageBudget::new(ORDERS_PER_SECOND, ORDERS, now),
+            kept: Vec::new(),
+            suspended: None,
+            left: None,
             viewers: HashMap::new(),
             next_viewer: 0,
             starting: 0,
@@ -163,6 +180,9 @@ impl TunnelSession {
             match effect {
                 Effect::AskAgent => self.ask_agent(ctx),
                 Effect::AnnounceReady => self.announce_ready(ctx),
+                Effect::AwaitAgent => self.await_agent(ctx),
+                Effect::GoOn => self.go_on(ctx),
+                Effect::Leave => self.leave(ctx),
                 Effect::TellAgentToClose(reason) => self.tell_agent_to_close(reason, ctx),
                 Effect::WriteEnd(reason) => self.write_end(reason, ctx),
                 Effect::Finish(reason) => self.finish(reason, ctx),
@@ -235,11 +255,26 @@ impl TunnelSession {
                 }
             }
             TunnelPayload::ProbeReply(probe) => self.deliver_probe(&channel_id, probe),
-            other => {
-                if !self.on_stream_word(&channel_id, other) {
-                    tracing::debug!(session.id = %self.id, "a payload that agents do not send");
-                }
+            word => self.on_channel_word(&channel_id, word),
+        }
+    }
+
+    /// Takes what an agent says of a terminal, a stream or a request.
+    fn on_channel_word(&mut self, channel_id: &ChannelId, word: TunnelPayload) {
+        let is_terminal = self.is_terminal(channel_id);
+        let understood = match word {
+            TunnelPayload::Opened(opened) if is_terminal => {
+                self.terminal_opened(channel_id, opened);
+                true
             }
+            TunnelPayload::Closed(closed) if is_terminal => {
+                self.terminal_closed(channel_id, closed);
+                true
+            }
+            other => self.on_stream_word(channel_id, other),
+        };
+        if !understood {
+            tracing::debug!(session.id = %self.id, "a payload that agents do not send");
         }
     }
 
@@ -267,6 +302,7 @@ impl TunnelSession {
         let idle = Duration::from_secs(self.settings.idle_timeout_seconds.into());
         if self.state.phase() == Phase::Ready
             && self.channels.running() + self.starting + self.streams.count() == 0
+            && !self.somebody_is_at_a_terminal()
             && quiet >= idle
         {
             self.step(Event::Close(CloseReason::IdleTimeout), ctx);
@@ -291,7 +327,11 @@ impl Actor for TunnelSession {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        self.write_row(ctx);
+        if self.left.is_some() {
+            self.await_agent(ctx);
+        } else {
+            self.write_row(ctx);
+        }
         self.limit_length(ctx);
         ctx.run_interval(TICK, |act, ctx| act.tick(ctx));
     }
@@ -323,12 +363,12 @@ impl Handler<FromAgent> for TunnelSession {
             FromAgent::Error(error) => {
                 self.note_activity();
                 self.fail_stream(&error.channel_id, &error.error);
+                self.terminal_failed(&error.channel_id, &error.error);
                 self.fail_channel(&error.channel_id, error.error);
             }
-            FromAgent::Frame(frame) => {
-                tracing::debug!(session.id = %self.id, stream = %frame.stream(), "a frame of no stream");
-            }
-            FromAgent::Gone => self.step(Event::AgentGone, ctx),
+            FromAgent::Frame(frame) => self.terminal_frame(frame),
+            FromAgent::Gone => self.agent_gone(ctx),
+            FromAgent::Forgotten => self.step(Event::AgentGone, ctx),
         }
     }
 }
@@ -340,14 +380,16 @@ impl Handler<CloseSession> for TunnelSession {
         let by_somebody = message.caller.is_some();
         let open = matches!(
             self.state.phase(),
-            Phase::Opening | Phase::Active | Phase::Ready
+            Phase::Opening | Phase::Active | Phase::Ready | Phase::Suspended
         );
         if by_somebody && !open {
             return Box::pin(std::future::ready(Err(SessionError::Closed)));
         }
         let (sender, done) = oneshot::channel();
         self.closing.push(sender);
-        if open {
+        if message.reason == CloseReason::ServerStopped && self.outlives_the_server() {
+            self.step(Event::ServerStops, ctx);
+        } else if open {
             self.closer = message.caller;
             self.step(Event::Close(message.reason), ctx);
         }
@@ -366,7 +408,11 @@ impl Handler<GetSession> for TunnelSession {
         MessageResult(SessionView {
             status: self.state.status(),
             last_activity: self.last_activity_at,
-            channels: self.channels.summaries(),
+            channels: {
+                let mut channels = self.channels.summaries();
+                channels.extend(self.terminals.summaries());
+                channels
+            },
         })
     }
 }

@@ -85,9 +85,17 @@ impl TunnelSession {
         let (outgoing, mut ended) = self.channels.end_all(reason.command_outcome());
         self.send_out(outgoing);
         ended.extend(self.end_streams(reason.command_outcome()));
+        ended.extend(self.end_terminals(reason.command_outcome()));
+        let left = self.left.take().unwrap_or_default();
+        ended.extend(left.into_iter().map(|row| Ended {
+            audit_id: row.audit_id,
+            outcome: reason.command_outcome(),
+            exit_code: None,
+        }));
         let close_row = (!self.close_audited).then(|| {
             self.close_row.take().unwrap_or_else(|| {
-                let row = audit::close(&self.owner, self.agent_name(), self.id, reason.name());
+                let closer = self.closer.as_ref().unwrap_or(&self.owner);
+                let row = audit::close(closer, self.agent_name(), self.id, reason.name());
                 NewAudit {
                     detail: self.close_detail(reason),
                     ..row

@@ -70,7 +70,7 @@ impl TunnelSession {
             session_id: self.id,
             tech_id: self.owner.user_id,
             rules: speaks.then(|| self.rules.clone()),
-            resume_grace_seconds: None,
+            resume_grace_seconds: self.grace().map(|_| self.settings.resume_grace_seconds),
         }));
         let patience = Duration::from_secs(self.settings.open_timeout_seconds.into());
         self.start_timer(patience, Event::OpenTimedOut, ctx);

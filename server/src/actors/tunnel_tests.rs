@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::connection_messages::{AgentHandle, LastSeen, ToConnection};
 use super::session_messages::{
-    AttachViewer, CloseSession, FromAgent, SessionEnded, SessionError, ToViewer,
+    AttachViewer, CloseSession, FromAgent, Onlooker, SessionEnded, SessionError, ToViewer,
 };
 use super::tunnel::{NewTunnel, TunnelSession};
 use crate::config::TunnelSettings;
@@ -74,7 +74,7 @@ impl Handler<Leave> for Peer {
 }
 
 /// Repeats `condition` until it holds.
-async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(super) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {
         assert!(start.elapsed() < Duration::from_secs(10), "{what}");
@@ -83,6 +83,18 @@ async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 }
 
 async fn a_ready_session(db: &Db, settings: TunnelSettings) -> (Addr<TunnelSession>, SessionId) {
+    let connection = Peer::default().start().recipient();
+    let connect =
+        |id, hostname| AgentHandle::new(id, hostname, connection, LastSeen::new(Instant::now()));
+    a_session_with(db, settings, connect).await
+}
+
+/// A session with the agent that `connect` makes, which says yes.
+pub(super) async fn a_session_with(
+    db: &Db,
+    settings: TunnelSettings,
+    connect: impl FnOnce(AgentId, String) -> AgentHandle,
+) -> (Addr<TunnelSession>, SessionId) {
     let user = NewUser {
         email: format!("{}@example.com", UserId::generate()),
         name: "Someone".to_owned(),
@@ -98,13 +110,11 @@ async fn a_ready_session(db: &Db, settings: TunnelSettings) -> (Addr<TunnelSessi
         ..NewAgent::default()
     };
     let agent = agents::enroll(db, agent).await.unwrap();
-    let connection = Peer::default().start();
-    let seen = LastSeen::new(Instant::now());
     let (opened, opening) = oneshot::channel();
     let session_id = SessionId::generate();
     let new = NewTunnel {
         session_id,
-        agent: AgentHandle::new(agent.id, agent.hostname, connection.recipient(), seen),
+        agent: connect(agent.id, agent.hostname),
         owner: Caller {
             key_id: None,
             user_id: user.id,
@@ -127,7 +137,18 @@ async fn a_ready_session(db: &Db, settings: TunnelSettings) -> (Addr<TunnelSessi
 
 async fn attach(tunnel: &Addr<TunnelSession>, viewer: &Addr<Peer>) -> Result<(), SessionError> {
     let viewer = viewer.clone().recipient();
-    tunnel.send(AttachViewer { viewer, from: 0 }).await.unwrap()
+    let who = Onlooker {
+        user_id: UserId::generate(),
+        name: "Someone".to_owned(),
+        read_only: false,
+    };
+    let attach = AttachViewer {
+        viewer,
+        from: 0,
+        who,
+        terminals: None,
+    };
+    tunnel.send(attach).await.unwrap()
 }
 
 #[test]

@@ -6,13 +6,14 @@ use actix::prelude::*;
 use bytestring::ByteString;
 use gururmm_shared::{
     ChannelId, ErrorReply, Probe, ServerMessage, SessionSnapshot, StreamMessage, TunnelData,
-    TunnelPayload, close_code,
+    TunnelPayload, ViewerInfo, ViewerList, close_code,
 };
 
-use super::session_messages::{AttachViewer, FromViewer, SessionError, ToViewer};
+use super::session_messages::{AttachViewer, FromViewer, Onlooker, SessionError, ToViewer};
 use super::tunnel::TunnelSession;
 use crate::domain::channels::{Cancelled, Outgoing};
 use crate::domain::session_state::Phase;
+use crate::domain::terminal_input::ViewerKey;
 use crate::domain::viewers::ViewerNumber;
 
 /// A viewer and what it is waited for.
@@ -23,6 +24,10 @@ pub(super) struct WatchingViewer {
     progress: Instant,
     /// Its probe that is on the way, under the name it gave the channel.
     probe: Option<ChannelId>,
+    /// Who it is.
+    who: Onlooker,
+    /// Whether it knows terminals.
+    pub(super) terminals: bool,
 }
 
 impl TunnelSession {
@@ -53,15 +58,22 @@ impl TunnelSession {
         }
     }
 
-    fn snapshot(&self) -> StreamMessage {
+    /// The session as a viewer meets it; one that does not know terminals sees none of them.
+    fn snapshot(&self, number: ViewerNumber) -> StreamMessage {
+        let viewer = self.viewers.get(&number);
+        let knows_terminals = viewer.is_some_and(|viewer| viewer.terminals);
+        let mut channels = self.channels.summaries();
+        if knows_terminals {
+            channels.extend(self.terminals.summaries());
+        }
         StreamMessage::Session(SessionSnapshot {
             session_id: self.id,
             agent_id: self.agent.agent_id,
             status: self.state.status().to_owned(),
             opened_at: self.opened_at,
-            channels: self.channels.summaries(),
-            viewer: None,
-            read_only: false,
+            channels,
+            viewer: knows_terminals.then_some(number),
+            read_only: viewer.is_some_and(|viewer| viewer.who.read_only),
         })
     }
 
@@ -80,6 +92,12 @@ impl TunnelSession {
                 stalled.push(*number);
             }
         }
+        for number in self.terminals.tick(now, patience) {
+            if !stalled.contains(&number) {
+                stalled.push(number);
+            }
+        }
+        let some = !stalled.is_empty();
         for number in stalled {
             tracing::warn!(session.id = %self.id, viewer = number, "a viewer took nothing for too long and is closed");
             if let Some(viewer) = self.viewers.remove(&number) {
@@ -89,17 +107,79 @@ impl TunnelSession {
                     reason,
                 });
             }
-            let outgoing = self.channels.detach(number);
-            self.send_out(outgoing);
+            self.detach(number);
+        }
+        if some {
+            self.announce_viewers();
+        }
+    }
+
+    /// Whoever waited for this viewer waits no more.
+    fn detach(&mut self, number: ViewerNumber) {
+        let outgoing = self.channels.detach(number);
+        self.send_out(outgoing);
+        let step = self.terminals.detach(number, Instant::now());
+        self.carry_out(step);
+    }
+
+    /// Tells those who know the message who watches now.
+    fn announce_viewers(&mut self) {
+        let mut viewers: Vec<ViewerInfo> = self
+            .viewers
+            .iter()
+            .map(|(number, viewer)| ViewerInfo {
+                viewer: *number,
+                user_id: viewer.who.user_id,
+                name: viewer.who.name.clone(),
+                read_only: viewer.who.read_only,
+            })
+            .collect();
+        viewers.sort_unstable_by_key(|viewer| viewer.viewer);
+        let list = StreamMessage::Viewers(ViewerList { viewers });
+        let step = self.terminals.tell_all(&list);
+        self.carry_out(step);
+    }
+
+    /// A viewer that comes back by its name takes the place of the socket that it had, which may not know yet
+    /// that it is dead.
+    fn replace(&mut self, key: Option<ViewerKey>) {
+        let Some(number) = key.and_then(|key| self.terminals.by_key(key)) else {
+            return;
+        };
+        if let Some(viewer) = self.viewers.remove(&number) {
+            viewer.socket.do_send(ToViewer::Close {
+                code: close_code::REPLACED,
+                reason: "the same viewer attached again",
+            });
+        }
+        self.detach(number);
+    }
+
+    /// What was to measure the line is lost with it.
+    pub(super) fn forget_probes(&mut self) {
+        for viewer in self.viewers.values_mut() {
+            viewer.probe = None;
         }
     }
 
     fn on_viewer_data(&mut self, number: ViewerNumber, data: TunnelData) {
-        if self.state.phase() != Phase::Ready {
+        if !matches!(self.state.phase(), Phase::Ready | Phase::Suspended) {
             return;
         }
         self.note_activity();
+        let viewer = self.viewers.get(&number);
+        let knows_terminals = viewer.is_some_and(|viewer| viewer.terminals);
+        let read_only = viewer.is_some_and(|viewer| viewer.who.read_only);
         match data.data {
+            TunnelPayload::Resize(_) | TunnelPayload::Signal(_) if knows_terminals => {
+                self.viewer_order(number, data);
+            }
+            TunnelPayload::Close if knows_terminals && self.terminals.has(&data.channel_id) => {
+                self.viewer_order(number, data);
+            }
+            TunnelPayload::Close if read_only => {
+                self.refuse(number, "read_only", "you only watch this session");
+            }
             TunnelPayload::Close => match self.channels.cancel(&data.channel_id) {
                 Cancelled::Now => self.send_to_agent(ServerMessage::TunnelData(data)),
                 // The agent needs no reminder, and its connection has no bound for them.
@@ -108,6 +188,9 @@ impl TunnelSession {
                     self.refuse(number, "unknown_channel", "no command runs in that channel");
                 }
             },
+            TunnelPayload::Probe(_) if self.state.phase() == Phase::Suspended => {
+                self.refuse(number, "suspended", "the line to the agent is lost");
+            }
             TunnelPayload::Probe(probe) => self.send_probe(number, data.channel_id, probe),
             _ => self.refuse(
                 number,
@@ -117,7 +200,7 @@ impl TunnelSession {
         }
     }
 
-    fn refuse(&self, number: ViewerNumber, code: &str, message: &str) {
+    pub(super) fn refuse(&self, number: ViewerNumber, code: &str, message: &str) {
         let error = ErrorReply {
             code: code.to_owned(),
             message: message.to_owned(),
@@ -177,9 +260,10 @@ impl Handler<AttachViewer> for TunnelSession {
     type Result = Result<(), SessionError>;
 
     fn handle(&mut self, message: AttachViewer, _: &mut Self::Context) -> Self::Result {
-        if self.state.phase() != Phase::Ready {
+        if !matches!(self.state.phase(), Phase::Ready | Phase::Suspended) {
             return Err(SessionError::Closed);
         }
+        self.replace(message.terminals.as_ref().and_then(|watch| watch.key));
         let most = self.settings.max_viewers as usize;
         if self.viewers.len() >= most {
             return Err(SessionError::TooManyViewers(most));
@@ -192,9 +276,11 @@ impl Handler<AttachViewer> for TunnelSession {
             socket: message.viewer,
             progress: Instant::now(),
             probe: None,
+            who: message.who,
+            terminals: message.terminals.is_some(),
         };
         self.viewers.insert(number, viewer);
-        let snapshot = self.snapshot().encode();
+        let snapshot = self.snapshot(number).encode();
         let bytes = snapshot.len() as u64;
         let outgoing = self.channels.attach(number, message.from, bytes);
         if let Some(viewer) = self.viewers.get(&number) {
@@ -202,6 +288,14 @@ impl Handler<AttachViewer> for TunnelSession {
             viewer.socket.do_send(ToViewer::Text { text, bytes });
         }
         self.send_out(outgoing);
+        if let Some(watch) = message.terminals {
+            if self.state.phase() == Phase::Suspended {
+                self.send_to_viewer(number, &self.suspended_message());
+            }
+            let step = self.terminals.attach(number, watch, 0);
+            self.carry_out(step);
+        }
+        self.announce_viewers();
         Ok(())
     }
 }
@@ -218,11 +312,19 @@ impl Handler<FromViewer> for TunnelSession {
                 let outgoing = self.channels.consumed(number, bytes);
                 self.send_out(outgoing);
             }
+            FromViewer::Taken(number, bytes) => {
+                let step = self.terminals.taken(number, bytes);
+                self.carry_out(step);
+            }
             FromViewer::Said(number, data) => self.on_viewer_data(number, data),
+            FromViewer::TakeSize(number, take) => self.viewer_takes_size(number, take),
+            FromViewer::Frame(number, frame) => self.viewer_frame(number, frame),
             FromViewer::Gone(number) => {
-                self.viewers.remove(&number);
-                let outgoing = self.channels.detach(number);
-                self.send_out(outgoing);
+                // One that was replaced or dropped has been let go before.
+                if self.viewers.remove(&number).is_some() {
+                    self.detach(number);
+                    self.announce_viewers();
+                }
             }
         }
     }

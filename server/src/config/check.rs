@@ -115,6 +115,13 @@ impl Settings {
                 3600,
             ),
             ("tunnel.ticket_seconds", self.tunnel.ticket_seconds, 1, 3600),
+            ("tunnel.max_channels", self.tunnel.max_channels, 1, 1024),
+            (
+                "tunnel.resume_grace_seconds",
+                self.tunnel.resume_grace_seconds,
+                0,
+                86_400,
+            ),
             ("schedules.max", self.schedules.max, 1, 100_000),
             (
                 "schedules.grace_seconds",

@@ -117,6 +117,10 @@ pub struct TunnelSettings {
     pub viewer_stall_seconds: u32,
     /// How long a ticket opens a stream.
     pub ticket_seconds: u32,
+    /// Terminals and other streams that may be open in a session.
+    pub max_channels: u32,
+    /// How long terminals outlive the loss of their agent's connection; 0 ends them at once.
+    pub resume_grace_seconds: u32,
 }
 
 impl TunnelSettings {
@@ -342,6 +346,8 @@ impl Default for TunnelSettings {
             window_bytes: gururmm_shared::flow::INITIAL_WINDOW_BYTES,
             viewer_stall_seconds: 30,
             ticket_seconds: 30,
+            max_channels: 128,
+            resume_grace_seconds: 0,
         }
     }
 }

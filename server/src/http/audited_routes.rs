@@ -156,6 +156,11 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ),
     (
         "POST",
+        "/api/v1/tunnel/{session_id}/terminal",
+        "tunnel_audit, before it is opened",
+    ),
+    (
+        "POST",
         "/api/agents/{id}/command",
         "tunnel_audit, in the commit of the command",
     ),

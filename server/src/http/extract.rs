@@ -253,6 +253,33 @@ where
     }
 }
 
+/// Who calls, with a body that fits its rules, or with none, which is an empty one.
+pub struct MaybeSigned<T>(pub Authenticated, pub T);
+
+impl<T> FromRequest for MaybeSigned<T>
+where
+    T: DeserializeOwned + Validate<Context = ()> + Default + 'static,
+{
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let none = length.is_none_or(|length| length == "0")
+            && request.headers().get(header::TRANSFER_ENCODING).is_none();
+        let body = (!none).then(|| Valid::<T>::from_request(request, payload));
+        let request = request.clone();
+        Box::pin(async move {
+            let body = match body {
+                Some(body) => body.await,
+                None => Ok(Valid(T::default())),
+            };
+            let who = Authenticated::from_request(&request, &mut Payload::None).await?;
+            Ok(Self(who, body?.0))
+        })
+    }
+}
+
 /// The first rule that a body breaks.
 pub fn first_fault(report: &garde::Report) -> AppError {
     match report.iter().next() {

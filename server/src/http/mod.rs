@@ -62,6 +62,7 @@ pub mod state;
 mod streams;
 mod targets;
 mod tcp;
+mod terminals;
 mod tunnel_work;
 mod tunnels;
 mod upload_body;

@@ -84,6 +84,11 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ),
     (
         "POST",
+        "/api/v1/tunnel/{session_id}/terminal",
+        Capability("UseTunnels"),
+    ),
+    (
+        "POST",
         "/api/v1/tunnel/{session_id}/ticket",
         Capability("UseTunnels"),
     ),

@@ -10,8 +10,8 @@ use super::{
     agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs,
     file_downloads, file_uploads, files, fleet, health, history, inventory, jobs, keys, legacy,
     maintenance, notifications, policies, problems, processes, recording_contents, recordings,
-    registration_tokens, registry, schedules, scripts, services, sites, streams, tcp, tunnels,
-    users,
+    registration_tokens, registry, schedules, scripts, services, sites, streams, tcp, terminals,
+    tunnels, users,
 };
 use crate::config::Settings;
 
@@ -139,6 +139,7 @@ fn tunnels_and_commands(config: &mut ServiceConfig) {
         .service(tunnels::close)
         .service(tunnels::status)
         .service(tunnels::command)
+        .service(terminals::open)
         .service(streams::issue_ticket)
         .service(streams::viewer)
         .service(audit::of_session)

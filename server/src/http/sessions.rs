@@ -7,7 +7,7 @@ use super::extract::Authenticated;
 use super::state::AppState;
 use crate::actors::registry_messages::FindSession;
 use crate::actors::tunnel::TunnelSession;
-use crate::db::{agents, tech_sessions};
+use crate::db::{agents, tech_sessions, tunnel_audit};
 use crate::domain::role::Capability;
 use crate::domain::scope::Scope;
 use crate::error::AppError;
@@ -93,6 +93,45 @@ async fn find(state: &AppState, session_id: SessionId) -> Result<(UserId, OwnSes
         tunnel: None,
     };
     Ok((row.tech_id, session))
+}
+
+/// Finds a session to look at: the caller's own, or, written down before it is shown, another's.
+///
+/// # Errors
+/// 404, 409, or 403 where the caller may not watch what others do.
+pub async fn watched_session(
+    state: &AppState,
+    who: &Authenticated,
+    session_id: SessionId,
+) -> Result<Addr<TunnelSession>, AppError> {
+    let found = find(state, session_id).await.ok();
+    let others = found.is_some_and(|(owner, _)| owner != who.user.id);
+    if !others || who.require(Capability::WatchTunnels).is_err() {
+        return own_session(state, who, session_id, "watch").await?.live();
+    }
+    let (_, session) = find(state, session_id).await?;
+    let agent = agents::located(&state.db, session.agent_id).await?;
+    let (hostname, place) = agent
+        .map(|(agent, place)| (agent.hostname, place))
+        .unwrap_or_default();
+    if let Err(error) = who.require_at(Capability::WatchTunnels, place) {
+        let refusal = Refusal {
+            what: "watch".to_owned(),
+            agent: Some((session.agent_id, hostname)),
+            session_id: Some(session_id),
+            ..Refusal::default()
+        };
+        return Err(refuse(state, who, refusal, error).await);
+    }
+    let row = audit::watch(&who.caller, (session.agent_id, &hostname), session_id);
+    let tunnel = session.live()?;
+    if let Err(error) = tunnel_audit::insert(&state.db, row).await {
+        tracing::error!(%error, session.id = %session_id, "watching could not be audited and was refused");
+        return Err(AppError::unavailable(
+            "the audit cannot be written, so you cannot watch; try again in a moment",
+        ));
+    }
+    Ok(tunnel)
 }
 
 /// Finds a session of the caller's own; `what` is what they want of it, for the audit.

@@ -1,5 +1,6 @@
 //! The doors to the WebSockets: an agent's, and a viewer's with its ticket.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header;
@@ -7,15 +8,20 @@ use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{Error, HttpRequest, HttpResponse, get, post};
 use chrono::DateTime;
 use chrono::{Duration as Span, Utc};
-use gururmm_shared::SessionId;
+use garde::Validate;
+use gururmm_shared::{ChannelId, SessionId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Authenticated, remote_address};
-use super::sessions::{closed, live_session, own_session};
+use super::extract::{MaybeSigned, remote_address};
+use super::sessions::{closed, live_session, own_session, watched_session};
 use super::state::AppState;
+use crate::actors::session_messages::Onlooker;
+use crate::domain::terminal_input::ViewerKey;
+use crate::domain::terminals::Watch;
 use crate::error::AppError;
 use crate::services::tickets::Admission;
+use crate::ws::viewer_socket::Visit;
 use crate::ws::{agent_socket, viewer_socket};
 
 /// Opens the WebSocket of an agent.
@@ -47,10 +53,21 @@ struct TicketView {
     expires_at: DateTime<Utc>,
 }
 
+/// Body of a wish for a ticket; none is as good as an empty one.
+#[derive(Default, Deserialize, Validate, ToSchema)]
+#[schema(as = TicketWish)]
+pub struct Wish {
+    /// Whether the viewer is only to look. Who may watch others' sessions gets no other ticket for them.
+    #[garde(skip)]
+    #[serde(default)]
+    read_only: bool,
+}
+
 /// Makes a ticket, which opens one stream, once.
 #[utoipa::path(
     tag = "tunnels",
     operation_id = "issue_ticket",
+    request_body = Option<Wish>,
     responses(
         (status = 201, description = "the ticket", body = TicketView),
         (status = 404, description = "no such session"),
@@ -59,18 +76,25 @@ struct TicketView {
 )]
 #[post("/api/v1/tunnel/{session_id}/ticket")]
 pub async fn issue_ticket(
-    who: Authenticated,
     state: Data<AppState>,
     session_id: Path<uuid::Uuid>,
+    wish: MaybeSigned<Wish>,
 ) -> Result<HttpResponse, AppError> {
+    let MaybeSigned(who, wish) = wish;
     let session_id = SessionId(session_id.into_inner());
-    own_session(&state, &who, session_id, "ticket")
-        .await?
-        .live()?;
+    if wish.read_only {
+        watched_session(&state, &who, session_id).await?;
+    } else {
+        own_session(&state, &who, session_id, "ticket")
+            .await?
+            .live()?;
+    }
     let seconds = state.settings.tunnel.ticket_seconds;
     let admission = Admission {
         session_id,
         user_id: who.user.id,
+        name: who.user.name,
+        read_only: wish.read_only,
         token_version: who.user.token_version,
     };
     let life = Duration::from_secs(seconds.into());
@@ -81,9 +105,61 @@ pub async fn issue_ticket(
 
 /// What a viewer asks for.
 #[derive(Deserialize, IntoParams)]
-pub struct Watch {
+pub struct Visiting {
     ticket: Option<String>,
+    /// 2 shows terminals and takes frames of the data plane.
+    #[param(minimum = 1, maximum = 2)]
+    protocol: Option<u32>,
+    /// The first byte of output that is wanted, of every channel; `from.CHANNEL` of one terminal.
     from: Option<u64>,
+    /// By which the viewer is known when it comes back, chosen by itself.
+    viewer: Option<uuid::Uuid>,
+}
+
+impl Visiting {
+    fn visit(&self, request: &HttpRequest, admission: Admission) -> Result<Visit, AppError> {
+        let mut terminals = None;
+        if self.protocol.is_some_and(|protocol| protocol >= 2) {
+            terminals = Some(Watch {
+                key: self.viewer.map(|id| ViewerKey {
+                    user_id: admission.user_id,
+                    id,
+                }),
+                read_only: admission.read_only,
+                from: self.from,
+                from_channel: offsets(request.query_string())?,
+            });
+        }
+        Ok(Visit {
+            who: Onlooker {
+                user_id: admission.user_id,
+                name: admission.name,
+                read_only: admission.read_only,
+            },
+            from: self.from.unwrap_or(0),
+            terminals,
+        })
+    }
+}
+
+/// The parameters `from.CHANNEL=OFFSET` of a query.
+fn offsets(query: &str) -> Result<BTreeMap<ChannelId, u64>, AppError> {
+    let bad = |name: &str| {
+        let field = name.chars().take(80).collect::<String>();
+        AppError::invalid_field(field, "write it as from.CHANNEL=OFFSET")
+    };
+    let parameters = Query::<Vec<(String, String)>>::from_query(query)
+        .map_err(|error| AppError::malformed(error.to_string()))?;
+    let mut offsets = BTreeMap::new();
+    for (name, value) in parameters.into_inner() {
+        let Some(channel) = name.strip_prefix("from.") else {
+            continue;
+        };
+        let channel = ChannelId::try_from(channel.to_owned()).map_err(|_| bad(&name))?;
+        let offset = value.parse().map_err(|_| bad(&name))?;
+        offsets.insert(channel, offset);
+    }
+    Ok(offsets)
 }
 
 /// Opens the WebSocket of a viewer.
@@ -106,11 +182,11 @@ pub async fn viewer(
     payload: Payload,
     state: Data<AppState>,
     session_id: Path<uuid::Uuid>,
-    watch: Query<Watch>,
+    visiting: Query<Visiting>,
 ) -> Result<HttpResponse, Error> {
     let session_id = SessionId(session_id.into_inner());
     check_origin(&request, &state.settings.http.allowed_origins)?;
-    let admission = watch
+    let admission = visiting
         .ticket
         .as_deref()
         .and_then(|ticket| state.tickets.redeem(ticket, session_id, Instant::now()));
@@ -122,7 +198,8 @@ pub async fn viewer(
         .await?;
     let session = live_session(&state, session_id).await?.ok_or_else(closed)?;
     let bytes = state.settings.limits.viewer_message_bytes;
-    viewer_socket::start(&request, payload, session, watch.from.unwrap_or(0), bytes)
+    let visit = visiting.visit(&request, admission)?;
+    viewer_socket::start(&request, payload, session, visit, bytes)
 }
 
 /// 401 for a ticket that opens nothing.

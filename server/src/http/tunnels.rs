@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{
-    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, SessionId, UserId,
+    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, ErrorCode, SessionId, UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -306,7 +306,8 @@ fn check_command(state: &AppState, body: &NewCommand) -> Result<u64, AppError> {
     Ok(timeout)
 }
 
-fn session_error(error: &SessionError) -> AppError {
+/// What a session does not do, as HTTP says it.
+pub(super) fn session_error(error: &SessionError) -> AppError {
     let detail = error.to_string();
     match error {
         SessionError::Closed => closed(),
@@ -315,6 +316,18 @@ fn session_error(error: &SessionError) -> AppError {
         SessionError::TooFast(_) => AppError::too_many("too_many_commands", detail, Some(1)),
         SessionError::TooManyViewers(_) => AppError::too_many("too_many_viewers", detail, None),
         SessionError::AuditUnavailable => AppError::unavailable(detail),
+        SessionError::Suspended => AppError::conflict("agent_offline", detail),
+        SessionError::AgentCannot => AppError::conflict("agent_cannot", detail),
+        SessionError::TooManyChannels(_) => AppError::too_many("too_many_channels", detail, None),
+        SessionError::NotAnswered(_) => {
+            AppError::new(StatusCode::GATEWAY_TIMEOUT, "not_answered", detail)
+        }
+        SessionError::Refused(refused) => match refused.code {
+            ErrorCode::NotAllowed => AppError::forbidden("not_allowed", detail),
+            ErrorCode::Unsupported => AppError::conflict("agent_cannot", detail),
+            ErrorCode::TooMany => AppError::too_many("too_many_channels", detail, None),
+            _ => AppError::conflict("agent_refused", detail),
+        },
     }
 }
 

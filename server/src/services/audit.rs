@@ -92,6 +92,42 @@ pub fn command(
     }
 }
 
+/// What rows of terminals are called.
+const TERMINAL: &str = "command";
+/// What rows of those are called who watch somebody else's session.
+const WATCH: &str = "open";
+
+/// The row of a terminal.
+#[must_use]
+pub fn terminal(
+    caller: &Caller,
+    agent: (AgentId, &str),
+    session_id: SessionId,
+    terminal: (CommandId, &ChannelId, &str),
+) -> NewAudit {
+    let (command_id, channel_id, asked) = terminal;
+    NewAudit {
+        session_id: Some(session_id),
+        command_id: Some(command_id),
+        channel_id: Some(channel_id.to_string()),
+        detail: cut(asked, DETAIL_BYTES),
+        ..row(TERMINAL, caller, Some(agent))
+    }
+}
+
+/// The row of a ticket to watch somebody else's session, finished.
+#[must_use]
+pub fn watch(caller: &Caller, agent: (AgentId, &str), session_id: SessionId) -> NewAudit {
+    let row = row(WATCH, caller, Some(agent));
+    NewAudit {
+        session_id: Some(session_id),
+        detail: "watch".to_owned(),
+        outcome: Some("completed".to_owned()),
+        ended_at: Some(row.at),
+        ..row
+    }
+}
+
 /// The row of a session's end, finished.
 #[must_use]
 pub fn close(

@@ -18,6 +18,10 @@ pub struct Admission {
     pub session_id: SessionId,
     /// The user it was made for.
     pub user_id: UserId,
+    /// The user's name.
+    pub name: String,
+    /// Whether it only lets look.
+    pub read_only: bool,
     /// The user's token version then.
     pub token_version: i64,
 }
@@ -75,6 +79,8 @@ mod tests {
         Admission {
             session_id: SessionId::generate(),
             user_id: UserId::generate(),
+            name: "Someone".to_owned(),
+            read_only: false,
             token_version: 1,
         }
     }

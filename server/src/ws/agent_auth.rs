@@ -62,12 +62,13 @@ pub(super) enum Denied {
 /// Checks a first message and registers the connection.
 pub(super) async fn authenticate(
     gateway: AgentGateway,
-    auth: Auth,
+    mut auth: Auth,
     from: IpAddr,
     connection: Recipient<ToConnection>,
     last_seen: LastSeen,
 ) -> Result<Registered, Denied> {
     let protocol = auth.protocol;
+    let kept = auth.kept_session.take();
     let commands = Commands::of(&auth);
     let capabilities: BTreeSet<String> = auth.capabilities.iter().cloned().collect();
     let codes = gateway.settings.accept_site_codes_of_first_generation;
@@ -96,7 +97,7 @@ pub(super) async fn authenticate(
     handle.flow_controlled = capabilities.contains(CAPABILITY_OUTPUT_WINDOW);
     handle.capabilities = Arc::new(capabilities);
     handle.confirms_close = protocol.is_some_and(|protocol| protocol >= PROTOCOL);
-    let generation = match gateway.registry.send(Register { handle }).await {
+    let generation = match gateway.registry.send(Register { handle, kept }).await {
         Ok(Ok(generation)) => generation,
         Ok(Err(_)) | Err(_) => return Err(Denied::Stopping),
     };

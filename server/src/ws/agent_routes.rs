@@ -75,6 +75,11 @@ impl AgentRoutes {
         }
     }
 
+    /// Notes whose a channel is that was opened over an earlier connection.
+    pub(super) fn claim(&mut self, session_id: SessionId, channel_id: ChannelId) {
+        self.channels.insert(channel_id, session_id);
+    }
+
     /// Notes what a session opens with a message to the agent.
     pub(super) fn note_sent(&mut self, session_id: SessionId, message: &ServerMessage) {
         if let ServerMessage::TunnelData(TunnelData { channel_id, data }) = message

@@ -346,6 +346,10 @@ impl Handler<ToConnection> for AgentConnection {
                 stream,
                 route,
             } => self.routes.open_stream(session_id, stream, route),
+            ToConnection::Claim {
+                session_id,
+                channel_id,
+            } => self.routes.claim(session_id, channel_id),
             ToConnection::Unroute { stream } => self.routes.close_stream(stream),
             ToConnection::Send { .. } | ToConnection::Tell(_) | ToConnection::Frame(_)
                 if !matches!(self.phase, Phase::Live { .. }) => {}

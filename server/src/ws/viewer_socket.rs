@@ -7,13 +7,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WsResponseBuilder,
 };
-use gururmm_shared::{ErrorReply, StreamMessage, ViewerMessage, close_code};
+use bytes::Bytes;
+use gururmm_shared::frame::MAX_FRAME_BYTES;
+use gururmm_shared::{ErrorReply, Frame, FrameError, StreamMessage, ViewerMessage, close_code};
 
 use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
-use crate::actors::session_messages::{AttachViewer, FromViewer, SessionError, ToViewer};
+use crate::actors::session_messages::{AttachViewer, FromViewer, Onlooker, SessionError, ToViewer};
 use crate::actors::tunnel::TunnelSession;
 use crate::domain::message_budget::MessageBudget;
+use crate::domain::terminals::Watch;
 use crate::domain::viewers::ViewerNumber;
 
 const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -26,7 +29,8 @@ const TOLERATED_ERRORS: u32 = 10;
 /// The actor of one viewer's socket.
 pub struct TunnelViewer {
     tunnel: Addr<TunnelSession>,
-    from: u64,
+    visit: Visit,
+    text_bytes: usize,
     number: Option<ViewerNumber>,
     guard: GuardState,
     joined: JoinedText,
@@ -34,6 +38,17 @@ pub struct TunnelViewer {
     errors: u32,
     last_seen: Instant,
     closing: bool,
+}
+
+/// Who comes, and to see what.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// The user.
+    pub who: Onlooker,
+    /// From which offset on commands are shown.
+    pub from: u64,
+    /// How terminals are watched, where the second protocol is spoken.
+    pub terminals: Option<Watch>,
 }
 
 /// Turns an admitted request into a viewer's stream.
@@ -44,13 +59,22 @@ pub fn start(
     request: &HttpRequest,
     payload: web::Payload,
     tunnel: Addr<TunnelSession>,
-    from: u64,
+    visit: Visit,
     message_bytes: u32,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let guard = GuardState::new(message_bytes.into());
+    let text_bytes = message_bytes as usize;
+    let mut frame_bytes = text_bytes;
+    if visit.terminals.is_some() {
+        frame_bytes = frame_bytes.max(MAX_FRAME_BYTES);
+    }
+    let guard = GuardState::new(frame_bytes as u64);
+    if visit.terminals.is_some() {
+        guard.allow_binary();
+    }
     let viewer = TunnelViewer {
         tunnel,
-        from,
+        visit,
+        text_bytes,
         number: None,
         guard: guard.clone(),
         joined: JoinedText::default(),
@@ -61,7 +85,7 @@ pub fn start(
         closing: false,
     };
     WsResponseBuilder::new(viewer, request, FrameGuard::new(payload, guard))
-        .frame_size(message_bytes as usize)
+        .frame_size(frame_bytes)
         .start()
 }
 
@@ -82,7 +106,9 @@ impl TunnelViewer {
     fn attach(&self, ctx: &mut ws::WebsocketContext<Self>) {
         let attach = AttachViewer {
             viewer: ctx.address().recipient(),
-            from: self.from,
+            from: self.visit.from,
+            who: self.visit.who.clone(),
+            terminals: self.visit.terminals.clone(),
         };
         let attached = self.tunnel.send(attach).into_actor(self);
         ctx.spawn(attached.map(|answer, act, ctx| match answer {
@@ -98,6 +124,9 @@ impl TunnelViewer {
         if !self.budget.take(Instant::now()) {
             return self.close(close_code::POLICY, "too many messages", ctx);
         }
+        if text.len() > self.text_bytes {
+            return self.close(close_code::TOO_LARGE, "message too large", ctx);
+        }
         match ViewerMessage::decode(text) {
             Ok(ViewerMessage::Ping) => ctx.text(StreamMessage::Pong.encode()),
             Ok(ViewerMessage::TunnelData(data)) => {
@@ -105,18 +134,60 @@ impl TunnelViewer {
                     self.tunnel.do_send(FromViewer::Said(number, data));
                 }
             }
-            Ok(ViewerMessage::TakeSize(_)) => {}
-            Err(error) => {
-                self.errors += 1;
-                if self.errors > TOLERATED_ERRORS {
-                    return self.close(close_code::POLICY, "too many bad messages", ctx);
+            Ok(ViewerMessage::TakeSize(take)) if self.visit.terminals.is_some() => {
+                if let Some(number) = self.number {
+                    self.tunnel.do_send(FromViewer::TakeSize(number, take));
                 }
-                let reply = ErrorReply {
-                    code: error.code().to_owned(),
-                    message: error.to_string(),
-                };
-                ctx.text(StreamMessage::Error(reply).encode());
             }
+            Ok(ViewerMessage::TakeSize(_)) => {
+                self.tolerate(
+                    "unknown_type",
+                    "protocol=2 knows that message".to_owned(),
+                    ctx,
+                );
+            }
+            Err(error) => self.tolerate(error.code(), error.to_string(), ctx),
+        }
+    }
+
+    /// Answers what is wrong, so many times.
+    fn tolerate(&mut self, code: &str, message: String, ctx: &mut ws::WebsocketContext<Self>) {
+        self.errors += 1;
+        if self.errors > TOLERATED_ERRORS {
+            return self.close(close_code::POLICY, "too many bad messages", ctx);
+        }
+        let reply = ErrorReply {
+            code: code.to_owned(),
+            message,
+        };
+        ctx.text(StreamMessage::Error(reply).encode());
+    }
+
+    /// Hands a frame to the session; while that has no room nothing more is read from the viewer.
+    fn on_binary(&mut self, bytes: Bytes, ctx: &mut ws::WebsocketContext<Self>) {
+        if !self.budget.take(Instant::now()) {
+            return self.close(close_code::POLICY, "too many frames", ctx);
+        }
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(FrameError::TooLong(_)) => {
+                return self.close(close_code::TOO_LARGE, "frame too long", ctx);
+            }
+            Err(error) => return self.tolerate("bad_frame", error.to_string(), ctx),
+        };
+        let Some(number) = self.number else { return };
+        if let Err(SendError::Full(message)) =
+            self.tunnel.try_send(FromViewer::Frame(number, frame))
+        {
+            let sent = self.tunnel.send(message).into_actor(self);
+            ctx.wait(sent.map(|_, _, _| ()));
+        }
+    }
+
+    /// This is called only while the socket takes data.
+    fn give_back(&self, bytes: u64) {
+        if let Some(number) = self.number {
+            self.tunnel.do_send(FromViewer::Taken(number, bytes));
         }
     }
 
@@ -159,6 +230,14 @@ impl Handler<ToViewer> for TunnelViewer {
                     self.tunnel.do_send(FromViewer::Consumed(number, bytes));
                 }
             }
+            ToViewer::Word { text, bytes } => {
+                ctx.text(text);
+                self.give_back(bytes);
+            }
+            ToViewer::Frame { frame, bytes } => {
+                ctx.binary(frame);
+                self.give_back(bytes);
+            }
             ToViewer::Close { code, reason } => self.close(code, reason, ctx),
         }
     }
@@ -186,7 +265,8 @@ impl StreamHandler<Result<Message, ProtocolError>> for TunnelViewer {
             }
             Ok(frame) => match self.joined.push(frame) {
                 Joined::Text(text) => self.on_text(&text, ctx),
-                Joined::Binary(_) | Joined::Pending => {}
+                Joined::Binary(bytes) => self.on_binary(bytes, ctx),
+                Joined::Pending => {}
                 Joined::NoUtf8 => self.close(close_code::INVALID_DATA, "not utf-8", ctx),
                 Joined::Refused(violation) => {
                     self.close(violation.close_code(), violation.reason(), ctx);

@@ -149,15 +149,20 @@ pub async fn list_open(db: &Db) -> Result<Vec<TechSession>, DbError> {
 }
 
 /// Ends, at the server's start, the sessions that a crash left open, finishes their audit rows with
-/// the same reason, and lists them.
+/// the same reason, and lists them. Those in `kept` go on.
 pub async fn close_left_open(
     db: &Db,
     reason: &str,
     at: DateTime<Utc>,
+    kept: Vec<SessionId>,
 ) -> Result<Vec<TechSession>, DbError> {
     let reason = reason.to_owned();
+    let kept: Vec<_> = kept.into_iter().map(Bind).collect();
     transact!(db, |conn| {
-        let closed: Vec<TechSession> = diesel::update(tech_sessions::table.filter(IsOpen))
+        let others = tech_sessions::table
+            .filter(IsOpen)
+            .filter(tech_sessions::session_id.ne_all(kept.clone()));
+        let closed: Vec<TechSession> = diesel::update(others)
             .set((
                 tech_sessions::status.eq("closed"),
                 tech_sessions::closed_at.eq(Bind(at)),

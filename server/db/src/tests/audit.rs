@@ -36,7 +36,7 @@ fn sessions_that_a_crash_left_open_are_closed_with_their_audit_rows() {
         let command = new_audit("command", Some(left_id));
         tunnel_audit::insert(&db, command).await.unwrap();
         let at = now();
-        let closed = tech_sessions::close_left_open(&db, "server restarted", at)
+        let closed = tech_sessions::close_left_open(&db, "server restarted", at, vec![])
             .await
             .unwrap();
         let [session] = closed.as_slice() else {
@@ -54,13 +54,13 @@ fn sessions_that_a_crash_left_open_are_closed_with_their_audit_rows() {
             );
         }
         assert!(
-            tech_sessions::close_left_open(&db, "again", now())
+            tech_sessions::close_left_open(&db, "again", now(), vec![])
                 .await
                 .unwrap()
                 .is_empty()
         );
         assert_eq!(
-            tunnel_audit::finish_left_open(&db, "lost".to_owned(), now()).await,
+            tunnel_audit::finish_left_open(&db, "lost".to_owned(), now(), vec![]).await,
             Ok(1)
         );
         let rows = tunnel_audit::list(&db, of_session(ended_id)).await.unwrap();
