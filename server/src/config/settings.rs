@@ -99,8 +99,6 @@ pub struct TunnelSettings {
     pub max_running_commands: u32,
     /// Commands a minute that a session may start.
     pub commands_per_minute: u32,
-    /// Streams and requests that may be on their way in a session.
-    pub max_channels: u32,
     /// Streams and requests a minute that a session may begin.
     pub operations_per_minute: u32,
     /// Viewers a session may have.
@@ -337,7 +335,6 @@ impl Default for TunnelSettings {
             max_sessions_per_technician: 10,
             max_running_commands: 16,
             commands_per_minute: 300,
-            max_channels: 128,
             operations_per_minute: 3000,
             max_viewers: 16,
             command_timeout_seconds: 300,

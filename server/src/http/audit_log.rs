@@ -107,7 +107,7 @@ impl From<Act> for ActView {
 fn filter(asked: &Listing<ActSort>, who: &Authenticated) -> Result<ActFilter, AppError> {
     Ok(ActFilter {
         scope: who.scope.clone(),
-        reader: Some(who.user.id),
+        reader: Some(who.user.id).filter(|id| who.owns(Some(*id))),
         from: asked.time("from")?,
         to: asked.time("to")?,
         user_id: asked.id("user_id", UserId)?,

@@ -65,6 +65,13 @@ impl Authenticated {
         ))
     }
 
+    /// Whether something of this user's own is shown whatever places it is about: not to a key that is
+    /// for certain places, else whoever holds it would learn about others from what its maker does there.
+    pub fn owns(&self, user: Option<UserId>) -> bool {
+        let everywhere = self.key.is_none() || self.scope == Scope::Everything;
+        everywhere && user == Some(self.user.id)
+    }
+
     /// Refuses what the role may not do, and what lies outside of the user's scope.
     ///
     /// # Errors

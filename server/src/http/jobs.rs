@@ -190,7 +190,7 @@ async fn find(
     let job = jobs::by_id(&state.db, id).await?;
     let job = job.ok_or_else(|| AppError::not_found("job"))?;
     let mut progress = jobs::progress(&state.db, who.scope.clone(), vec![id]).await?;
-    let own = job.created_by == Some(who.user.id);
+    let own = who.owns(job.created_by);
     match progress.remove(&id) {
         Some(progress) => Ok((job, progress)),
         None if own || who.scope == crate::domain::scope::Scope::Everything => {

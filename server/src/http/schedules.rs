@@ -97,7 +97,7 @@ async fn find(
 ) -> Result<(Schedule, Option<String>), AppError> {
     let found = schedules::by_id(&state.db, ScheduleId(id)).await?;
     let (schedule, email) = found.ok_or_else(|| AppError::not_found("schedule"))?;
-    if schedule.owner_id == Some(who.user.id) || who.scope == Scope::Everything {
+    if who.owns(schedule.owner_id) || who.scope == Scope::Everything {
         return Ok((schedule, email));
     }
     Err(AppError::forbidden(
@@ -202,6 +202,9 @@ pub async fn list(
     who.require(Capability::ReadFleet)?;
     let asked = Listing::read::<list_parameters::Schedules>(&request)?;
     let enabled = asked.choice("enabled", list_parameters::YES_NO)?;
+    if who.scope != Scope::Everything && !who.owns(Some(who.user.id)) {
+        return Ok(HttpResponse::Ok().json(Page::<ScheduleView>::whole(Vec::new())));
+    }
     let filter = ScheduleFilter {
         owner_id: (who.scope != Scope::Everything).then_some(who.user.id),
         words: asked.text("q")?,

@@ -108,6 +108,12 @@ async fn by_ticket(
 ) -> Result<OpenedStream, AppError> {
     let admission = state.tickets.redeem(ticket, session_id, Instant::now());
     let admission = admission.ok_or_else(bad_ticket)?;
+    if admission.read_only {
+        return Err(AppError::forbidden(
+            "read_only_ticket",
+            "this ticket only lets look at terminals; ask for one of your own session",
+        ));
+    }
     // What was revoked since the ticket was made lets nobody in.
     let account = state
         .accounts

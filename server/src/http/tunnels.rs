@@ -21,10 +21,10 @@ use super::sessions::{closed, live_session, own_session, refuse};
 use super::state::AppState;
 use crate::actors::registry_messages::{ListSessions, OpenError, OpenTunnel};
 use crate::actors::session_messages::{CloseSession, GetSession, RunCommand, SessionError};
-use crate::db::agents;
-use crate::db::tech_sessions;
+use crate::db::{agents, places, tech_sessions};
 use crate::domain::close_reason::CloseReason;
 use crate::domain::role::Capability;
+use crate::domain::scope::Scope;
 use crate::error::AppError;
 use crate::services::audit::Refusal;
 use crate::services::commands::check_line;
@@ -207,13 +207,20 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
     who.require(Capability::UseTunnels)?;
     let user_id = who.user.id;
     let own = state.registry.send(ListSessions { user_id }).await?;
-    let items: Vec<_> = own
-        .into_iter()
-        .map(|(session_id, agent_id)| SessionView {
+    let mut items = Vec::new();
+    for (session_id, agent_id) in own {
+        // A key may be for fewer places than its maker.
+        if who.scope != Scope::Everything {
+            let place = places::of_agent(&state.db, agent_id).await?;
+            if !who.scope.covers(place.unwrap_or_default()) {
+                continue;
+            }
+        }
+        items.push(SessionView {
             session_id,
             agent_id,
-        })
-        .collect();
+        });
+    }
     Ok(HttpResponse::Ok().json(Page::whole(items)))
 }
 
