@@ -87,6 +87,30 @@ struct Served {
     terminals: BTreeMap<StreamId, Echo>,
 }
 
+impl Echo {
+    /// Takes a frame and writes what there is to write, as far as it may.
+    fn step(&mut self, frame: Option<Frame>) -> Vec<Frame> {
+        let mut frames: Vec<Frame> = Vec::new();
+        frames.extend(frame.and_then(|frame| self.stream.on_frame(frame)));
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Ok(Some(bytes))) = self.stream.poll_recv(&mut context) {
+            self.waiting.push_back(bytes);
+        }
+        while let room @ 1.. = self.stream.room_now()
+            && let Some(mut bytes) = self.waiting.pop_front()
+        {
+            if bytes.len() > room {
+                self.waiting.push_front(bytes.split_off(room));
+            }
+            frames.extend(self.stream.send(bytes));
+        }
+        if self.waiting.is_empty() {
+            frames.extend(self.stream.consumed());
+        }
+        frames
+    }
+}
+
 impl Served {
     async fn serve(mut self) {
         while let Some(Ok(item)) = self.socket.next().await {
@@ -169,29 +193,11 @@ impl Served {
         self.echo(frame.stream(), Some(frame)).await
     }
 
-    /// Takes a frame and writes what there is to write, as far as it may.
     async fn echo(&mut self, stream: StreamId, frame: Option<Frame>) -> anyhow::Result<()> {
         let Some(echo) = self.terminals.get_mut(&stream) else {
             return Ok(());
         };
-        let mut frames: Vec<Frame> = Vec::new();
-        frames.extend(frame.and_then(|frame| echo.stream.on_frame(frame)));
-        let mut context = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Ok(Some(bytes))) = echo.stream.poll_recv(&mut context) {
-            echo.waiting.push_back(bytes);
-        }
-        while let room @ 1.. = echo.stream.room_now()
-            && let Some(mut bytes) = echo.waiting.pop_front()
-        {
-            if bytes.len() > room {
-                echo.waiting.push_front(bytes.split_off(room));
-            }
-            frames.extend(echo.stream.send(bytes));
-        }
-        if echo.waiting.is_empty() {
-            frames.extend(echo.stream.consumed());
-        }
-        for frame in frames {
+        for frame in echo.step(frame) {
             self.send(frame).await?;
         }
         Ok(())
