@@ -32,6 +32,9 @@ pub enum Refused {
     /// The policy does not let TCP go there.
     #[error("the policy of this agent does not let connections go to {0}; ask an administrator")]
     Target(String),
+    /// The policy does not list the shell.
+    #[error("the policy of this agent does not list that shell; ask an administrator")]
+    Shell,
 }
 
 /// Whether the rules let a channel be opened.
@@ -44,6 +47,14 @@ pub fn check_channel(rules: &TunnelRules, kind: &ChannelKind) -> Result<(), Refu
         ChannelKind::Tcp(target) if !rules.allows_tcp(&target.host, target.port) => {
             let target = format!("{}:{}", target.host, target.port);
             Err(Refused::Target(target))
+        }
+        ChannelKind::Terminal(options)
+            if !options
+                .shell
+                .as_deref()
+                .is_none_or(|shell| rules.allows_shell(shell)) =>
+        {
+            Err(Refused::Shell)
         }
         _ => Ok(()),
     }

@@ -283,9 +283,11 @@ impl Handler<Adopt> for AgentRegistry {
     fn handle(&mut self, message: Adopt, ctx: &mut Self::Context) {
         for left in message.0 {
             let session_id = left.session_id;
-            let (user_id, agent_id) = (left.owner.user_id, left.agent_id);
+            let (user_id, key_id) = (left.owner.user_id, left.owner.key_id);
+            let agent_id = left.agent_id;
             let registry = ctx.address().recipient();
-            let (db, settings) = (self.db.clone(), Arc::clone(&self.settings));
+            let settings = self.settings.lying_still(left.idle_timeout_seconds);
+            let db = self.db.clone();
             let arbiter = self.next_arbiter();
             let tunnel = TunnelSession::start_in_arbiter(&arbiter, move |_| {
                 TunnelSession::left_open(left, db, settings, registry)
@@ -294,6 +296,7 @@ impl Handler<Adopt> for AgentRegistry {
                 tunnel,
                 user_id,
                 agent_id,
+                key_id,
             };
             // No connection has that number.
             self.sessions.insert(session_id, live, 0);

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use gururmm_shared::{
     AgentId, AuditId, ChannelId, ChannelSummary, CommandId, CommandType, Frame, KeptTerminal,
     OperationError, SessionId, StreamId, TakeSize, TerminalOptions, TerminalSize, TunnelData,
-    TunnelError, UserId,
+    TunnelError, TunnelRules, UserId,
 };
 
 use super::connection_messages::AgentHandle;
@@ -62,6 +62,12 @@ pub struct LeftOpen {
     pub owner: Caller,
     /// When it was opened.
     pub opened_at: DateTime<Utc>,
+    /// How the policy of its machine is now: how long it may lie still.
+    pub idle_timeout_seconds: Option<u32>,
+    /// How long it may be open.
+    pub max_session_seconds: Option<u32>,
+    /// What may be done in it.
+    pub rules: TunnelRules,
     /// What ran in it.
     pub unfinished: Vec<Unfinished>,
 }

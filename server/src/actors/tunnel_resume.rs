@@ -60,6 +60,8 @@ impl TunnelSession {
             settings,
             registry,
             token_version: 0,
+            rules: left.rules,
+            max_session_seconds: left.max_session_seconds,
             opened,
         };
         let mut session = Self::new(new);
@@ -78,6 +80,8 @@ impl TunnelSession {
     /// Stops with the server: the agent keeps what it has until the next one is there.
     pub(super) fn leave(&mut self, ctx: &mut Context<Self>) {
         tracing::info!(session.id = %self.id, "a tunnel is left open for the server's next start");
+        // Their rows are completed at the next start.
+        self.end_streams("interrupted");
         for (_, viewer) in self.viewers.drain() {
             viewer.socket.do_send(ToViewer::Close {
                 code: close_code::GOING_AWAY,
@@ -162,6 +166,8 @@ impl TunnelSession {
         // The agent keeps terminals only.
         let (outgoing, ended) = self.channels.end_all("lost");
         self.send_out(outgoing);
+        self.settle(ended);
+        let ended = self.end_streams("lost");
         self.settle(ended);
         let opening: Vec<_> = self.opening.keys().cloned().collect();
         for channel_id in opening {

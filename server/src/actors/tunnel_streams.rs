@@ -93,6 +93,10 @@ impl TunnelSession {
         if !self.stream_budget.take(Instant::now()) {
             return Err(StreamError::TooFast(self.settings.operations_per_minute));
         }
+        let most = self.settings.max_channels as usize;
+        if self.open_terminals() + self.streams.count() >= most {
+            return Err(StreamError::TooMany(most));
+        }
         self.streams.reserve().map_err(StreamError::TooMany)
     }
 

@@ -18,6 +18,7 @@ use super::tunnel::TunnelSession;
 use crate::db::tunnel_audit;
 use crate::domain::channels::Ended;
 use crate::domain::session_state::Phase;
+use crate::domain::streams::check_channel;
 use crate::domain::terminal::{KEPT_INPUT_BYTES, NewTerminal};
 use crate::domain::terminals::{TerminalStep, ToAgent, Word};
 use crate::domain::text::tame;
@@ -38,7 +39,7 @@ pub(super) struct OpeningTerminal {
 
 impl TunnelSession {
     /// Whether another channel may be opened, for something that the agent can do if it says so.
-    fn admit_terminal(&mut self) -> Result<(), SessionError> {
+    fn admit_terminal(&mut self, options: &TerminalOptions) -> Result<(), SessionError> {
         match self.state.phase() {
             Phase::Ready => {}
             Phase::Suspended => return Err(SessionError::Suspended),
@@ -47,14 +48,24 @@ impl TunnelSession {
         if !(self.agent.can(CAPABILITY_DATA_PLANE) && self.agent.can(CAPABILITY_TERMINAL)) {
             return Err(SessionError::AgentCannot);
         }
+        let kind = ChannelKind::Terminal(options.clone());
+        if let Err(refused) = check_channel(&self.rules, &kind) {
+            let error = OperationError::new(ErrorCode::NotAllowed, refused.to_string());
+            return Err(SessionError::Refused(error));
+        }
         let most = self.settings.max_channels as usize;
-        if self.terminals.open() + self.opening.len() + self.starting >= most {
+        if self.open_terminals() + self.starting + self.streams.count() >= most {
             return Err(SessionError::TooManyChannels(most));
         }
         if !self.budget.take(std::time::Instant::now()) {
             return Err(SessionError::TooFast(self.settings.commands_per_minute));
         }
         Ok(())
+    }
+
+    /// Terminals that are open or being opened.
+    pub(super) fn open_terminals(&self) -> usize {
+        self.terminals.open() + self.opening.len()
     }
 
     /// Whether a terminal runs that somebody looks at: such a session does not lie still.
@@ -303,7 +314,7 @@ impl Handler<OpenTerminal> for TunnelSession {
     type Result = ResponseActFuture<Self, Result<TerminalStarted, SessionError>>;
 
     fn handle(&mut self, message: OpenTerminal, _: &mut Self::Context) -> Self::Result {
-        if let Err(error) = self.admit_terminal() {
+        if let Err(error) = self.admit_terminal(&message.options) {
             return Box::pin(fut::ready(Err(error)));
         }
         self.note_activity();

@@ -88,7 +88,6 @@ impl Settings {
                 1,
                 10_000_000,
             ),
-            ("tunnel.max_channels", self.tunnel.max_channels, 1, 1000),
             (
                 "tunnel.operations_per_minute",
                 self.tunnel.operations_per_minute,

@@ -93,9 +93,9 @@ pub fn command(
 }
 
 /// What rows of terminals are called.
-const TERMINAL: &str = "command";
+const TERMINAL: &str = "terminal";
 /// What rows of those are called who watch somebody else's session.
-const WATCH: &str = "open";
+const WATCH: &str = "watch";
 
 /// The row of a terminal.
 #[must_use]

@@ -1,6 +1,6 @@
 //! What a crash left open is ended before anybody can connect, unless agents may come back to it.
 
-use super::{access, audit, audit_trail};
+use super::{access, audit, audit_trail, policies};
 use crate::actors::session_messages::{LeftOpen, Unfinished};
 use crate::db::tech_sessions::TechSession;
 use crate::db::tunnel_audit::AuditFilter;
@@ -54,15 +54,18 @@ async fn left_open(db: &Db, session: &TechSession) -> Result<Option<LeftOpen>, D
         return Ok(None);
     }
     let owner = users::by_id(db, session.tech_id).await?;
-    let may_use = |role: &str| {
-        let role = role.parse();
-        role.is_ok_and(|role| access::authorise(role, Capability::UseTunnels).is_ok())
-    };
-    let owner = owner.filter(|user| !user.disabled && may_use(&user.role));
+    let owner = owner.filter(|user| !user.disabled);
+    let role = owner.as_ref().and_then(|user| user.role.parse().ok());
+    let role = role.filter(|role| access::authorise(*role, Capability::UseTunnels).is_ok());
     let agent = agents::by_id(db, session.agent_id).await?;
-    let (Some(owner), Some(agent)) = (owner, agent) else {
+    let (Some(owner), Some(role), Some(agent)) = (owner, role, agent) else {
         return Ok(None);
     };
+    let policy = policies::effective(db, session.agent_id).await?;
+    let policy = policy.settings.tunnel;
+    if !policy.admits(role) {
+        return Ok(None);
+    }
     let filter = AuditFilter {
         session_id: Some(session.session_id),
         limit: ROWS,
@@ -82,6 +85,9 @@ async fn left_open(db: &Db, session: &TechSession) -> Result<Option<LeftOpen>, D
             request_id: String::new(),
         },
         opened_at: session.opened_at,
+        idle_timeout_seconds: policy.idle_timeout_seconds,
+        max_session_seconds: policy.max_session_seconds,
+        rules: policy.rules(role),
         unfinished: unfinished
             .map(|row| Unfinished {
                 audit_id: row.id,

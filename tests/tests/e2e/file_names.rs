@@ -151,7 +151,11 @@ async fn every_call(files: &Files, bad: &str, good: &str) -> Vec<(&'static str, 
     let upload = [("path", bad), ("upload", "u")];
     let (size, bytes) = ([("size", "1")], b"x");
     let put = files
-        .request(Method::PUT, "files/content", &[&upload[..], &size[..]].concat())
+        .request(
+            Method::PUT,
+            "files/content",
+            &[&upload[..], &size[..]].concat(),
+        )
         .body(&bytes[..]);
     let put = put.send().await.expect("an answer");
     let status = put.status().as_u16();
@@ -166,12 +170,38 @@ async fn every_call(files: &Files, bad: &str, good: &str) -> Vec<(&'static str, 
         ("upload state", files.get("files/upload", &upload).await),
         ("drop", files.delete("files/upload", &upload).await),
         ("delete", files.delete("files", &path).await),
-        ("mkdir", files.post("files/mkdir", json!({"path": bad, "parents": true})).await),
-        ("rename from", files.post("files/rename", json!({"from": bad, "to": good, "overwrite": true})).await),
-        ("rename to", files.post("files/rename", json!({"from": good, "to": bad, "overwrite": true})).await),
+        (
+            "mkdir",
+            files
+                .post("files/mkdir", json!({"path": bad, "parents": true}))
+                .await,
+        ),
+        (
+            "rename from",
+            files
+                .post(
+                    "files/rename",
+                    json!({"from": bad, "to": good, "overwrite": true}),
+                )
+                .await,
+        ),
+        (
+            "rename to",
+            files
+                .post(
+                    "files/rename",
+                    json!({"from": good, "to": bad, "overwrite": true}),
+                )
+                .await,
+        ),
     ];
     let delete = [("path", bad), ("recursive", "true")];
     answers.push(("delete all", files.delete("files", &delete).await));
-    assert_eq!(status, 400, "upload of {bad:?}: {}", put.text().await.unwrap_or_default());
+    assert_eq!(
+        status,
+        400,
+        "upload of {bad:?}: {}",
+        put.text().await.unwrap_or_default()
+    );
     answers
 }

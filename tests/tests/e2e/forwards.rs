@@ -293,7 +293,14 @@ async fn open(machine: &Machine, to: SocketAddr) -> TcpChannel {
 
 async fn ask(machine: &Machine, host: &str, port: u16) -> Result<TcpChannel, (u16, Value)> {
     let technician = &machine.rmm.technician;
-    TcpChannel::connect(technician, machine.session, (host, port), Pass::Authorization, None).await
+    TcpChannel::connect(
+        technician,
+        machine.session,
+        (host, port),
+        Pass::Authorization,
+        None,
+    )
+    .await
 }
 
 /// A service of the machine that takes one connection.

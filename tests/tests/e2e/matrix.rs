@@ -12,7 +12,7 @@ use route_table::{Needs, ROUTES};
 use serde_json::{Value, json};
 
 use crate::credentials::{Credentials, Role, SIGNING_KEY, Who};
-use crate::requests::{SOCKETS, ask, ended_by};
+use crate::requests::{SOCKETS, UPGRADE, ask, ended_by};
 use crate::things::Things;
 
 /// What may be answered.
@@ -225,5 +225,28 @@ on_both_databases! {
             }
         }
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    }
+
+    async fn a_ticket_to_look_is_for_who_may_watch_and_opens_no_connection(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        let session = rmm.open_raw(&mut agent, id).await;
+        let path = format!("/api/v1/tunnel/{session}/ticket");
+        let look = json!({"read_only": true});
+        let (_, colleague) = rmm.add_user("colleague@example.com", "technician").await;
+        colleague.post(&path, look.clone()).await.problem(403, "not_your_session");
+        let body = json!({"email": "elsewhere@example.com", "password": "a long password 3",
+            "role": "administrator", "scope": {"client_ids": []}});
+        rmm.admin.post("/api/users", body).await.check(201);
+        let elsewhere = rmm.server.anonymous().log_in("elsewhere@example.com", "a long password 3").await;
+        elsewhere.post(&path, look.clone()).await.problem(403, "out_of_scope");
+        for watcher in [&rmm.admin, &rmm.technician] {
+            let ticket = watcher.post(&path, look.clone()).await.expect(201);
+            let url = format!("/api/v1/tunnel/{session}/tcp?host=127.0.0.1&port=9&ticket={}", text(&ticket, "ticket"));
+            let anonymous = rmm.server.anonymous();
+            let answer = anonymous.send(reqwest::Method::GET, &url, &UPGRADE, None).await;
+            answer.unwrap().problem(403, "read_only_ticket");
+        }
+        rmm.admin.post(&path, json!({})).await.problem(403, "not_your_session");
     }
 }

@@ -10,6 +10,14 @@ use crate::things::{Kind, Things};
 /// WebSockets, whose first message is their credential; they are tested elsewhere.
 pub const SOCKETS: [&str; 2] = ["/ws", "/api/v1/tunnel/{session_id}/stream"];
 
+/// What asks for a WebSocket.
+pub const UPGRADE: [(&str, &str); 4] = [
+    ("connection", "upgrade"),
+    ("upgrade", "websocket"),
+    ("sec-websocket-version", "13"),
+    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
 /// Which of the things a request ends, if it is let in.
 pub fn ended_by(method: &str, path: &str) -> Option<Kind> {
     match (method, path) {
@@ -74,12 +82,7 @@ pub async fn ask(api: &Api, method: &str, path: &str, things: &Things, user: &st
         ("if-match", "\"stale\""),
     ];
     if path.ends_with("/tcp") {
-        headers.extend([
-            ("connection", "upgrade"),
-            ("upgrade", "websocket"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ]);
+        headers.extend(UPGRADE);
     }
     let body = (!bare).then(|| body.to_string());
     let sent = api.send(method, &url, &headers, body).await;

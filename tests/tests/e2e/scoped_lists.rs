@@ -190,7 +190,10 @@ fn every_list_of_the_api_stands_in_the_tables_of_these_tests() {
     let known: BTreeSet<&str> = tables.chain(acts).chain(others).collect();
     for (method, path, _) in ROUTES {
         if *method == "GET" && !path.contains('{') {
-            assert!(known.contains(path), "{path} is a list that no test looks at");
+            assert!(
+                known.contains(path),
+                "{path} is a list that no test looks at"
+            );
         }
     }
 }

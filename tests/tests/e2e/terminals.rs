@@ -362,7 +362,7 @@ on_both_databases! {
             ("cols", json!(0)), ("cols", json!(1001)), ("rows", json!(0)), ("rows", json!(65535)),
             ("shell", json!("")), ("shell", json!("s\u{0}h")), ("shell", json!("x".repeat(4097))),
             ("working_directory", json!("")), ("working_directory", json!("a\u{0}b")),
-            ("arguments", json!(["x"; 65])), ("arguments", json!(["a\u{0}b"])),
+            ("arguments", json!(vec!["x"; 65])), ("arguments", json!(["a\u{0}b"])),
             ("arguments", json!(["x".repeat(16 * 1024 + 1)])),
             ("environment", json!({"LD_PRELOAD": "/tmp/evil.so"})), ("environment", json!({"PATH": "/tmp"})),
             ("environment", json!({"GURURMM_SESSION_ID": "x"})),

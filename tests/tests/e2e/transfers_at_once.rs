@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use gururmm_cli::client::{Client, NewTerminal, Output, SessionClient, Terminal, Trust, Viewer, ViewerOptions};
+use gururmm_cli::client::{
+    Client, NewTerminal, Output, SessionClient, Terminal, Trust, Viewer, ViewerOptions,
+};
 use gururmm_tests::files::{noise, text};
 use gururmm_tests::wait::SOON;
 use gururmm_tests::{Machine, on_both_databases};
