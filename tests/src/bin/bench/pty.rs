@@ -39,10 +39,11 @@ impl Pty {
                 Ok(())
             });
         }
-        Ok(Self {
-            child: program.spawn()?,
-            master: AsyncFd::new(std::fs::File::from(pair.master))?,
-        })
+        let child = program.spawn()?;
+        // SAFETY: a file owns its descriptor, gives the same one each time, and keeps it open as long as it lives.
+        #[allow(unsafe_code)]
+        let master = unsafe { AsyncFd::register(std::fs::File::from(pair.master)) }?;
+        Ok(Self { child, master })
     }
 
     /// Reads what there is; nothing once the program has ended.
