@@ -192,12 +192,13 @@ impl Machine {
         tracing::debug!(session.id = %open.session.id, %channel, command.id = terminal.command_id.map(tracing::field::display), "a command starts");
         let (orders, ordered) = watch::channel(Orders::first(&terminal));
         let settings = Arc::clone(&self.settings);
+        let lists = self.live.borrow().commands.clone();
         let job = terminal::run(
             open.session.clone(),
             channel.clone(),
             terminal,
             ordered,
-            settings,
+            (settings, lists),
         );
         let handle = open.channels.spawn(job);
         open.names.insert(handle.id(), channel.clone());

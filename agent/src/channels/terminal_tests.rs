@@ -39,7 +39,7 @@ fn start_channel(terminal: Terminal) -> Running {
         ChannelId::terminal(1),
         terminal,
         ordered,
-        settings,
+        (settings, CommandLists::default()),
     ));
     Running {
         orders,
@@ -210,7 +210,7 @@ async fn a_command_that_cannot_start_is_an_error_of_its_channel() {
         ChannelId::terminal(1),
         order,
         ordered,
-        Arc::new(settings),
+        (Arc::new(settings), CommandLists::default()),
     )
     .await;
     let Some(AgentMessage::TunnelError(error)) = pieces.recv().await else {

@@ -5,7 +5,6 @@
 pub mod alert_rules;
 pub mod channels;
 pub mod close_reason;
-pub mod command_rules;
 pub mod command_state;
 pub mod credentials;
 pub mod delivery;
@@ -26,3 +25,5 @@ pub mod site_code;
 pub mod target;
 pub mod text;
 pub mod viewers;
+
+pub use gururmm_shared::command_rules;
