@@ -36,6 +36,7 @@ mod pools;
 mod postgres;
 pub mod registration_tokens;
 pub mod removal;
+pub mod retention;
 pub mod schedules;
 mod schema;
 pub mod scripts;
