@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use actix::prelude::Request;
+use chrono::{DateTime, Utc};
 use gururmm_shared::{AgentId, SessionId, UserId};
 
 use super::registry_messages::{Generation, LiveSession};
@@ -58,6 +59,21 @@ impl LiveSessions {
         for session in self.0.values() {
             if session.live.agent_id == agent_id && session.generation == generation {
                 session.live.tunnel.do_send(FromAgent::Gone);
+            }
+        }
+    }
+
+    /// Ends the sessions whose key has expired. It is said once: a session that cannot write its end yet
+    /// tries so itself.
+    pub(super) fn end_expired(&mut self, now: DateTime<Utc>) {
+        for (id, session) in &mut self.0 {
+            if session.live.expires_at.is_some_and(|end| end <= now) {
+                session.live.expires_at = None;
+                tracing::info!(session.id = %id, "a session ends with the key that opened it");
+                session.live.tunnel.do_send(CloseSession {
+                    reason: CloseReason::AccessRevoked,
+                    caller: None,
+                });
             }
         }
     }

@@ -167,6 +167,7 @@ impl Actor for AgentRegistry {
         ctx.set_mailbox_capacity(4096);
         ctx.run_interval(WATCH, |act, _| {
             act.drop_silent();
+            act.sessions.end_expired(audit::now());
             act.drop_silent_pollers();
         });
     }
@@ -260,6 +261,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             user_id,
             agent_id,
             key_id,
+            expires_at: message.expires_at,
         };
         self.sessions.insert(session_id, live, generation);
         self.report();
