@@ -56,7 +56,7 @@ pub async fn run(
     let (machine, machine_inputs) = mpsc::channel(QUEUE);
     let (commands, command_inputs) = mpsc::channel(QUEUE);
     let live = SettingsStore::new(&config);
-    let told = live.subscribe();
+    let (told, rules) = (live.subscribe(), live.subscribe());
     let streams = Streams::default();
     let peers = Peers::new(machine, commands, live, streams.clone());
     let state_dir = config.state_dir().to_owned();
@@ -64,7 +64,13 @@ pub async fn run(
     let warden = Warden::new(guard_program.clone());
     let machine = Machine::new(Arc::clone(&settings), told, guard_program, streams);
     let machine = tokio::spawn(machine.run(machine_inputs));
-    let dispatcher = tokio::spawn(dispatcher::run(settings, state_dir, warden, command_inputs));
+    let dispatcher = tokio::spawn(dispatcher::run(
+        settings,
+        rules,
+        state_dir,
+        warden,
+        command_inputs,
+    ));
     keeper.run(stopping).await;
     // The keeper is gone and with it the senders: both tasks end, each after its processes have.
     for ended in [machine.await, dispatcher.await] {

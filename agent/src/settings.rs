@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gururmm_shared::{ConfigUpdate, ServiceConfig};
 use tokio::sync::watch;
 
+use crate::commands::lists::CommandLists;
 use crate::config::{
     Config, InventorySettings, MetricsSettings, ServiceAction, WatchdogSettings, WatchedService,
 };
@@ -23,6 +24,8 @@ pub struct LiveSettings {
     pub watchdog: WatchdogSettings,
     /// How often the inventory is taken.
     pub inventory: InventorySettings,
+    /// Which commands may run.
+    pub commands: CommandLists,
     /// Whether who sits at the machine is told of a tunnel.
     pub tell_person: bool,
 }
@@ -35,6 +38,7 @@ impl LiveSettings {
             metrics: config.metrics.clone(),
             watchdog: config.watchdog.clone(),
             inventory: config.inventory.clone(),
+            commands: CommandLists::default(),
             tell_person: false,
         }
     }
@@ -71,6 +75,9 @@ impl LiveSettings {
                 &mut self.inventory.interval_seconds,
                 inventory.interval_seconds,
             );
+        }
+        if let Some(commands) = &update.commands {
+            self.commands = CommandLists::of(commands);
         }
         if let Some(tunnel) = &update.tunnel {
             put(&mut self.tell_person, tunnel.tell_person);

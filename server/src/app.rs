@@ -33,7 +33,7 @@ use crate::actors::rollups::Rollups;
 use crate::actors::scheduler::Scheduler;
 use crate::config::Settings;
 use crate::db::metrics_rollups::Keep;
-use crate::db::{self, DatabaseSettings, Db};
+use crate::db::{self, DatabaseSettings, Db, retention};
 use crate::domain::credentials::generate_token;
 use crate::domain::idempotency::Run;
 use crate::http::audit_trail as audit_trail_of_requests;
@@ -270,7 +270,16 @@ fn start_actors(db: &Db, settings: &Settings, arbiters: &[ArbiterHandle]) -> Act
         minutes: days(settings.metrics.minute_days),
         hours: days(settings.metrics.hour_days),
     };
-    let rollups = Rollups::new(db.clone(), keep);
+    let old = &settings.retention;
+    let unless_zero = |count: u32| (count > 0).then(|| days(count));
+    let ages = retention::Keep {
+        commands: unless_zero(old.commands_days),
+        alerts: unless_zero(old.alerts_days),
+        events: unless_zero(old.events_days),
+        sessions: unless_zero(old.sessions_days),
+        audit: unless_zero(old.audit_days),
+    };
+    let rollups = Rollups::new(db.clone(), keep, ages);
     Supervisor::start_in_arbiter(own(1), |_| rollups);
     let commands = CommandDispatcher::new(db.clone(), Arc::new(settings.commands.clone()));
     let commands = Supervisor::start_in_arbiter(own(2), |_| commands);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::CommandPattern;
+
 /// Settings that hold until the connection ends or the next of these comes; what is missing is as
 /// the agent's own configuration file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,6 +17,9 @@ pub struct ConfigUpdate {
     /// How often the inventory is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<InventoryConfig>,
+    /// Which commands may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<CommandsConfig>,
     /// What happens on the machine when a tunnel opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tunnel: Option<TunnelConfig>,
@@ -76,6 +81,17 @@ pub struct InventoryConfig {
     /// Time between looks at the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_seconds: Option<u64>,
+}
+
+/// Which commands may run, inside of tunnels and outside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CommandsConfig {
+    /// Only these, where there is a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<CommandPattern>>,
+    /// And none of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny: Option<Vec<CommandPattern>>,
 }
 
 /// What happens on the machine when a tunnel opens.

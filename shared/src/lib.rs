@@ -9,6 +9,9 @@ pub mod byte_stream;
 mod channel;
 mod channel_id;
 pub mod close_code;
+mod command_pattern;
+#[cfg(feature = "command_rules")]
+pub mod command_rules;
 mod command_type;
 mod decode;
 pub mod environment;
@@ -29,8 +32,8 @@ mod waiting;
 pub mod window_budget;
 
 pub use agent_config::{
-    ConfigUpdate, InventoryConfig, MetricsConfig, ServiceConfig, TunnelConfig, UpdateConfig,
-    WatchdogConfig,
+    CommandsConfig, ConfigUpdate, InventoryConfig, MetricsConfig, ServiceConfig, TunnelConfig,
+    UpdateConfig, WatchdogConfig,
 };
 pub use agent_message::{
     AgentMessage, Auth, CommandOutput, CommandResult, KeptSession, KeptTerminal, Metrics,
@@ -41,6 +44,7 @@ pub use channel::{
     Signal, SignalName, TcpTarget, TerminalOptions, TerminalSize,
 };
 pub use channel_id::{ChannelId, InvalidChannelId};
+pub use command_pattern::CommandPattern;
 pub use command_type::CommandType;
 pub use decode::DecodeError;
 pub use frame::{Frame, FrameError, ResetCode, StreamId};

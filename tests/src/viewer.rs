@@ -156,6 +156,17 @@ impl Viewer {
         .await
     }
 
+    /// Waits for the error of a channel.
+    pub async fn error(&mut self, channel: &str) -> String {
+        self.expect("tunnel_error", |message| match message {
+            StreamMessage::TunnelError(error) if error.channel_id.as_str() == channel => {
+                Some(error.error.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
     /// Reads a channel to its end.
     pub async fn output(&mut self, channel: &str) -> Output {
         let mut all = Output::default();

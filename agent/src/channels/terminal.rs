@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::commands::executor::Execution;
 use crate::commands::interpreter::{CLAUDE_TASK_REFUSAL, Invocation};
 use crate::commands::job::{Ending, Job, Progress};
+use crate::commands::lists::CommandLists;
 use crate::config::CommandSettings;
 use crate::platform::SESSION_MARK;
 
@@ -33,18 +34,18 @@ impl Orders {
     }
 }
 
-/// Runs a command to its end. When the session ends before, dropping this kills the command.
+/// Runs a command to its end, if the lists let it. When the session ends before, dropping this kills the command.
 pub async fn run(
     session: Session,
     channel: ChannelId,
     terminal: Terminal,
     orders: watch::Receiver<Orders>,
-    settings: Arc<CommandSettings>,
+    (settings, lists): (Arc<CommandSettings>, CommandLists),
 ) {
     let limit = orders.borrow().limit;
     let outlet = Outlet::new(channel, session.lanes.interactive.clone(), limit);
     // If the session is over nobody wants to hear of this command any more.
-    let _: Result<(), SessionOver> = match start(&session, &terminal, &settings).await {
+    let _: Result<(), SessionOver> = match start(&session, &terminal, &settings, &lists).await {
         Ok(execution) => {
             Channel {
                 execution,
@@ -62,7 +63,9 @@ async fn start(
     session: &Session,
     terminal: &Terminal,
     settings: &CommandSettings,
+    lists: &CommandLists,
 ) -> Result<Execution, String> {
+    lists.check(&terminal.command)?;
     let kind = terminal.command_type.clone().unwrap_or_default();
     let invocation =
         Invocation::new(&kind, &terminal.command, settings).ok_or(CLAUDE_TASK_REFUSAL)?;

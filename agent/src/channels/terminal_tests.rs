@@ -58,7 +58,7 @@ fn start_channel(terminal: Terminal) -> Running {
         ChannelId::terminal(1),
         terminal,
         ordered,
-        settings,
+        (settings, CommandLists::default()),
     ));
     Running {
         orders,
@@ -223,7 +223,7 @@ async fn a_command_that_cannot_start_is_an_error_of_its_channel() {
         ChannelId::terminal(1),
         order,
         ordered,
-        Arc::new(settings),
+        (Arc::new(settings), CommandLists::default()),
     )
     .await;
     let AgentMessage::TunnelError(error) = message(pieces.recv().await) else {

@@ -26,6 +26,7 @@ use super::warden::Warden;
 use crate::config::CommandSettings;
 use crate::connection::Outbox;
 use crate::platform::Leader;
+use crate::settings::LiveSettings;
 
 /// How long the agent waits for an acknowledgement before it sends a result again.
 const RESEND: Duration = Duration::from_secs(30);
@@ -65,6 +66,7 @@ pub enum Input {
 
 struct Dispatcher {
     settings: Arc<CommandSettings>,
+    live: watch::Receiver<LiveSettings>,
     ledger: Ledger,
     scribe: Scribe,
     warden: Warden,
@@ -82,6 +84,7 @@ impl Dispatcher {
     /// A dispatcher whose journal is in `state_dir`; returns also where it hears of first processes.
     fn new(
         settings: Arc<CommandSettings>,
+        live: watch::Receiver<LiveSettings>,
         state_dir: &Path,
         warden: Warden,
     ) -> (Self, mpsc::Receiver<(CommandId, Leader)>) {
@@ -90,6 +93,7 @@ impl Dispatcher {
         let dispatcher = Self {
             ledger: Ledger::new(room(&settings)),
             settings,
+            live,
             scribe: Scribe::new(state_dir),
             warden,
             courier: Courier::new(),
@@ -104,14 +108,16 @@ impl Dispatcher {
     }
 }
 
-/// Serves until all senders of `inputs` are gone; commands that still run are then interrupted.
+/// Serves until all senders of `inputs` are gone; commands that still run are then interrupted. `live`
+/// tells which commands may run.
 pub async fn run(
     settings: Arc<CommandSettings>,
+    live: watch::Receiver<LiveSettings>,
     state_dir: PathBuf,
     warden: Warden,
     mut inputs: mpsc::Receiver<Input>,
 ) {
-    let (mut dispatcher, mut leaders) = Dispatcher::new(settings, &state_dir, warden);
+    let (mut dispatcher, mut leaders) = Dispatcher::new(settings, live, &state_dir, warden);
     dispatcher.open_journal().await;
     let mut resend = every(RESEND);
     let mut pace = every(RESEND_GAP);
@@ -251,7 +257,8 @@ impl Dispatcher {
     async fn start(&mut self, command: Command) -> Result<(), String> {
         let id = command.id;
         let is_claude_task = matches!(command.command_type, CommandType::ClaudeTask { .. });
-        let job = preparation::prepare(&command, &self.settings).await?;
+        let lists = self.live.borrow().commands.clone();
+        let job = preparation::prepare(&command, &self.settings, &lists).await?;
         let launcher = self.warden.launcher();
         let launcher = launcher
             .map_err(|error| format!("the guard of commands cannot be started: {error}"))?;

@@ -4,10 +4,13 @@ use gururmm_shared::{AgentMessage, CommandType, EndReason};
 
 use super::*;
 use crate::commands::interpreter::CLAUDE_TASK_REFUSAL;
+use crate::config::Config;
 use crate::connection::Outgoing;
+use crate::settings::SettingsStore;
 
 struct Server {
     state: tempfile::TempDir,
+    live: SettingsStore,
     inputs: mpsc::Sender<Input>,
     outgoing: mpsc::Receiver<Outgoing>,
 }
@@ -18,7 +21,11 @@ impl Server {
         let state = tempfile::tempdir().unwrap();
         let directory = state.path().to_owned();
         let warden = Warden::without_guard();
-        tokio::spawn(run(Arc::new(settings), directory, warden, received));
+        let text = "[server]\nurl = \"ws://127.0.0.1:1/ws\"\napi_key = \"A-B-1\"\n";
+        let config = Config::parse(text, Path::new("/etc/gururmm/agent.toml")).unwrap();
+        let live = SettingsStore::new(&config);
+        let told = live.subscribe();
+        tokio::spawn(run(Arc::new(settings), told, directory, warden, received));
         let (outbox, outgoing) = Outbox::new();
         inputs
             .send(Input::Connected {
@@ -29,6 +36,7 @@ impl Server {
             .unwrap();
         Self {
             state,
+            live,
             inputs,
             outgoing,
         }
@@ -216,9 +224,11 @@ async fn a_command_is_refused_while_the_journal_cannot_be_opened_and_runs_afterw
     let settings = Arc::new(CommandSettings::default());
     let (outbox, outgoing) = Outbox::new();
     server.in_flight().await;
-    tokio::spawn(run(settings, state, warden, received));
+    let live = server.live.clone();
+    tokio::spawn(run(settings, live.subscribe(), state, warden, received));
     let mut other = Server {
         state: tempfile::tempdir().unwrap(),
+        live,
         inputs,
         outgoing,
     };

@@ -16,6 +16,7 @@ pub mod job;
 pub mod journal;
 pub mod kept;
 pub mod ledger;
+pub mod lists;
 pub mod live;
 mod pipe;
 mod preparation;

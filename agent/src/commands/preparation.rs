@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::claude_task;
 use super::interpreter::{CLAUDE_TASK_REFUSAL, Invocation};
 use super::job::Job;
+use super::lists::CommandLists;
 use super::running::COMMAND_ID;
 use crate::config::CommandSettings;
 use crate::platform;
@@ -22,16 +23,26 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Why the command is refused.
-pub async fn prepare(command: &Command, settings: &Arc<CommandSettings>) -> Result<Job, String> {
-    if command.elevated && !platform::is_administrator() {
-        return Err("the agent does not run as administrator".to_owned());
-    }
+pub async fn prepare(
+    command: &Command,
+    settings: &Arc<CommandSettings>,
+    lists: &CommandLists,
+) -> Result<Job, String> {
+    lists.check_order(command)?;
+    check_rights(command, platform::is_administrator())?;
     check_environment(&command.environment)?;
     let mut job = program(command, settings).await?;
     let parameters = command.environment.clone().into_iter();
     // What the agent itself says comes last, and wins.
     job.environment.splice(0..0, parameters);
     Ok(job)
+}
+
+fn check_rights(command: &Command, administrator: bool) -> Result<(), String> {
+    if command.elevated && !administrator {
+        return Err("the agent does not run as administrator".to_owned());
+    }
+    Ok(())
 }
 
 async fn program(command: &Command, settings: &Arc<CommandSettings>) -> Result<Job, String> {
@@ -54,4 +65,28 @@ async fn program(command: &Command, settings: &Arc<CommandSettings>) -> Result<J
         directory: None,
         timeout: settings.timeout(command.timeout_seconds),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use gururmm_shared::CommandId;
+
+    use super::*;
+
+    #[test]
+    fn an_elevated_command_is_refused_where_the_agent_is_not_root() {
+        let mut command = Command {
+            id: CommandId::generate(),
+            command_type: CommandType::Shell,
+            command: "true".to_owned(),
+            timeout_seconds: None,
+            elevated: true,
+            environment: Default::default(),
+        };
+        let refusal = check_rights(&command, false).unwrap_err();
+        assert!(refusal.contains("administrator"), "{refusal}");
+        assert_eq!(check_rights(&command, true), Ok(()));
+        command.elevated = false;
+        assert_eq!(check_rights(&command, false), Ok(()));
+    }
 }

@@ -127,8 +127,10 @@ impl Machine {
             Effect::Leave(session) => self.leave(session).await,
             Effect::Resume(terminals) => self.resume(terminals).await,
             other => {
+                let lists = self.live.borrow().commands.clone();
+                let commands = (&self.settings, &lists);
                 if let Some(open) = &mut self.open
-                    && let Some(answer) = open.carry_out(other, &self.settings, &self.streams)
+                    && let Some(answer) = open.carry_out(other, commands, &self.streams)
                 {
                     self.send(answer).await;
                 }

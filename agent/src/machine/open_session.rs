@@ -22,6 +22,7 @@ use crate::channels::stream::Stream;
 use crate::channels::streams::{OpenStream, Streams};
 use crate::channels::terminal::{self, Orders};
 use crate::channels::{request, transfer};
+use crate::commands::lists::CommandLists;
 use crate::config::CommandSettings;
 use crate::connection::Lanes;
 use crate::device;
@@ -88,11 +89,11 @@ impl OpenSession {
     pub fn carry_out(
         &mut self,
         effect: Effect,
-        settings: &Arc<CommandSettings>,
+        commands: (&Arc<CommandSettings>, &CommandLists),
         streams: &Streams,
     ) -> Option<AgentMessage> {
         match effect {
-            Effect::Start(channel, command) => self.start_command(channel, *command, settings),
+            Effect::Start(channel, command) => self.start_command(channel, *command, commands),
             Effect::OpenStream(channel, open) => return self.open(channel, *open, streams),
             Effect::Perform(channel, operation) => self.perform(channel, *operation),
             Effect::Grant(channel, limit) => self.with(&channel, |one| one.grant(limit)),
@@ -118,7 +119,7 @@ impl OpenSession {
         &mut self,
         channel: ChannelId,
         command: Terminal,
-        settings: &Arc<CommandSettings>,
+        commands: (&Arc<CommandSettings>, &CommandLists),
     ) {
         tracing::debug!(session.id = %self.session.id, %channel, command.id = command.command_id.map(tracing::field::display), "a command starts");
         let (orders, ordered) = watch::channel(Orders::first(&command));
@@ -127,7 +128,7 @@ impl OpenSession {
             channel.clone(),
             command,
             ordered,
-            Arc::clone(settings),
+            (Arc::clone(commands.0), commands.1.clone()),
         );
         self.spawn(channel, Kind::Command(orders), job);
     }

@@ -1,14 +1,17 @@
-//! Alerts: at most one unresolved of a kind for each agent.
+//! Alerts: at most one unresolved of a kind for each agent. What is told of a change is queued in the same
+//! transaction: neither is there without the other.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use gururmm_shared::{AgentId, AlertId, SiteId, UserId};
+use gururmm_shared::{AgentId, AlertId, ClientId, SiteId, UserId};
 
-use super::schema::{agents, alerts, sites};
+use super::deliveries::{NewDelivery, QueueSteps};
+use super::notifications::Channel;
+use super::schema::{agents, alerts, notification_channels, sites};
 use super::types::Bind;
 use super::{Db, DbError};
-use gururmm_domain::scope::Scope;
+use gururmm_domain::scope::{Place, Scope};
 
 /// A stored alert.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -76,70 +79,162 @@ pub struct AlertFilter {
     pub limit: i64,
 }
 
-/// Opens an alert; [`DbError::Duplicate`] where one of its kind is unresolved,
-/// [`DbError::ForeignKey`] where the agent is gone.
-pub async fn open(db: &Db, new: NewAlert) -> Result<Alert, DbError> {
-    let id = Bind(AlertId::generate());
-    exec!(db, |conn| diesel::insert_into(alerts::table)
-        .values((
-            alerts::id.eq(id),
-            alerts::agent_id.eq(Bind(new.agent_id)),
-            alerts::site_id.eq(new.site_id.map(Bind)),
-            alerts::kind.eq(&new.kind),
-            alerts::severity.eq(new.severity),
-            alerts::status.eq("open"),
-            alerts::message.eq(&new.message),
-            alerts::opened_at.eq(Bind(new.opened_at)),
-        ))
-        .returning(Alert::as_returning())
-        .get_result(conn)
-        .await)
+/// What a notice is made of beside its alert.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// All channels.
+    pub channels: Vec<Channel>,
+    /// Where the agent is.
+    pub place: Place,
+    /// What it is called, while it is there.
+    pub hostname: Option<String>,
 }
 
-/// Resolves the unresolved alert of a kind, because its cause is gone.
+/// Tells what is told of an alert, and by which channels.
+pub type Notice = fn(&Alert, &Around) -> Vec<NewDelivery>;
+
+ops! {
+    /// Steps with notices of alerts inside of their transactions.
+    trait NoticeSteps {
+        /// Queues what is told of an alert; counts what was dropped, for `most` wait for its channel.
+        async fn tell_of(
+            &mut conn,
+            alert: &Alert,
+            notice: Notice,
+            most: i64,
+        ) -> QueryResult<usize> {
+            let channels: Vec<Channel> = notification_channels::table
+                .order((notification_channels::name, notification_channels::id))
+                .select(Channel::as_select())
+                .load(conn)
+                .await?;
+            let found: Option<(Option<SiteId>, Option<ClientId>, String)> = match alert.agent_id {
+                Some(agent_id) => {
+                    agents::table
+                        .left_join(sites::table)
+                        .filter(agents::id.eq(Bind(agent_id)))
+                        .select((
+                            agents::site_id,
+                            sites::client_id.nullable(),
+                            agents::hostname,
+                        ))
+                        .first(conn)
+                        .await
+                        .optional()?
+                }
+                None => None,
+            };
+            let (site_id, client_id, hostname) = match found {
+                Some((site_id, client_id, hostname)) => (site_id, client_id, Some(hostname)),
+                None => (None, None, None),
+            };
+            let around = Around {
+                channels,
+                place: Place { client_id, site_id },
+                hostname,
+            };
+            let mut dropped = 0;
+            for new in notice(alert, &around) {
+                if conn.enqueue_delivery(new, most).await?.is_none() {
+                    dropped += 1;
+                }
+            }
+            Ok(dropped)
+        }
+    }
+}
+
+/// An alert that was changed, and how many of its notices were dropped.
+pub type Changed = (Alert, usize);
+
+/// Opens an alert and queues its notices, both or none; [`DbError::Duplicate`] where one of its kind is
+/// unresolved, [`DbError::ForeignKey`] where the agent is gone, or a channel meanwhile.
+pub async fn open(db: &Db, new: NewAlert, notice: Notice, most: i64) -> Result<Changed, DbError> {
+    let id = Bind(AlertId::generate());
+    transact!(db, |conn| {
+        let alert = diesel::insert_into(alerts::table)
+            .values((
+                alerts::id.eq(id),
+                alerts::agent_id.eq(Bind(new.agent_id)),
+                alerts::site_id.eq(new.site_id.map(Bind)),
+                alerts::kind.eq(&new.kind),
+                alerts::severity.eq(new.severity),
+                alerts::status.eq("open"),
+                alerts::message.eq(&new.message),
+                alerts::opened_at.eq(Bind(new.opened_at)),
+            ))
+            .returning(Alert::as_returning())
+            .get_result(conn)
+            .await?;
+        let dropped = conn.tell_of(&alert, notice, most).await?;
+        Ok((alert, dropped))
+    })
+}
+
+/// Resolves the unresolved alert of a kind, because its cause is gone, and queues its notices unless it is
+/// put off.
 pub async fn resolve_kind(
     db: &Db,
     agent_id: AgentId,
     kind: String,
     at: DateTime<Utc>,
-) -> Result<Option<Alert>, DbError> {
-    exec!(db, |conn| diesel::update(
-        alerts::table
-            .filter(alerts::agent_id.eq(Bind(agent_id)))
-            .filter(alerts::kind.eq(&kind))
-            .filter(alerts::status.ne("resolved"))
-    )
-    .set((
-        alerts::status.eq("resolved"),
-        alerts::resolved_at.eq(Bind(at)),
-    ))
-    .returning(Alert::as_returning())
-    .get_result(conn)
-    .await
-    .optional())
+    (notice, most): (Notice, i64),
+) -> Result<Option<Changed>, DbError> {
+    transact!(db, |conn| {
+        let resolved: Option<Alert> = diesel::update(
+            alerts::table
+                .filter(alerts::agent_id.eq(Bind(agent_id)))
+                .filter(alerts::kind.eq(&kind))
+                .filter(alerts::status.ne("resolved")),
+        )
+        .set((
+            alerts::status.eq("resolved"),
+            alerts::resolved_at.eq(Bind(at)),
+        ))
+        .returning(Alert::as_returning())
+        .get_result(conn)
+        .await
+        .optional()?;
+        let Some(alert) = resolved else {
+            return Ok(None);
+        };
+        let dropped = match alert.snoozed_until {
+            None => conn.tell_of(&alert, notice, most).await?,
+            Some(_) => 0,
+        };
+        Ok(Some((alert, dropped)))
+    })
 }
 
-/// Resolves an alert; nothing where it is resolved already.
+/// Resolves an alert and queues its notices; nothing where it is resolved already.
 pub async fn resolve(
     db: &Db,
     id: AlertId,
     by: UserId,
     at: DateTime<Utc>,
-) -> Result<Option<Alert>, DbError> {
-    exec!(db, |conn| diesel::update(
-        alerts::table
-            .find(Bind(id))
-            .filter(alerts::status.ne("resolved"))
-    )
-    .set((
-        alerts::status.eq("resolved"),
-        alerts::resolved_at.eq(Bind(at)),
-        alerts::resolved_by.eq(Bind(by)),
-    ))
-    .returning(Alert::as_returning())
-    .get_result(conn)
-    .await
-    .optional())
+    (notice, most): (Notice, i64),
+) -> Result<Option<Changed>, DbError> {
+    transact!(db, |conn| {
+        let resolved: Option<Alert> = diesel::update(
+            alerts::table
+                .find(Bind(id))
+                .filter(alerts::status.ne("resolved")),
+        )
+        .set((
+            alerts::status.eq("resolved"),
+            alerts::resolved_at.eq(Bind(at)),
+            alerts::resolved_by.eq(Bind(by)),
+        ))
+        .returning(Alert::as_returning())
+        .get_result(conn)
+        .await
+        .optional()?;
+        let Some(alert) = resolved else {
+            return Ok(None);
+        };
+        let dropped = conn.tell_of(&alert, notice, most).await?;
+        Ok(Some((alert, dropped)))
+    })
 }
 
 /// Notes who takes care of an alert; nothing where it is not open.
@@ -183,17 +278,28 @@ pub async fn snooze(
     .optional())
 }
 
-/// Wakes the alerts whose snooze is over.
-pub async fn wake(db: &Db, now: DateTime<Utc>) -> Result<Vec<Alert>, DbError> {
-    exec!(db, |conn| diesel::update(
-        alerts::table
-            .filter(alerts::status.ne("resolved"))
-            .filter(alerts::snoozed_until.le(Bind(now)))
-    )
-    .set(alerts::snoozed_until.eq(None::<Bind<DateTime<Utc>>>))
-    .returning(Alert::as_returning())
-    .get_results(conn)
-    .await)
+/// Wakes the alerts whose snooze is over and queues their notices; counts those that were dropped.
+pub async fn wake(
+    db: &Db,
+    now: DateTime<Utc>,
+    (notice, most): (Notice, i64),
+) -> Result<usize, DbError> {
+    transact!(db, |conn| {
+        let woken: Vec<Alert> = diesel::update(
+            alerts::table
+                .filter(alerts::status.ne("resolved"))
+                .filter(alerts::snoozed_until.le(Bind(now))),
+        )
+        .set(alerts::snoozed_until.eq(None::<Bind<DateTime<Utc>>>))
+        .returning(Alert::as_returning())
+        .get_results(conn)
+        .await?;
+        let mut dropped = 0;
+        for alert in woken {
+            dropped += conn.tell_of(&alert, notice, most).await?;
+        }
+        Ok(dropped)
+    })
 }
 
 /// Lists what is unresolved, as after a restart.

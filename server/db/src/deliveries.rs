@@ -38,43 +38,61 @@ pub struct Delivery {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// Queues a delivery unless `most` wait for its channel; `None` where they do.
-pub async fn enqueue(
-    db: &Db,
-    channel_id: NotificationId,
-    alert_id: Option<AlertId>,
-    event: &'static str,
-    payload: Value,
-    most: i64,
-) -> Result<Option<Delivery>, DbError> {
-    let (id, at) = (Bind(DeliveryId::generate()), Bind(now()));
-    transact!(db, |conn| {
-        let waiting: i64 = deliveries::table
-            .filter(deliveries::channel_id.eq(Bind(channel_id)))
-            .filter(deliveries::status.eq("pending"))
-            .count()
-            .get_result(conn)
-            .await?;
-        if waiting >= most {
-            return Ok(None);
+/// What is to be told by a channel.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// By which channel.
+    pub channel_id: NotificationId,
+    /// Of which alert.
+    pub alert_id: Option<AlertId>,
+    /// As `alert.opened`.
+    pub event: &'static str,
+    /// What is told.
+    pub payload: Value,
+}
+
+ops! {
+    /// Steps with deliveries inside of others' transactions.
+    trait QueueSteps {
+        /// Queues a delivery unless `most` wait for its channel; nothing where they do.
+        async fn enqueue_delivery(
+            &mut conn,
+            new: NewDelivery,
+            most: i64,
+        ) -> QueryResult<Option<Delivery>> {
+            let (id, at) = (Bind(DeliveryId::generate()), Bind(now()));
+            let waiting: i64 = deliveries::table
+                .filter(deliveries::channel_id.eq(Bind(new.channel_id)))
+                .filter(deliveries::status.eq("pending"))
+                .count()
+                .get_result(conn)
+                .await?;
+            if waiting >= most {
+                return Ok(None);
+            }
+            diesel::insert_into(deliveries::table)
+                .values((
+                    deliveries::id.eq(id),
+                    deliveries::channel_id.eq(Bind(new.channel_id)),
+                    deliveries::alert_id.eq(new.alert_id.map(Bind)),
+                    deliveries::event.eq(new.event),
+                    deliveries::payload.eq(Bind(new.payload)),
+                    deliveries::status.eq("pending"),
+                    deliveries::attempts.eq(0),
+                    deliveries::next_at.eq(at),
+                    deliveries::created_at.eq(at),
+                ))
+                .returning(Delivery::as_returning())
+                .get_result(conn)
+                .await
+                .map(Some)
         }
-        let queued = diesel::insert_into(deliveries::table)
-            .values((
-                deliveries::id.eq(id),
-                deliveries::channel_id.eq(Bind(channel_id)),
-                deliveries::alert_id.eq(alert_id.map(Bind)),
-                deliveries::event.eq(event),
-                deliveries::payload.eq(Bind(&payload)),
-                deliveries::status.eq("pending"),
-                deliveries::attempts.eq(0),
-                deliveries::next_at.eq(at),
-                deliveries::created_at.eq(at),
-            ))
-            .returning(Delivery::as_returning())
-            .get_result(conn)
-            .await?;
-        Ok(Some(queued))
-    })
+    }
+}
+
+/// Queues a delivery unless `most` wait for its channel; `None` where they do.
+pub async fn enqueue(db: &Db, new: NewDelivery, most: i64) -> Result<Option<Delivery>, DbError> {
+    transact!(db, |conn| Ok(conn.enqueue_delivery(new, most).await?))
 }
 
 /// Lists what is due, the oldest first. What a channel is told of one alert is told in turn: its end

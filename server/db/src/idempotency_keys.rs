@@ -106,6 +106,22 @@ pub async fn keep(db: &Db, claim: Claim, status: i32, body: Option<String>) -> R
     .map(|_| ())
 }
 
+/// Leaves a claim to the next who comes with its key: nobody knows how far this one came.
+pub async fn give_up(db: &Db, claim: Claim) -> Result<(), DbError> {
+    let nobody = Run(uuid::Uuid::nil());
+    exec!(db, |conn| diesel::update(
+        keys::table
+            .find((Bind(claim.user_id), &claim.key))
+            .filter(keys::subject.eq(Bind(claim.subject)))
+            .filter(keys::run.eq(Bind(claim.run)))
+            .filter(keys::status.is_null())
+    )
+    .set(keys::run.eq(Bind(nobody)))
+    .execute(conn)
+    .await)
+    .map(|_| ())
+}
+
 /// Forgets a claim under which nothing was done.
 pub async fn release(db: &Db, claim: Claim) -> Result<(), DbError> {
     exec!(db, |conn| diesel::delete(

@@ -206,13 +206,25 @@ pub async fn total(db: &Db, id: JobId) -> Result<i64, DbError> {
         .await)
 }
 
+/// Those of a job's commands, in their order, that failed and were the last for their agents.
+fn last_failed(rows: Vec<(AgentId, String)>) -> Vec<AgentId> {
+    let last: HashMap<AgentId, String> = rows.into_iter().collect();
+    let mut failed: Vec<AgentId> = last
+        .into_iter()
+        .filter(|(_, status)| status == "failed")
+        .map(|(agent_id, _)| agent_id)
+        .collect();
+    failed.sort_unstable();
+    failed
+}
+
 /// The agents within a scope whose last command of this job failed.
 pub async fn failed_agents(db: &Db, scope: Scope, id: JobId) -> Result<Vec<AgentId>, DbError> {
     let rows: Vec<(AgentId, String)> = query!(db, |conn| {
         let mut rows = commands::table
             .inner_join(agents::table.left_join(sites::table))
             .filter(commands::job_id.eq(Some(Bind(id))))
-            .order(commands::id)
+            .order((commands::created_at, commands::id))
             .select((commands::agent_id, commands::status))
             .into_boxed();
         if let Scope::Only {
@@ -224,27 +236,53 @@ pub async fn failed_agents(db: &Db, scope: Scope, id: JobId) -> Result<Vec<Agent
         }
         rows.load(conn).await
     })?;
-    let last: HashMap<AgentId, String> = rows.into_iter().collect();
-    let mut failed: Vec<AgentId> = last
-        .into_iter()
-        .filter(|(_, status)| status == "failed")
-        .map(|(agent_id, _)| agent_id)
-        .collect();
-    failed.sort_unstable();
-    Ok(failed)
+    Ok(last_failed(rows))
 }
 
-/// Adds commands to a job, whose end is not asked for any more.
-pub async fn retry(db: &Db, id: JobId, new: Vec<(NewCommand, NewAudit)>) -> Result<(), DbError> {
+/// Adds commands to a job, whose end is not asked for any more; each only if its agent's last one has
+/// failed still. Tells for which agents it did.
+pub async fn retry(
+    db: &Db,
+    id: JobId,
+    new: Vec<(NewCommand, NewAudit)>,
+) -> Result<Vec<AgentId>, DbError> {
     transact!(db, |conn| {
+        // First, for it locks the row: of two that retry at once one waits here for the other.
         diesel::update(jobs::table.find(Bind(id)))
             .set(jobs::cancelled_at.eq(None::<Bind<DateTime<Utc>>>))
             .execute(conn)
             .await?;
+        let rows: Vec<(AgentId, String)> = commands::table
+            .filter(commands::job_id.eq(Some(Bind(id))))
+            .order((commands::created_at, commands::id))
+            .select((commands::agent_id, commands::status))
+            .load(conn)
+            .await?;
+        let failed = last_failed(rows);
+        let mut given = Vec::new();
         for (command, audit) in new {
+            let agent_id = command.agent_id;
+            if failed.binary_search(&agent_id).is_err() {
+                continue;
+            }
             conn.insert_command(command).await?;
             conn.insert_audit(audit).await?;
+            given.push(agent_id);
         }
-        Ok(())
+        Ok(given)
     })
+}
+
+/// Counts a job's commands with ids from one to another, both included.
+pub async fn count_within(
+    db: &Db,
+    id: JobId,
+    (first, last): (CommandId, CommandId),
+) -> Result<i64, DbError> {
+    query!(db, |conn| commands::table
+        .filter(commands::job_id.eq(Some(Bind(id))))
+        .filter(commands::id.between(Bind(first), Bind(last)))
+        .count()
+        .get_result(conn)
+        .await)
 }

@@ -37,6 +37,7 @@ mod postgres;
 pub mod recordings;
 pub mod registration_tokens;
 pub mod removal;
+pub mod retention;
 pub mod schedules;
 mod schema;
 pub mod scripts;

@@ -5,6 +5,7 @@ use chrono::{DateTime, Duration, DurationRound, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
+use gururmm_shared::AgentId;
 
 use super::schema::{metrics, metrics_rollups};
 use super::types::{Bind, Timestamptz};
@@ -140,34 +141,8 @@ pub async fn make_next(db: &Db, step: Step, until: DateTime<Utc>) -> Result<bool
     })
 }
 
-/// Deletes at most `most` rows of each kind that are older than that, and counts them.
-pub async fn delete_old(
-    db: &Db,
-    keep: Keep,
-    now: DateTime<Utc>,
-    most: u32,
-) -> Result<usize, DbError> {
-    let mut deleted = 0;
-    for (table, key, time, age) in [
-        ("metrics", "id", "recorded_at", keep.samples),
-        ("metrics_1m", "agent_id, at", "at", keep.minutes),
-        ("metrics_1h", "agent_id, at", "at", keep.hours),
-    ] {
-        let sql = format!(
-            "DELETE FROM {table} WHERE ({key}) IN \
-             (SELECT {key} FROM {table} WHERE {time} < $1 ORDER BY {time} LIMIT {most})"
-        );
-        let before = Bind(now - age);
-        deleted += exec!(db, |conn| diesel::sql_query(&sql)
-            .bind::<Timestamptz, _>(before)
-            .execute(conn)
-            .await)?;
-    }
-    Ok(deleted)
-}
-
 /// How long each is kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Keep {
     /// Samples as they came.
     pub samples: Duration,
@@ -175,4 +150,57 @@ pub struct Keep {
     pub minutes: Duration,
     /// Hours.
     pub hours: Duration,
+}
+
+/// Whose rows are kept how long.
+#[derive(Debug, Clone)]
+pub struct KeepOf {
+    /// How long.
+    pub keep: Keep,
+    /// Whose; nothing means everybody's.
+    pub agents: Option<Vec<AgentId>>,
+}
+
+/// An id as SQL writes it: as many as are needed here could not be bound.
+fn literal(kind: DatabaseKind, id: AgentId) -> String {
+    match kind {
+        DatabaseKind::Sqlite => format!("X'{}'", id.0.simple()),
+        DatabaseKind::Postgres => format!("'{}'::uuid", id.0),
+    }
+}
+
+/// Deletes at most `most` rows of each kind that are older than that; the largest number of rows that one
+/// of them lost.
+pub async fn delete_old(
+    db: &Db,
+    of: &KeepOf,
+    now: DateTime<Utc>,
+    most: u32,
+) -> Result<usize, DbError> {
+    let whose = match &of.agents {
+        None => String::new(),
+        Some(agents) if agents.is_empty() => return Ok(0),
+        Some(agents) => {
+            let ids: Vec<_> = agents.iter().map(|id| literal(db.kind(), *id)).collect();
+            format!(" AND agent_id IN ({})", ids.join(", "))
+        }
+    };
+    let mut largest = 0;
+    for (table, key, time, age) in [
+        ("metrics", "id", "recorded_at", of.keep.samples),
+        ("metrics_1m", "agent_id, at", "at", of.keep.minutes),
+        ("metrics_1h", "agent_id, at", "at", of.keep.hours),
+    ] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE ({key}) IN \
+             (SELECT {key} FROM {table} WHERE {time} < $1{whose} ORDER BY {time} LIMIT {most})"
+        );
+        let before = Bind(now - age);
+        let deleted = exec!(db, |conn| diesel::sql_query(&sql)
+            .bind::<Timestamptz, _>(before)
+            .execute(conn)
+            .await)?;
+        largest = largest.max(deleted);
+    }
+    Ok(largest)
 }

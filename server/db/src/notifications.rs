@@ -85,14 +85,23 @@ pub async fn insert(
         .await)
 }
 
-/// Changes a channel; nothing where there is none.
+/// Changes a channel; nothing where there is none, or where it was changed since `unchanged`.
 pub async fn update(
     db: &Db,
     id: NotificationId,
     set: ChannelSettings,
+    unchanged: Option<DateTime<Utc>>,
 ) -> Result<Option<Channel>, DbError> {
     let at = Bind(now());
-    exec!(db, |conn| diesel::update(channels::table.find(Bind(id)))
+    exec!(db, |conn| {
+        let any = unchanged.is_none();
+        diesel::update(
+            channels::table.find(Bind(id)).filter(
+                channels::updated_at
+                    .eq(unchanged.map_or(at, Bind))
+                    .or(any.into_sql::<diesel::sql_types::Bool>()),
+            ),
+        )
         .set((
             channels::name.eq(&set.name),
             channels::target.eq(&set.target),
@@ -103,14 +112,29 @@ pub async fn update(
         .returning(Channel::as_returning())
         .get_result(conn)
         .await
-        .optional())
+        .optional()
+    })
 }
 
-/// Deletes a channel with its deliveries; `false` where there is none.
-pub async fn delete(db: &Db, id: NotificationId) -> Result<bool, DbError> {
-    exec!(db, |conn| diesel::delete(channels::table.find(Bind(id)))
+/// Deletes a channel with its deliveries; `false` where there is none, or where it was changed since
+/// `unchanged`.
+pub async fn delete(
+    db: &Db,
+    id: NotificationId,
+    unchanged: Option<DateTime<Utc>>,
+) -> Result<bool, DbError> {
+    exec!(db, |conn| {
+        let any = unchanged.is_none();
+        diesel::delete(
+            channels::table.find(Bind(id)).filter(
+                channels::updated_at
+                    .eq(unchanged.map_or(Bind(now()), Bind))
+                    .or(any.into_sql::<diesel::sql_types::Bool>()),
+            ),
+        )
         .execute(conn)
-        .await)
+        .await
+    })
     .map(|deleted| deleted > 0)
 }
 

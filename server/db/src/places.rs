@@ -1,5 +1,7 @@
 //! Where things are: the client and the site of a site or of an agent.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, ClientId, SiteId};
@@ -30,6 +32,42 @@ pub async fn of_agent(db: &Db, id: AgentId) -> Result<Option<Place>, DbError> {
         .await
         .optional())?;
     Ok(found.map(|(site_id, client_id)| Place { client_id, site_id }))
+}
+
+/// The places of these agents, and their names; what is gone is left out.
+pub async fn of_named(
+    db: &Db,
+    ids: Vec<AgentId>,
+) -> Result<HashMap<AgentId, (Place, String)>, DbError> {
+    type Found = (AgentId, Option<SiteId>, Option<ClientId>, String);
+    let found: Vec<Found> = query!(db, |conn| agents::table
+        .left_join(sites::table)
+        .filter(agents::id.eq_any(ids.into_iter().map(Bind)))
+        .select((
+            agents::id,
+            agents::site_id,
+            sites::client_id.nullable(),
+            agents::hostname
+        ))
+        .load(conn)
+        .await)?;
+    Ok(found
+        .into_iter()
+        .map(|(id, site_id, client_id, hostname)| (id, (Place { client_id, site_id }, hostname)))
+        .collect())
+}
+
+/// The places of all agents.
+pub async fn of_all(db: &Db) -> Result<Vec<(AgentId, Place)>, DbError> {
+    let found: Vec<(AgentId, Option<SiteId>, Option<ClientId>)> = query!(db, |conn| agents::table
+        .left_join(sites::table)
+        .select((agents::id, agents::site_id, sites::client_id.nullable()))
+        .load(conn)
+        .await)?;
+    Ok(found
+        .into_iter()
+        .map(|(id, site_id, client_id)| (id, Place { client_id, site_id }))
+        .collect())
 }
 
 /// The places of all agents that speak at least this protocol and are let in.

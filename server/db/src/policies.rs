@@ -68,15 +68,25 @@ pub async fn insert(db: &Db, new: NewPolicy) -> Result<Policy, DbError> {
         .await)
 }
 
-/// Changes name and settings; nothing where there is no such policy.
+/// Changes name and settings; nothing where there is no such policy, or where it was changed since
+/// `unchanged`.
 pub async fn update(
     db: &Db,
     id: PolicyId,
     name: String,
     settings: Value,
+    unchanged: Option<DateTime<Utc>>,
 ) -> Result<Option<Policy>, DbError> {
     let at = Bind(now());
-    exec!(db, |conn| diesel::update(policies::table.find(Bind(id)))
+    exec!(db, |conn| {
+        let any = unchanged.is_none();
+        diesel::update(
+            policies::table.find(Bind(id)).filter(
+                policies::updated_at
+                    .eq(unchanged.map_or(at, Bind))
+                    .or(any.into_sql::<diesel::sql_types::Bool>()),
+            ),
+        )
         .set((
             policies::name.eq(&name),
             policies::settings.eq(Bind(&settings)),
@@ -85,14 +95,28 @@ pub async fn update(
         .returning(Policy::as_returning())
         .get_result(conn)
         .await
-        .optional())
+        .optional()
+    })
 }
 
-/// Deletes a policy; `false` where there is none.
-pub async fn delete(db: &Db, id: PolicyId) -> Result<bool, DbError> {
-    exec!(db, |conn| diesel::delete(policies::table.find(Bind(id)))
+/// Deletes a policy; `false` where there is none, or where it was changed since `unchanged`.
+pub async fn delete(
+    db: &Db,
+    id: PolicyId,
+    unchanged: Option<DateTime<Utc>>,
+) -> Result<bool, DbError> {
+    exec!(db, |conn| {
+        let any = unchanged.is_none();
+        diesel::delete(
+            policies::table.find(Bind(id)).filter(
+                policies::updated_at
+                    .eq(unchanged.map_or(Bind(now()), Bind))
+                    .or(any.into_sql::<diesel::sql_types::Bool>()),
+            ),
+        )
         .execute(conn)
-        .await)
+        .await
+    })
     .map(|deleted| deleted > 0)
 }
 

@@ -1,6 +1,7 @@
 //! Taking places away together with what is in them: refused where something is, unless all of it
 //! is to go.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, ClientId, SiteId};
@@ -19,6 +20,8 @@ pub enum Removal {
     NotEmpty(i64),
     /// There is no such place.
     Missing,
+    /// It was changed since it was read; nothing was removed.
+    Changed,
 }
 
 /// Lists a client's agents.
@@ -42,13 +45,33 @@ pub async fn agents_of_site(db: &Db, id: SiteId) -> Result<Vec<AgentId>, DbError
         .await)
 }
 
-/// Removes a client; one that has sites only where `cascade` says that they and their agents go too.
+/// Removes a client, unless it was changed since `unchanged`; one that has sites only where `cascade` says
+/// that they and their agents go too.
 ///
 /// # Errors
 ///
 /// [`DbError::ForeignKey`] where something came into it meanwhile.
-pub async fn remove_client(db: &Db, id: ClientId, cascade: bool) -> Result<Removal, DbError> {
+pub async fn remove_client(
+    db: &Db,
+    id: ClientId,
+    cascade: bool,
+    unchanged: Option<DateTime<Utc>>,
+) -> Result<Removal, DbError> {
     transact!(db, |conn| {
+        if let Some(version) = unchanged {
+            // Holds the row: nobody changes it between this and its end.
+            let same = diesel::update(
+                clients::table
+                    .find(Bind(id))
+                    .filter(clients::updated_at.eq(Bind(version))),
+            )
+            .set(clients::updated_at.eq(clients::updated_at))
+            .execute(conn)
+            .await?;
+            if same == 0 {
+                return Ok(Removal::Changed);
+            }
+        }
         let inside: Vec<SiteId> = sites::table
             .filter(sites::client_id.eq(Bind(id)))
             .select(sites::id)
@@ -73,13 +96,33 @@ pub async fn remove_client(db: &Db, id: ClientId, cascade: bool) -> Result<Remov
     })
 }
 
-/// Removes a site; one that has agents only where `cascade` says that they go too.
+/// Removes a site, unless it was changed since `unchanged`; one that has agents only where `cascade` says
+/// that they go too.
 ///
 /// # Errors
 ///
 /// [`DbError::ForeignKey`] where an agent came into it meanwhile.
-pub async fn remove_site(db: &Db, id: SiteId, cascade: bool) -> Result<Removal, DbError> {
+pub async fn remove_site(
+    db: &Db,
+    id: SiteId,
+    cascade: bool,
+    unchanged: Option<DateTime<Utc>>,
+) -> Result<Removal, DbError> {
     transact!(db, |conn| {
+        if let Some(version) = unchanged {
+            // As with a client.
+            let same = diesel::update(
+                sites::table
+                    .find(Bind(id))
+                    .filter(sites::updated_at.eq(Bind(version))),
+            )
+            .set(sites::updated_at.eq(sites::updated_at))
+            .execute(conn)
+            .await?;
+            if same == 0 {
+                return Ok(Removal::Changed);
+            }
+        }
         let known: i64 = sites::table
             .filter(sites::id.eq(Bind(id)))
             .count()

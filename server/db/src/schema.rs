@@ -615,6 +615,7 @@ table! {
         decided_until -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        runs_written -> Int8,
     }
 }
 
@@ -632,6 +633,7 @@ table! {
         commands -> Int4,
         offline -> Int4,
         busy -> Int4,
+        number -> Int8,
     }
 }
 
@@ -639,6 +641,7 @@ diesel::joinable!(schedules -> users (owner_id));
 
 diesel::allow_tables_to_appear_in_same_query!(schedules, users);
 diesel::allow_tables_to_appear_in_same_query!(schedule_runs, commands);
+diesel::allow_tables_to_appear_in_same_query!(schedule_runs, schedules);
 
 table! {
     recordings (id) {

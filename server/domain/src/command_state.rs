@@ -123,20 +123,18 @@ pub fn on_return(
     }
 }
 
-/// What the agent's own time-out is given on top until the server ends the wait.
-const MARGIN_SECONDS: i64 = 30;
-
-/// When the server gives up on a command of a connected agent: the agent should have ended it long
+/// When the server gives up on a command of a connected agent: the agent should have ended it `grace`
 /// before, and its result should have come.
 #[must_use]
 pub fn overdue_at(
     sent_at: DateTime<Utc>,
     connected_at: DateTime<Utc>,
     timeout_seconds: i32,
+    grace: Duration,
 ) -> DateTime<Utc> {
-    let limit = Duration::seconds(i64::from(timeout_seconds) + MARGIN_SECONDS);
+    let limit = Duration::seconds(timeout_seconds.into()) + grace;
     // Who has just come back has its results still to tell.
-    (sent_at + limit).max(connected_at + Duration::seconds(MARGIN_SECONDS))
+    (sent_at + limit).max(connected_at + grace)
 }
 
 #[cfg(test)]
@@ -186,8 +184,10 @@ mod tests {
     #[test]
     fn an_agent_that_comes_back_late_has_time_to_tell_its_results() {
         let sent = Utc::now();
-        assert_eq!(overdue_at(sent, sent, 300), sent + Duration::seconds(330));
+        let grace = Duration::seconds(30);
+        let overdue = |back| overdue_at(sent, back, 300, grace);
+        assert_eq!(overdue(sent), sent + Duration::seconds(330));
         let back = sent + Duration::hours(5);
-        assert_eq!(overdue_at(sent, back, 300), back + Duration::seconds(30));
+        assert_eq!(overdue(back), back + grace);
     }
 }

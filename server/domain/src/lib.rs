@@ -6,7 +6,6 @@ pub mod alert_rules;
 pub mod byte_replay;
 pub mod channels;
 pub mod close_reason;
-pub mod command_rules;
 pub mod command_state;
 pub mod credentials;
 pub mod delivery;
@@ -34,3 +33,5 @@ pub mod terminal_input;
 pub mod terminals;
 pub mod text;
 pub mod viewers;
+
+pub use gururmm_shared::command_rules;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gururmm_shared::{ClientId, SiteId};
 
 /// Where something is. An agent without a site is nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Place {
     /// The client it belongs to.
     pub client_id: Option<ClientId>,

@@ -34,6 +34,8 @@ const REFRESH: Duration = Duration::from_secs(30);
 const MAILBOX: usize = 8192;
 /// Transitions that wait for the database at most.
 const MOST_WAITING: usize = 10_000;
+/// How long a transition is tried that the database refuses.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(600);
 
 /// What was read of the fleet.
 struct Fleet {
@@ -49,13 +51,20 @@ struct Watched {
     watch: AgentWatch,
 }
 
+/// A transition that waits for the database, and since when that refuses it.
+struct Waiting {
+    agent_id: AgentId,
+    transition: Transition,
+    refused_since: Option<Instant>,
+}
+
 /// The actor.
 pub struct AlertWatcher {
     db: Db,
     registry: Addr<AgentRegistry>,
     agents: HashMap<AgentId, Watched>,
     windows: Vec<Window>,
-    waiting: VecDeque<(AgentId, Transition)>,
+    waiting: VecDeque<Waiting>,
     started: bool,
     reading: bool,
     stale: bool,
@@ -222,9 +231,34 @@ impl AlertWatcher {
                 tracing::error!("too many alerts wait for the database; the oldest is dropped");
                 self.waiting.pop_front();
             }
-            self.waiting.push_back((agent_id, transition));
+            self.waiting.push_back(Waiting {
+                agent_id,
+                transition,
+                refused_since: None,
+            });
         }
         self.write(ctx);
+    }
+
+    /// Puts what the database refuses behind all others, with what else waits of its agent: their order
+    /// stays, and nobody else waits for them.
+    fn put_back(&mut self, refused: Waiting) {
+        let agent_id = refused.agent_id;
+        let (own, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|one| one.agent_id == agent_id);
+        self.waiting = others;
+        let since = refused.refused_since.unwrap_or_else(Instant::now);
+        if since.elapsed() < REFUSED_PATIENCE {
+            self.waiting.push_back(Waiting {
+                refused_since: Some(since),
+                ..refused
+            });
+        } else {
+            metrics::counter!("gururmm_alerts_dropped_total").increment(1);
+            tracing::error!(agent.id = %agent_id, "an alert is dropped, for the database refuses it");
+        }
+        self.waiting.extend(own);
     }
 
     /// Writes one transition after the other, in their order; one that cannot be written waits.
@@ -232,12 +266,13 @@ impl AlertWatcher {
         if self.writing {
             return;
         }
-        let Some((agent_id, transition)) = self.waiting.pop_front() else {
+        let Some(next) = self.waiting.pop_front() else {
             return;
         };
+        let agent_id = next.agent_id;
         self.writing = true;
         let place = self.agents.get(&agent_id).map(|agent| agent.place);
-        let (db, again) = (self.db.clone(), transition.clone());
+        let (db, transition) = (self.db.clone(), next.transition.clone());
         let write = async move { write(&db, agent_id, place, transition).await };
         ctx.spawn(write.into_actor(self).map(move |written, act, ctx| {
             act.writing = false;
@@ -250,11 +285,11 @@ impl AlertWatcher {
                 // The next tick tries again.
                 Err(DbError::Unavailable(error)) => {
                     tracing::error!(error, "an alert cannot be written yet");
-                    act.waiting.push_front((agent_id, again));
+                    act.waiting.push_front(next);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "an alert cannot be written and is dropped");
-                    act.write(ctx);
+                    tracing::error!(%error, agent.id = %agent_id, "an alert cannot be written");
+                    act.put_back(next);
                 }
             }
         }));

@@ -99,16 +99,22 @@ impl Reports {
                 self.live.clear();
             }
             let kept = self.live.entry(output.id).or_default();
-            *kept += text.len();
             if *kept > LIVE_BYTES {
                 continue;
             }
+            *kept += text.len();
+            // What does not fit is not kept; that there was more is said once.
+            let body = if *kept > LIVE_BYTES {
+                CUT.to_owned()
+            } else {
+                printable(&text)
+            };
             self.waiting.pieces.push(Piece {
                 command_id: output.id,
                 agent_id,
                 stream,
                 position,
-                body: printable(&text),
+                body,
             });
         }
     }
@@ -241,10 +247,9 @@ mod tests {
                 },
             ));
         }
-        assert_eq!(
-            reports.waiting.pieces.len(),
-            LIVE_BYTES / CommandOutput::MAX_BYTES
-        );
+        let most = LIVE_BYTES / CommandOutput::MAX_BYTES;
+        assert_eq!(reports.waiting.pieces.len(), most + 1);
+        assert_eq!(reports.waiting.pieces[most].body, CUT);
         for _ in 0..2000 {
             reports.push(CommandReport::Output(
                 agent_id,

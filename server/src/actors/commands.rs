@@ -20,19 +20,17 @@ use super::command_reports::{Reports, settle};
 use super::connection_messages::ToConnection;
 use super::registry_messages::Generation;
 use crate::config::CommandSettings;
-use crate::db::commands::{self, Command};
+use crate::db::commands::{self, Command, Refused};
 use crate::db::{Db, DbError};
 use crate::domain::command_state::{Again, on_return, overdue_at};
 use crate::domain::script_parameters::variables;
 use crate::services::audit::now;
+use crate::services::clearance::{self, Cleared};
 
 /// How often commands that take too long are looked for.
 const WATCH: Duration = Duration::from_secs(1);
 /// How often the database is asked for commands that waited too long.
 const SWEEP: Duration = Duration::from_secs(15);
-/// What a polling agent is given on top of a command's time-out until it is given up: it may run it
-/// late, and tells its end with its own next request.
-const POLL_MARGIN: chrono::Duration = chrono::Duration::minutes(5);
 /// Between two tries when the database does not answer.
 const RETRY: Duration = Duration::from_secs(2);
 /// Agents that are served in one transaction.
@@ -43,6 +41,8 @@ struct Link {
     generation: Generation,
     connection: Recipient<ToConnection>,
     connected_at: DateTime<Utc>,
+    /// How long beyond its time a result may take to come.
+    grace: chrono::Duration,
     journal: bool,
     cancels: bool,
     environment: bool,
@@ -66,7 +66,8 @@ impl Link {
 
     fn note(&mut self, command: &Command, at: DateTime<Utc>) {
         let sent_at = command.sent_at.unwrap_or(at);
-        let overdue = overdue_at(sent_at, self.connected_at, command.timeout_seconds);
+        let (back, timeout) = (self.connected_at, command.timeout_seconds);
+        let overdue = overdue_at(sent_at, back, timeout, self.grace);
         self.sent.insert(command.id, overdue);
     }
 }
@@ -126,12 +127,14 @@ impl CommandDispatcher {
         self.sending = true;
         let db = self.db.clone();
         let asked: Vec<AgentId> = room.iter().map(|(agent_id, _)| *agent_id).collect();
-        let take = async move { commands::take_pending(&db, room, now()).await };
+        let take = async move { clearance::take(&db, room, now()).await };
         ctx.spawn(take.into_actor(self).map(move |taken, act, ctx| {
             act.sending = false;
             match taken {
                 Ok(taken) => {
-                    for (agent_id, commands) in taken {
+                    report_ended("refused", taken.refused);
+                    act.woken.extend(taken.refused_for);
+                    for (agent_id, commands) in taken.sent {
                         act.send(agent_id, commands, ctx);
                     }
                     act.pump(ctx);
@@ -189,19 +192,30 @@ impl CommandDispatcher {
     /// Looks after what was sent to an agent on earlier connections, then lets it have more.
     fn welcome(&mut self, agent_id: AgentId, ctx: &mut Context<Self>) {
         let db = self.db.clone();
-        let load = async move { commands::sent_to(&db, agent_id).await };
-        ctx.spawn(load.into_actor(self).map(move |sent, act, ctx| {
+        let load = async move {
+            let sent = commands::sent_to(&db, agent_id).await?;
+            let Cleared { refused, .. } = clearance::clear(&db, &sent).await?;
+            Ok::<_, DbError>((sent, refused))
+        };
+        ctx.spawn(load.into_actor(self).map(move |loaded, act, ctx| {
             let Some(link) = act.agents.get_mut(&agent_id) else {
                 return;
             };
-            match sent {
-                Ok(sent) => {
+            match loaded {
+                Ok((sent, mut refused)) => {
+                    let denied: HashSet<CommandId> = refused.iter().map(|one| one.id).collect();
+                    // What the agent has already is its own business; what never arrived stays here.
+                    let mut never = HashSet::new();
                     for command in sent {
-                        return_to(link, &command);
+                        if !return_to(link, &command, denied.contains(&command.id)) {
+                            never.insert(command.id);
+                        }
                     }
+                    refused.retain(|one| never.contains(&one.id));
                     link.ready = true;
                     link.in_flight = HashSet::new();
                     act.woken.insert(agent_id);
+                    act.refuse_sent(refused, ctx);
                     act.pump(ctx);
                 }
                 Err(error) => {
@@ -210,6 +224,22 @@ impl CommandDispatcher {
                 }
             }
         }));
+    }
+
+    /// Ends what never arrived and may not be sent again.
+    fn refuse_sent(&mut self, refused: Vec<Refused>, ctx: &mut Context<Self>) {
+        if refused.is_empty() {
+            return;
+        }
+        let db = self.db.clone();
+        let refuse = async move {
+            match commands::refuse_sent(&db, refused, now()).await {
+                Ok(count) => report_ended("refused", count),
+                // They are looked at again when the agent comes back.
+                Err(error) => tracing::error!(%error, "commands cannot be refused"),
+            }
+        };
+        ctx.spawn(refuse.into_actor(self));
     }
 
     /// Keeps what agents reported, then acknowledges it.
@@ -281,11 +311,12 @@ impl CommandDispatcher {
     /// Ends what waited too long, also for agents that never came back.
     fn sweep(&mut self, ctx: &mut Context<Self>) {
         let db = self.db.clone();
+        let margin = chrono::Duration::seconds(self.settings.poll_margin_seconds.into());
         let look = async move {
             let at = now();
             let expired = commands::expire(&db, at).await?;
             report_ended("expired", expired.len());
-            let late = commands::overdue_polled(&db, at, POLL_MARGIN).await?;
+            let late = commands::overdue_polled(&db, at, margin).await?;
             let ended = commands::give_up(&db, late, "timed_out", at).await?;
             report_ended("timed_out", ended.len());
             commands::overdue(&db, at).await
@@ -319,11 +350,13 @@ fn report_ended(reason: &'static str, count: usize) {
     }
 }
 
-/// Does with a command of an earlier connection what the agent's return asks for.
-fn return_to(link: &mut Link, command: &Command) {
+/// Does with a command of an earlier connection what the agent's return asks for; `false` for one that
+/// never arrived and may not be sent any more.
+fn return_to(link: &mut Link, command: &Command, denied: bool) -> bool {
     let cancel = command.cancel_requested_at.is_some();
     match on_return(command.id, cancel, &link.in_flight, link.journal) {
         Again::Wait => {}
+        Again::Resend if denied => return false,
         Again::Resend => {
             if let Some(order) = order(command).filter(|order| link.takes(order)) {
                 link.tell(ServerMessage::Command(order));
@@ -337,6 +370,7 @@ fn return_to(link: &mut Link, command: &Command) {
         }
     }
     link.note(command, now());
+    true
 }
 
 /// A command as the wire has it; none where its row holds no type that can be sent, as one that was
@@ -394,6 +428,7 @@ impl Handler<AgentUp> for CommandDispatcher {
             generation: message.generation,
             connection: message.connection,
             connected_at: now(),
+            grace: chrono::Duration::seconds(self.settings.result_grace_seconds.into()),
             journal: message.journal,
             cancels: message.cancels,
             environment: message.environment,

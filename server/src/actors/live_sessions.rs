@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use actix::prelude::Request;
+use chrono::{DateTime, Utc};
 use gururmm_shared::{AgentId, KeptSession, ServerMessage, SessionId, TunnelClose, UserId};
 
 use super::connection_messages::{AgentHandle, ToConnection};
@@ -100,6 +101,21 @@ impl LiveSessions {
             agent
                 .connection
                 .do_send(ToConnection::Tell(Box::new(close)));
+        }
+    }
+
+    /// Ends the sessions whose key has expired. It is said once: a session that cannot write its end yet
+    /// tries so itself.
+    pub(super) fn end_expired(&mut self, now: DateTime<Utc>) {
+        for (id, session) in &mut self.0 {
+            if session.live.expires_at.is_some_and(|end| end <= now) {
+                session.live.expires_at = None;
+                tracing::info!(session.id = %id, "a session ends with the key that opened it");
+                session.live.tunnel.do_send(CloseSession {
+                    reason: CloseReason::AccessRevoked,
+                    caller: None,
+                });
+            }
         }
     }
 

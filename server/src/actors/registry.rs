@@ -167,6 +167,7 @@ impl Actor for AgentRegistry {
         ctx.set_mailbox_capacity(4096);
         ctx.run_interval(WATCH, |act, _| {
             act.drop_silent();
+            act.sessions.end_expired(audit::now());
             act.drop_silent_pollers();
         });
     }
@@ -264,6 +265,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             user_id,
             agent_id,
             key_id,
+            expires_at: message.expires_at,
         };
         self.sessions.insert(session_id, live, generation);
         self.report();
@@ -297,6 +299,7 @@ impl Handler<Adopt> for AgentRegistry {
                 user_id,
                 agent_id,
                 key_id,
+                expires_at: None,
             };
             // No connection has that number.
             self.sessions.insert(session_id, live, 0);

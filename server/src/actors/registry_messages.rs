@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{Addr, Message};
+use chrono::{DateTime, Utc};
 use gururmm_shared::{
     AgentId, ApiKeyId, KeptSession, ServerMessage, SessionId, TunnelRules, UserId,
 };
@@ -56,6 +57,8 @@ pub struct OpenTunnel {
     pub caller: Caller,
     /// The token version with which they ask.
     pub token_version: i64,
+    /// When the key with which they ask expires.
+    pub expires_at: Option<DateTime<Utc>>,
     /// How long it may lie still, where a policy says so.
     pub idle_timeout_seconds: Option<u32>,
     /// How long it may be open, where a policy says so.
@@ -120,6 +123,8 @@ pub struct LiveSession {
     pub agent_id: AgentId,
     /// The key it was opened with, if it was not a log-in.
     pub key_id: Option<ApiKeyId>,
+    /// When that key expires.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Which sessions does a technician have?

@@ -23,6 +23,7 @@ impl TunnelSession {
             at: self.opened_at,
             max_open: self.settings.max_sessions_per_technician,
             token_version: self.token_version,
+            key_id: self.owner.key_id,
         };
         let mut row = audit::open(&self.owner, self.agent_name(), self.id);
         row.id = self.open_audit;

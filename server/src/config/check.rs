@@ -181,6 +181,43 @@ impl Settings {
                 10_000_000,
             ),
             (
+                "commands.result_grace_seconds",
+                self.commands.result_grace_seconds,
+                1,
+                3600,
+            ),
+            (
+                "commands.poll_margin_seconds",
+                self.commands.poll_margin_seconds,
+                1,
+                86_400,
+            ),
+            (
+                "retention.commands_days",
+                self.retention.commands_days,
+                0,
+                36_500,
+            ),
+            (
+                "retention.alerts_days",
+                self.retention.alerts_days,
+                0,
+                36_500,
+            ),
+            (
+                "retention.events_days",
+                self.retention.events_days,
+                0,
+                36_500,
+            ),
+            (
+                "retention.sessions_days",
+                self.retention.sessions_days,
+                0,
+                36_500,
+            ),
+            ("retention.audit_days", self.retention.audit_days, 0, 36_500),
+            (
                 "notifications.retry_seconds",
                 self.notifications.retry_seconds,
                 1,

@@ -29,6 +29,8 @@ pub struct Settings {
     pub schedules: ScheduleSettings,
     /// How long figures are kept.
     pub metrics: MetricsSettings,
+    /// How long everything else is kept.
+    pub retention: RetentionSettings,
     /// Sizes.
     pub limits: LimitSettings,
     /// Browsers.
@@ -153,6 +155,10 @@ pub struct CommandSettings {
     pub max_waiting: u32,
     /// Commands a minute that a user may give.
     pub per_minute: u32,
+    /// How long beyond a command's own time its result may take to come from a connected agent.
+    pub result_grace_seconds: u32,
+    /// The same for an agent that polls: it may run it late, and tells its end with a request of its own.
+    pub poll_margin_seconds: u32,
 }
 
 /// What runs by the clock.
@@ -177,6 +183,22 @@ pub struct MetricsSettings {
     pub minute_days: u32,
     /// Samples by the hour.
     pub hour_days: u32,
+}
+
+/// How long what is over is kept; 0 means for ever.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Commands that have ended, and jobs without any that is kept.
+    pub commands_days: u32,
+    /// Alerts that are resolved.
+    pub alerts_days: u32,
+    /// What watchdogs reported.
+    pub events_days: u32,
+    /// Tunnel sessions that are closed.
+    pub sessions_days: u32,
+    /// The list of what was done in tunnels; the chained audit stays in any case.
+    pub audit_days: u32,
 }
 
 /// Sizes and rates.
@@ -285,6 +307,7 @@ impl Default for Settings {
             commands: CommandSettings::default(),
             schedules: ScheduleSettings::default(),
             metrics: MetricsSettings::default(),
+            retention: RetentionSettings::default(),
             limits: LimitSettings::default(),
             http: HttpSettings::default(),
             notifications: NotificationSettings::default(),
@@ -359,6 +382,8 @@ impl Default for CommandSettings {
             max_in_flight: 32,
             max_waiting: 1000,
             per_minute: 600,
+            result_grace_seconds: 30,
+            poll_margin_seconds: 300,
         }
     }
 }
@@ -369,6 +394,18 @@ impl Default for ScheduleSettings {
             max: 1000,
             grace_seconds: 600,
             keep_runs: 1000,
+        }
+    }
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self {
+            commands_days: 90,
+            alerts_days: 365,
+            events_days: 90,
+            sessions_days: 365,
+            audit_days: 0,
         }
     }
 }

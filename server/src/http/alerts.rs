@@ -16,10 +16,9 @@ use crate::db::alerts::{self, Alert, AlertFilter};
 use crate::db::places;
 use crate::domain::policy::alerts::Severity;
 use crate::domain::role::Capability;
-use crate::domain::scope::Place;
 use crate::error::AppError;
+use crate::services;
 use crate::services::audit;
-use crate::services::notifications::{Happened, tell};
 
 /// How long an alert may be put off.
 const SNOOZE_DAYS: i64 = 90;
@@ -126,12 +125,8 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }
 
-/// An alert that the caller may handle, and where its agent is.
-async fn find(
-    state: &AppState,
-    who: &Authenticated,
-    id: AlertId,
-) -> Result<(Alert, Place), AppError> {
+/// An alert that the caller may handle.
+async fn find(state: &AppState, who: &Authenticated, id: AlertId) -> Result<Alert, AppError> {
     who.require(Capability::HandleAlerts)?;
     let alert = alerts::by_id(&state.db, id).await?;
     let alert = alert.ok_or_else(|| AppError::not_found("alert"))?;
@@ -141,7 +136,7 @@ async fn find(
     };
     let place = place.unwrap_or_default();
     who.require_at(Capability::HandleAlerts, place)?;
-    Ok((alert, place))
+    Ok(alert)
 }
 
 fn resolved_already() -> AppError {
@@ -164,7 +159,7 @@ pub async fn acknowledge(
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     let id = AlertId(id.into_inner());
-    let (before, _) = find(&state, &who, id).await?;
+    let before = find(&state, &who, id).await?;
     let taken = alerts::acknowledge(&state.db, id, who.user.id, audit::now()).await?;
     match taken {
         Some(alert) => Ok(HttpResponse::Ok().json(view(alert, None))),
@@ -192,14 +187,13 @@ pub async fn resolve(
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     let id = AlertId(id.into_inner());
-    let (_, place) = find(&state, &who, id).await?;
-    let resolved = alerts::resolve(&state.db, id, who.user.id, audit::now()).await?;
+    find(&state, &who, id).await?;
+    let resolved = services::alerts::resolve_by(&state.db, id, who.user.id).await?;
     let alert = resolved.ok_or_else(resolved_already)?;
     if let Some(agent_id) = alert.agent_id {
         let kind = alert.kind.clone();
         state.alerts.do_send(AlertResolved { agent_id, kind });
     }
-    tell(&state.db, &alert, place, Happened::Resolved).await?;
     Ok(HttpResponse::Ok().json(view(alert, None)))
 }
 

@@ -221,14 +221,15 @@ pub async fn remove(
 ) -> Result<HttpResponse, AppError> {
     let id = ClientId(id.into_inner());
     let client = find(&state, &who, Capability::ManagePlaces, id).await?;
-    version(&client).check(&request)?;
+    let conditional = version(&client).check(&request)?;
+    let unchanged = conditional.then_some(client.updated_at);
     let cascade = take.cascade;
     whole(async move {
         if cascade {
             let inside = agents_of_client(&state.db, id).await?;
             end_sessions_of(&state, &inside).await?;
         }
-        let removed = remove_client(&state.db, id, cascade).await;
+        let removed = remove_client(&state.db, id, cascade, unchanged).await;
         match removed {
             Ok(Removal::Removed(agents)) => {
                 drop_agents(&state, &agents).await?;
@@ -237,6 +238,7 @@ pub async fn remove(
             }
             Ok(Removal::NotEmpty(sites)) => Err(not_empty(&sites.to_string())),
             Ok(Removal::Missing) => Err(AppError::not_found("client")),
+            Ok(Removal::Changed) => Err(AppError::changed()),
             Err(DbError::ForeignKey) => Err(not_empty("a new one")),
             Err(error) => Err(error.into()),
         }

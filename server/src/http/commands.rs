@@ -19,7 +19,7 @@ use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
 use crate::db::commands::{self, Cancelled, Command, CommandFilter};
-use crate::db::{Db, agents};
+use crate::db::{Db, DbError, agents};
 use crate::domain::command_state::Status;
 use crate::domain::role::Capability;
 use crate::error::AppError;
@@ -262,12 +262,17 @@ pub async fn give(
     rows.0.id = command_id;
     rows.1.command_id = Some(command_id);
     let expires_at = rows.0.expires_at;
-    commands::insert(&state.db, vec![rows])
-        .await
-        .map_err(|error| match error {
-            crate::db::DbError::ForeignKey => AppError::not_found("agent"),
-            other => other.into(),
-        })?;
+    match commands::insert(&state.db, vec![rows]).await {
+        Ok(()) => {}
+        // The first try was committed in this very moment.
+        Err(DbError::Duplicate { .. }) if once.again => {
+            let given = commands::by_id(&state.db, command_id).await?;
+            let expires_at = given.and_then(|given| given.expires_at);
+            return Ok(accepted_answer(command_id, agent_id, expires_at));
+        }
+        Err(DbError::ForeignKey) => return Err(AppError::not_found("agent")),
+        Err(error) => return Err(error.into()),
+    }
     state.commands.do_send(Wake {
         agents: vec![agent_id],
     });

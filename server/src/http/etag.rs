@@ -49,6 +49,12 @@ impl Version {
         }
     }
 
+    /// The same, for what is returned at once.
+    pub fn on(&self, mut response: HttpResponse) -> HttpResponse {
+        self.stamp(&mut response);
+        response
+    }
+
     /// Whether a write asks for this version; refuses one that asks for another.
     ///
     /// # Errors

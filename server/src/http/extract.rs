@@ -9,6 +9,7 @@ use actix_web::dev::{JsonBody, Payload};
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{ApiKeyId, UserId};
 use serde::de::DeserializeOwned;
@@ -35,6 +36,8 @@ pub struct Authenticated {
     pub scope: Scope,
     /// The key, if it was not the user's own log-in.
     pub key: Option<ApiKeyId>,
+    /// When that key expires.
+    pub expires_at: Option<DateTime<Utc>>,
     /// As the audit names them.
     pub caller: Caller,
     /// Whether a refusal of this request is in the audit.
@@ -106,18 +109,18 @@ pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> 
     let token = bearer(request).ok_or_else(|| {
         AppError::unauthorized("token_missing", "send Authorization: Bearer <token>")
     })?;
-    let (Account { user, scope }, role, key) = if token.starts_with(USER_KEY_PREFIX) {
+    let (Account { user, scope }, role, key, expires_at) = if token.starts_with(USER_KEY_PREFIX) {
         let holder = api_keys::authenticate(&state.db, token).await?;
         let account = Account {
             scope: holder.scope,
             ..holder.account
         };
-        (account, holder.role, Some(holder.id))
+        (account, holder.role, Some(holder.id), holder.expires_at)
     } else {
         let account = state.accounts.authenticate(&state.db, token).await?;
         let role = account.user.role.parse::<Role>();
         let role = role.map_err(|error| AppError::internal(&error))?;
-        (account, role, None)
+        (account, role, None, None)
     };
     let caller = Caller {
         user_id: user.id,
@@ -131,6 +134,7 @@ pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> 
         role,
         scope,
         key,
+        expires_at,
         caller,
         noted: Noted::default(),
     })

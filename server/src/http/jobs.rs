@@ -269,10 +269,24 @@ pub async fn cancel(
 pub async fn retry(
     who: Authenticated,
     state: Data<AppState>,
+    once: Once,
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::RunCommands)?;
     let (job, _) = find(&state, &who, id.into_inner()).await?;
+    if once.again {
+        let ids = services::jobs::ids_of_retry(once.id);
+        let given = jobs::count_within(&state.db, job.id, ids).await?;
+        if given > 0 {
+            // Who was left out then is not known any more.
+            return Ok(HttpResponse::Accepted().json(RetriedView {
+                id: job.id,
+                retried: usize::try_from(given).unwrap_or_default(),
+                refused: 0,
+                reasons: BTreeMap::new(),
+            }));
+        }
+    }
     state.command_rates.take(who.user.id)?;
     let accepted = Accepted {
         command_type: job.command_type,
@@ -297,9 +311,9 @@ pub async fn retry(
         .iter()
         .filter(|overview| !left.contains_key(&overview.agent.id))
         .collect();
-    let agents: Vec<AgentId> = kept.iter().map(|overview| overview.agent.id).collect();
-    let rows = services::jobs::commands_of(job.id, &accepted, &who.caller, kept.into_iter());
-    jobs::retry(&state.db, job.id, rows).await?;
+    let kept = kept.into_iter();
+    let rows = services::jobs::retries_of(job.id, once.id, &accepted, &who.caller, kept);
+    let agents = jobs::retry(&state.db, job.id, rows).await?;
     let retried = agents.len();
     state.commands.do_send(Wake { agents });
     Ok(HttpResponse::Accepted().json(RetriedView {

@@ -21,6 +21,7 @@ use crate::db::approvals;
 use crate::db::commands::{self, Settled};
 use crate::error::AppError;
 use crate::services::audit::now;
+use crate::services::clearance;
 use crate::services::enrollment::{self, Refused};
 
 /// What a polling agent is told to be capable of.
@@ -91,7 +92,7 @@ fn refused(refused: &Refused) -> AppError {
     tag = "polling",
     request_body = Registration,
     responses(
-        (status = 201, description = "its key, told this once", body = EnrolledView),
+        (status = 201, description = "its key, told this once; with a token that asks for approval it waits for that", body = EnrolledView),
         (status = 401, description = "`unknown_site_code`"),
         (status = 409, description = "`already_enrolled`"),
         (status = 429, description = "too many requests or wrong codes"),
@@ -133,10 +134,13 @@ pub async fn register(
     };
     let agent_id = admitted.agent.id;
     tracing::info!(agent.id = %agent_id, "a polling agent was registered");
-    gateway
-        .writer
-        .do_send(Report::Connected(admitted.connected));
-    state.registry.do_send(Polled(agent_id));
+    // One that waits for its approval is not there yet.
+    if !admitted.waiting {
+        gateway
+            .writer
+            .do_send(Report::Connected(admitted.connected));
+        state.registry.do_send(Polled(agent_id));
+    }
     Ok(HttpResponse::Created().json(EnrolledView {
         agent_id,
         api_key: key,
@@ -227,7 +231,7 @@ pub async fn heartbeat(
         ));
     }
     let most = i64::from(state.settings.commands.max_in_flight);
-    let sent = commands::poll(&state.db, agent.id, body.poll_id, most, at).await?;
+    let sent = clearance::poll(&state.db, agent.id, body.poll_id, most, at).await?;
     Ok(HttpResponse::Ok().json(Pending {
         agent_id: agent.id,
         pending_commands: sent.iter().filter_map(order).collect(),

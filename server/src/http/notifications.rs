@@ -1,7 +1,7 @@
 //! Channels by which alerts are told, and the log of what they told.
 
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpResponse, delete, get, post, put};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -11,9 +11,10 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::etag::Version;
 use super::extract::{Authenticated, Signed};
 use super::page::{Page, cut, limit_of};
-use super::schemas::Name;
+use super::schemas::{IfMatch, IfNoneMatch, Name};
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::db::DbError;
@@ -24,7 +25,7 @@ use crate::domain::role::Capability;
 use crate::domain::target::Target;
 use crate::error::AppError;
 use crate::services::deliveries::{check_address, check_url};
-use crate::services::notifications::{queue, test_payload};
+use crate::services::notifications::queue_test;
 
 /// Bytes of a target.
 const TARGET_BYTES: usize = 2000;
@@ -160,6 +161,19 @@ fn check_target(kind: &str, target: &str) -> Result<String, AppError> {
     Ok(target.to_owned())
 }
 
+fn version(channel: &Channel) -> Version {
+    Version::of(channel.id.0, channel.updated_at, None)
+}
+
+/// Why a write found nothing.
+fn gone(conditional: bool) -> AppError {
+    if conditional {
+        AppError::changed()
+    } else {
+        AppError::not_found("notification channel")
+    }
+}
+
 fn place_target(channel: &Channel) -> Target {
     Target {
         client_id: channel.client_id,
@@ -205,7 +219,7 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
     tag = "notifications",
     request_body = Body,
     responses(
-        (status = 201, description = "the channel, a webhook with its secret, shown this once", body = ChannelView),
+        (status = 201, description = "the channel, a webhook with its secret, shown this once", body = ChannelView, headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such client"),
     ),
 )]
@@ -236,14 +250,16 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
         DbError::ForeignKey => AppError::not_found("client"),
         other => other.into(),
     })?;
-    Ok(HttpResponse::Created().json(view(channel, secret)))
+    let version = version(&channel);
+    Ok(version.on(HttpResponse::Created().json(view(channel, secret))))
 }
 
 /// Shows a channel.
 #[utoipa::path(
     tag = "notifications",
+    params(IfNoneMatch),
     responses(
-        (status = 200, description = "the channel", body = ChannelView),
+        (status = 200, description = "the channel", body = ChannelView, headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such channel"),
     ),
 )]
@@ -252,45 +268,54 @@ pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     let channel = find(&state, &who, NotificationId(id.into_inner())).await?;
-    Ok(HttpResponse::Ok().json(view(channel, None)))
+    Ok(version(&channel).answer(&request, view(channel, None)))
 }
 
 /// Changes a channel.
 #[utoipa::path(
     tag = "notifications",
     request_body = Change,
+    params(IfMatch),
     responses(
-        (status = 200, description = "the channel", body = ChannelView),
+        (status = 200, description = "the channel", body = ChannelView, headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such channel"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
     ),
 )]
 #[put("/api/notifications/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    request: HttpRequest,
     signed: Signed<Change>,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     let channel = find(&state, &who, NotificationId(id.into_inner())).await?;
+    let conditional = version(&channel).check(&request)?;
+    let unchanged = conditional.then_some(channel.updated_at);
     let settings = ChannelSettings {
         name: body.name.trim().to_owned(),
         target: check_target(&channel.kind, &body.target)?,
         min_severity: body.min_severity.name(),
         enabled: body.enabled,
     };
-    let changed = notifications::update(&state.db, channel.id, settings).await?;
-    let changed = changed.ok_or_else(|| AppError::not_found("notification channel"))?;
-    Ok(HttpResponse::Ok().json(view(changed, None)))
+    let changed = notifications::update(&state.db, channel.id, settings, unchanged).await?;
+    let changed = changed.ok_or_else(|| gone(conditional))?;
+    let version = version(&changed);
+    Ok(version.on(HttpResponse::Ok().json(view(changed, None))))
 }
 
 /// Deletes a channel.
 #[utoipa::path(
     tag = "notifications",
+    params(IfMatch),
     responses(
         (status = 204, description = "done"),
         (status = 404, description = "no such channel"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
     ),
 )]
 #[delete("/api/notifications/{id}")]
@@ -298,10 +323,13 @@ pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     let channel = find(&state, &who, NotificationId(id.into_inner())).await?;
-    if !notifications::delete(&state.db, channel.id).await? {
-        return Err(AppError::not_found("notification channel"));
+    let conditional = version(&channel).check(&request)?;
+    let unchanged = conditional.then_some(channel.updated_at);
+    if !notifications::delete(&state.db, channel.id, unchanged).await? {
+        return Err(gone(conditional));
     }
     Ok(HttpResponse::NoContent().finish())
 }
@@ -322,7 +350,7 @@ pub async fn test(
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     let channel = find(&state, &who, NotificationId(id.into_inner())).await?;
-    let queued = queue(&state.db, &channel, None, "test", test_payload()).await?;
+    let queued = queue_test(&state.db, channel.id).await?;
     let delivery = queued.ok_or_else(|| {
         let detail = "too many notifications wait for this channel; look at its deliveries";
         AppError::too_many("too_many_notifications", detail, None)

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::extract::{app_state, count, identify};
 use super::problems::too_large;
 use super::state::AppState;
+use crate::db::Db;
 use crate::db::idempotency_keys::{self, Claim};
 use crate::domain::idempotency::{BODY_BYTES, Fingerprint, fingerprint, key_of};
 use crate::error::AppError;
@@ -26,12 +27,15 @@ use crate::services::idempotency::{Taken, take};
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// On answers that were given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// How often it is tried to tell the database that a request failed, and how long between two tries.
+const GIVE_UP_TRIES: u32 = 60;
+const GIVE_UP_PAUSE: Duration = Duration::from_secs(2);
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What may keep its answers: those hold nothing that is shown only once. Every other POST is also done
 /// only once, but its answer is not given again.
-const KEPT: [&str; 19] = [
+const KEPT: [&str; 22] = [
     "/api/agents/{id}/command",
     "/api/agents/{id}/move",
     "/api/agents/{id}/approve",
@@ -45,10 +49,13 @@ const KEPT: [&str; 19] = [
     "/api/jobs/{id}/cancel",
     "/api/jobs/{id}/retry",
     "/api/maintenance",
+    "/api/notifications/{id}/test",
     "/api/policies",
     "/api/schedules",
     "/api/schedules/{id}/run",
     "/api/scripts",
+    "/api/users",
+    "/api/v1/tunnel/close",
     "/api/v1/tunnel/open",
     "/api/v1/tunnel/{session_id}/command",
 ];
@@ -58,7 +65,7 @@ const KEPT: [&str; 19] = [
 pub struct Once {
     /// The id.
     pub id: Uuid,
-    /// Whether an earlier try, cut off by a crash, may have made it already.
+    /// Whether an earlier try, cut off by a crash or a fault, may have made it already.
     pub again: bool,
 }
 
@@ -162,7 +169,7 @@ async fn carry_out(
         again,
     });
     let response = next.call(request).await.map(boxed);
-    settle(&state, claim, response).await
+    settle(&state, claim, again, response).await
 }
 
 fn boxed(response: ServiceResponse<impl MessageBody + 'static>) -> ServiceResponse<BoxBody> {
@@ -181,17 +188,25 @@ async fn body_of(request: &mut ServiceRequest, state: &AppState) -> Result<Bytes
         .map_err(|error| AppError::malformed(error.to_string()))
 }
 
-/// Keeps a success; anything else did nothing, and may be tried again under the same key.
+/// Keeps a success. What was refused did nothing, and its key is as new. After a fault of the server nobody
+/// knows what was committed: the next try is carried out under the same id, and finds what there is.
 async fn settle(
     state: &AppState,
     claim: Claim,
+    again: bool,
     response: Result<ServiceResponse<BoxBody>, Error>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let response = match response {
         Ok(response) if response.status().is_success() => response,
         other => {
-            if let Err(error) = idempotency_keys::release(&state.db, claim).await {
-                tracing::warn!(%error, "an idempotency key could not be given back");
+            let refused = is_refusal(&other);
+            // What an earlier try may have made is not undone by a refusal of this one.
+            if refused && !again {
+                if let Err(error) = idempotency_keys::release(&state.db, claim).await {
+                    tracing::warn!(%error, "an idempotency key could not be given back");
+                }
+            } else {
+                give_up(state.db.clone(), claim).await;
             }
             return other;
         }
@@ -215,6 +230,30 @@ async fn settle(
         request,
         head.set_body(BoxBody::new(bytes)),
     ))
+}
+
+fn is_refusal(response: &Result<ServiceResponse<BoxBody>, Error>) -> bool {
+    let status = match response {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    status.is_client_error()
+}
+
+/// Lets the next try of a request begin at once; while the database does not answer, it is told so later.
+async fn give_up(db: Db, claim: Claim) {
+    if idempotency_keys::give_up(&db, claim.clone()).await.is_ok() {
+        return;
+    }
+    actix_web::rt::spawn(async move {
+        for _ in 0..GIVE_UP_TRIES {
+            actix_web::rt::time::sleep(GIVE_UP_PAUSE).await;
+            if idempotency_keys::give_up(&db, claim.clone()).await.is_ok() {
+                return;
+            }
+        }
+        tracing::warn!("a request under an idempotency key cannot be repeated for some minutes");
+    });
 }
 
 fn replay(status: StatusCode, body: String) -> HttpResponse {

@@ -1,7 +1,7 @@
 //! Policies, and what holds for an agent.
 
 use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, delete, get, post, put};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{AgentId, ClientId, PolicyId, SiteId};
@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::etag::Version;
 use super::extract::{Authenticated, Signed};
 use super::page::Page;
-use super::schemas::Name;
+use super::schemas::{IfMatch, IfNoneMatch, Name};
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::actors::alert_messages::RulesChanged;
@@ -106,6 +107,19 @@ pub struct Change {
     settings: PolicySettings,
 }
 
+fn version(policy: &Policy) -> Version {
+    Version::of(policy.id.0, policy.updated_at, None)
+}
+
+/// Why a write found nothing.
+fn gone(conditional: bool) -> AppError {
+    if conditional {
+        AppError::changed()
+    } else {
+        AppError::not_found("policy")
+    }
+}
+
 fn json_of(settings: &PolicySettings) -> Result<Value, AppError> {
     serde_json::to_value(settings).map_err(|error| AppError::internal(&error))
 }
@@ -158,7 +172,7 @@ pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpRespo
     tag = "policies",
     request_body = Body,
     responses(
-        (status = 201, description = "the policy", body = PolicyView),
+        (status = 201, description = "the policy", body = PolicyView, headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such client, site or agent"),
         (status = 409, description = "`policy_exists`"),
     ),
@@ -188,14 +202,16 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
     })?;
     announce(&state, target);
     tracing::info!(policy.id = %policy.id, user.id = %who.user.id, "policy created");
-    Ok(HttpResponse::Created().json(PolicyView::from(policy)))
+    let version = version(&policy);
+    Ok(version.on(HttpResponse::Created().json(PolicyView::from(policy))))
 }
 
 /// Shows a policy.
 #[utoipa::path(
     tag = "policies",
+    params(IfNoneMatch),
     responses(
-        (status = 200, description = "the policy", body = PolicyView),
+        (status = 200, description = "the policy", body = PolicyView, headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such policy"),
     ),
 )]
@@ -204,47 +220,57 @@ pub async fn show(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     let id = PolicyId(id.into_inner());
     let policy = find(&state, &who, Capability::ReadFleet, id).await?;
-    Ok(HttpResponse::Ok().json(PolicyView::from(policy)))
+    Ok(version(&policy).answer(&request, PolicyView::from(policy)))
 }
 
 /// Changes a policy.
 #[utoipa::path(
     tag = "policies",
     request_body = Change,
+    params(IfMatch),
     responses(
-        (status = 200, description = "the policy", body = PolicyView),
+        (status = 200, description = "the policy", body = PolicyView, headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such policy"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
     ),
 )]
 #[put("/api/policies/{id}")]
 pub async fn change(
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    request: HttpRequest,
     signed: Signed<Change>,
 ) -> Result<HttpResponse, AppError> {
     let Signed(who, body) = signed;
     let id = PolicyId(id.into_inner());
     let before = find(&state, &who, Capability::ManagePolicies, id).await?;
+    let conditional = version(&before).check(&request)?;
+    let unchanged = conditional.then_some(before.updated_at);
     let name = body.name.trim().to_owned();
-    let changed = policies::update(&state.db, id, name, json_of(&body.settings)?).await?;
-    let policy = changed.ok_or_else(|| AppError::not_found("policy"))?;
+    let settings = json_of(&body.settings)?;
+    let changed = policies::update(&state.db, id, name, settings, unchanged).await?;
+    let policy = changed.ok_or_else(|| gone(conditional))?;
     // What an older program wrote and this one cannot read counts as changed in all.
     let known = services::policies::settings(&before).unwrap_or_default();
     let fields = diff(&known, &body.settings);
     announce(&state, target(&policy));
     tracing::info!(policy.id = %id, user.id = %who.user.id, ?fields, "policy changed");
-    Ok(HttpResponse::Ok().json(PolicyView::from(policy)))
+    let version = version(&policy);
+    Ok(version.on(HttpResponse::Ok().json(PolicyView::from(policy))))
 }
 
 /// Deletes a policy.
 #[utoipa::path(
     tag = "policies",
+    params(IfMatch),
     responses(
         (status = 204, description = "done"),
         (status = 404, description = "no such policy"),
+        (status = 412, description = "`precondition_failed`: it was changed since"),
     ),
 )]
 #[delete("/api/policies/{id}")]
@@ -252,11 +278,14 @@ pub async fn remove(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     let id = PolicyId(id.into_inner());
     let policy = find(&state, &who, Capability::ManagePolicies, id).await?;
-    if !policies::delete(&state.db, id).await? {
-        return Err(AppError::not_found("policy"));
+    let conditional = version(&policy).check(&request)?;
+    let unchanged = conditional.then_some(policy.updated_at);
+    if !policies::delete(&state.db, id, unchanged).await? {
+        return Err(gone(conditional));
     }
     announce(&state, target(&policy));
     tracing::info!(policy.id = %id, user.id = %who.user.id, "policy deleted");

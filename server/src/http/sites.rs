@@ -314,7 +314,8 @@ pub async fn remove(
 ) -> Result<HttpResponse, AppError> {
     let id = SiteId(id.into_inner());
     let site = find(&state, &who, Capability::ManagePlaces, id).await?;
-    version(&site).check(&request)?;
+    let conditional = version(&site).check(&request)?;
+    let unchanged = conditional.then_some(site.updated_at);
     let cascade = take.cascade;
     // Who may delete a site with its agents may delete these.
     if cascade {
@@ -325,7 +326,7 @@ pub async fn remove(
             let inside = agents_of_site(&state.db, id).await?;
             end_sessions_of(&state, &inside).await?;
         }
-        match remove_site(&state.db, id, cascade).await {
+        match remove_site(&state.db, id, cascade, unchanged).await {
             Ok(Removal::Removed(agents)) => {
                 drop_agents(&state, &agents).await?;
                 tracing::info!(site.id = %id, agents = agents.len(), user.id = %who.user.id, "site deleted");
@@ -333,6 +334,7 @@ pub async fn remove(
             }
             Ok(Removal::NotEmpty(agents)) => Err(not_empty(&agents.to_string())),
             Ok(Removal::Missing) => Err(AppError::not_found("site")),
+            Ok(Removal::Changed) => Err(AppError::changed()),
             Err(DbError::ForeignKey) => Err(not_empty("a new one")),
             Err(error) => Err(error.into()),
         }

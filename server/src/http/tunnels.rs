@@ -178,6 +178,7 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         agent_id,
         caller: who.caller.clone(),
         token_version: who.user.token_version,
+        expires_at: who.expires_at,
         idle_timeout_seconds: policy.idle_timeout_seconds,
         max_session_seconds: policy.max_session_seconds,
         rules: policy.rules(who.role),

@@ -1,14 +1,14 @@
 //! What becomes of an alert in the database, and to whom it is told.
 
 use chrono::{DateTime, Utc};
-use gururmm_shared::AgentId;
+use gururmm_shared::{AgentId, AlertId, UserId};
 
-use crate::db::alerts::{self, NewAlert};
-use crate::db::{Db, DbError};
+use crate::db::alerts::{self, Alert, NewAlert, Notice};
+use crate::db::{Db, DbError, places};
 use crate::domain::policy::alerts::Severity;
 use crate::domain::scope::Place;
 use crate::services::audit;
-use crate::services::notifications::{Happened, tell};
+use crate::services::notifications::{MOST_WAITING, of_opened, of_resolved, report_dropped};
 
 /// What came of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,16 +39,21 @@ pub async fn open(
         message,
         opened_at: audit::now(),
     };
-    match alerts::open(db, new).await {
-        Ok(alert) => {
+    match alerts::open(db, new, of_opened, MOST_WAITING).await {
+        Ok((alert, dropped)) => {
             tracing::info!(alert.id = %alert.id, agent.id = %agent_id, kind = alert.kind, "an alert opens");
             metrics::counter!("gururmm_alerts_opened_total").increment(1);
-            tell(db, &alert, place, Happened::Opened).await?;
+            report_dropped(dropped);
             Ok(Told::Done)
         }
         // A retry whose first try did arrive.
         Err(DbError::Duplicate { .. }) => Ok(Told::Done),
-        Err(DbError::ForeignKey) => Ok(Told::Unknown),
+        Err(DbError::ForeignKey) if places::of_agent(db, agent_id).await?.is_none() => {
+            Ok(Told::Unknown)
+        }
+        Err(DbError::ForeignKey) => Err(DbError::Unavailable(
+            "a channel was deleted while an alert opened".to_owned(),
+        )),
         Err(error) => Err(error),
     }
 }
@@ -58,15 +63,26 @@ pub async fn open(
 /// # Errors
 /// The database's.
 pub async fn resolve(db: &Db, agent_id: AgentId, kind: String) -> Result<Told, DbError> {
-    let resolved = alerts::resolve_kind(db, agent_id, kind, audit::now()).await?;
-    if let Some(alert) = resolved {
+    let notice = (of_resolved as Notice, MOST_WAITING);
+    let resolved = alerts::resolve_kind(db, agent_id, kind, audit::now(), notice).await?;
+    if let Some((alert, dropped)) = resolved {
         tracing::info!(alert.id = %alert.id, agent.id = %agent_id, kind = alert.kind, "an alert is over");
-        let place = crate::db::places::of_agent(db, agent_id).await?;
-        if alert.snoozed_until.is_none() {
-            tell(db, &alert, place.unwrap_or_default(), Happened::Resolved).await?;
-        }
+        report_dropped(dropped);
     }
     Ok(Told::Done)
+}
+
+/// Resolves an alert because somebody says so; nothing where it is resolved already.
+///
+/// # Errors
+/// The database's.
+pub async fn resolve_by(db: &Db, id: AlertId, by: UserId) -> Result<Option<Alert>, DbError> {
+    let notice = (of_resolved as Notice, MOST_WAITING);
+    let resolved = alerts::resolve(db, id, by, audit::now(), notice).await?;
+    Ok(resolved.map(|(alert, dropped)| {
+        report_dropped(dropped);
+        alert
+    }))
 }
 
 /// Tells again of alerts whose snooze is over.
@@ -74,12 +90,7 @@ pub async fn resolve(db: &Db, agent_id: AgentId, kind: String) -> Result<Told, D
 /// # Errors
 /// The database's.
 pub async fn wake(db: &Db, now: DateTime<Utc>) -> Result<(), DbError> {
-    for alert in alerts::wake(db, now).await? {
-        let place = match alert.agent_id {
-            Some(agent_id) => crate::db::places::of_agent(db, agent_id).await?,
-            None => None,
-        };
-        tell(db, &alert, place.unwrap_or_default(), Happened::Opened).await?;
-    }
+    let dropped = alerts::wake(db, now, (of_opened, MOST_WAITING)).await?;
+    report_dropped(dropped);
     Ok(())
 }

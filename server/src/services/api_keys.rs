@@ -25,6 +25,8 @@ const USE_NOTED: Duration = Duration::minutes(1);
 pub struct KeyHolder {
     /// The key.
     pub id: ApiKeyId,
+    /// When it expires.
+    pub expires_at: Option<DateTime<Utc>>,
     /// Its maker.
     pub account: Account,
     /// What it may do.
@@ -120,6 +122,7 @@ pub async fn authenticate(db: &Db, key: &str) -> Result<KeyHolder, AppError> {
     }
     Ok(KeyHolder {
         id: key.id,
+        expires_at: key.expires_at,
         account,
         role,
         scope,

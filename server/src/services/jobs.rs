@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gururmm_shared::{AgentId, ClientId, JobId, SiteId};
+use gururmm_shared::{AgentId, ClientId, CommandId, JobId, SiteId};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::audit::{Caller, now};
 use super::commands::Accepted;
@@ -168,6 +169,34 @@ pub fn rows<'a>(
     };
     let commands = commands_of(job.id, accepted, caller, found);
     (job, commands)
+}
+
+/// The ids that a retry under this id may give to its commands, the first and the last.
+#[must_use]
+pub fn ids_of_retry(id: Uuid) -> (CommandId, CommandId) {
+    (nth(id, 0), nth(id, MOST_AGENTS))
+}
+
+/// Random bits end such an id: so few more of them are still nobody else's.
+fn nth(id: Uuid, index: usize) -> CommandId {
+    CommandId(Uuid::from_u128(id.as_u128().wrapping_add(index as u128)))
+}
+
+/// The rows of a retry: [`commands_of`] with ids that a second try of the same request gives again.
+#[must_use]
+pub fn retries_of<'a>(
+    id: JobId,
+    request: Uuid,
+    accepted: &Accepted,
+    caller: &Caller,
+    found: impl Iterator<Item = &'a AgentOverview>,
+) -> Vec<(NewCommand, NewAudit)> {
+    let mut rows = commands_of(id, accepted, caller, found);
+    for (index, (command, audit)) in rows.iter_mut().enumerate() {
+        command.id = nth(request, index);
+        audit.command_id = Some(command.id);
+    }
+    rows
 }
 
 /// The rows of a job's commands for some agents.

@@ -17,6 +17,7 @@ pub mod audit_trail;
 pub mod audit_verify;
 #[cfg(test)]
 mod audit_verify_tests;
+pub mod clearance;
 pub mod code_guesses;
 pub mod commands;
 pub mod deliveries;
@@ -32,6 +33,7 @@ pub mod polling;
 pub mod recordings;
 pub mod recovery;
 pub mod request_limits;
+pub mod retention;
 mod schedule_rights;
 pub mod schedules;
 pub mod scripts;

@@ -1,22 +1,23 @@
 //! Tells of alerts: which channels, and what they say. Queues only; sending is `deliveries`.
 
 use chrono::{DateTime, Utc};
-use gururmm_shared::AlertId;
+use gururmm_shared::NotificationId;
 use serde_json::{Value, json};
 
-use crate::db::alerts::Alert;
-use crate::db::notifications::{self, Channel};
-use crate::db::{Db, DbError, agents, deliveries};
+use crate::db::alerts::{Alert, Around};
+use crate::db::deliveries::{self, NewDelivery};
+use crate::db::notifications::Channel;
+use crate::db::{Db, DbError};
 use crate::domain::policy::alerts::Severity;
 use crate::domain::scope::Place;
 use crate::services::audit;
 
 /// Deliveries of a channel that wait at most.
-const MOST_WAITING: i64 = 1000;
+pub const MOST_WAITING: i64 = 1000;
 
 /// What happened to an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Happened {
+enum Happened {
     /// It was opened, or its snooze is over.
     Opened,
     /// It is over.
@@ -38,23 +39,21 @@ fn wants(channel: &Channel, alert: &Alert, place: Place) -> bool {
     channel.enabled && bad_enough && here
 }
 
-/// Queues what is told of an alert by every channel that wants it.
-///
-/// # Errors
-/// The database's.
-pub async fn tell(db: &Db, alert: &Alert, place: Place, happened: Happened) -> Result<(), DbError> {
-    let channels = notifications::list(db).await?;
-    let channels: Vec<Channel> = channels
-        .into_iter()
-        .filter(|channel| wants(channel, alert, place))
-        .collect();
-    if channels.is_empty() {
-        return Ok(());
-    }
-    let agent = match alert.agent_id {
-        Some(id) => agents::by_id(db, id).await?,
-        None => None,
-    };
+/// What is told of an alert that was opened, or whose snooze is over.
+#[must_use]
+pub fn of_opened(alert: &Alert, around: &Around) -> Vec<NewDelivery> {
+    notices(alert, around, Happened::Opened)
+}
+
+/// What is told of an alert that is over.
+#[must_use]
+pub fn of_resolved(alert: &Alert, around: &Around) -> Vec<NewDelivery> {
+    notices(alert, around, Happened::Resolved)
+}
+
+fn notices(alert: &Alert, around: &Around, happened: Happened) -> Vec<NewDelivery> {
+    let place = around.place;
+    let agent = alert.agent_id.zip(around.hostname.as_ref());
     let payload = payload(
         happened.event(),
         audit::now(),
@@ -66,43 +65,56 @@ pub async fn tell(db: &Db, alert: &Alert, place: Place, happened: Happened) -> R
             "message": alert.message,
             "opened_at": alert.opened_at,
             "resolved_at": alert.resolved_at,
-            "agent": agent.map(|agent| json!({ "id": agent.id, "hostname": agent.hostname })),
+            "agent": agent.map(|(id, hostname)| json!({ "id": id, "hostname": hostname })),
             "site_id": place.site_id,
             "client_id": place.client_id,
         }),
     );
-    for channel in channels {
-        queue(
-            db,
-            &channel,
-            Some(alert.id),
-            happened.event(),
-            payload.clone(),
-        )
-        .await?;
+    let wanting = around.channels.iter();
+    wanting
+        .filter(|channel| wants(channel, alert, place))
+        .map(|channel| NewDelivery {
+            channel_id: channel.id,
+            alert_id: Some(alert.id),
+            event: happened.event(),
+            payload: payload.clone(),
+        })
+        .collect()
+}
+
+/// Reports notices that were dropped because too many wait for their channel.
+pub fn report_dropped(count: usize) {
+    if count > 0 {
+        let counted = u64::try_from(count).unwrap_or(u64::MAX);
+        metrics::counter!("gururmm_notifications_dropped_total").increment(counted);
+        tracing::error!(
+            count,
+            "{MOST_WAITING} notifications wait for a channel; others are dropped"
+        );
     }
-    Ok(())
 }
 
 fn payload(event: &str, at: DateTime<Utc>, alert: Value) -> Value {
     json!({ "type": event, "timestamp": at, "data": { "alert": alert } })
 }
 
-/// Queues one delivery.
+/// Queues the test of a channel.
 ///
 /// # Errors
 /// The database's; a channel that is gone is none.
-pub async fn queue(
+pub async fn queue_test(
     db: &Db,
-    channel: &Channel,
-    alert_id: Option<AlertId>,
-    event: &'static str,
-    payload: Value,
+    channel_id: NotificationId,
 ) -> Result<Option<deliveries::Delivery>, DbError> {
-    match deliveries::enqueue(db, channel.id, alert_id, event, payload, MOST_WAITING).await {
+    let test = NewDelivery {
+        channel_id,
+        alert_id: None,
+        event: "test",
+        payload: test_payload(),
+    };
+    match deliveries::enqueue(db, test, MOST_WAITING).await {
         Ok(None) => {
-            metrics::counter!("gururmm_notifications_dropped_total").increment(1);
-            tracing::error!(channel.id = %channel.id, "{MOST_WAITING} notifications wait for a channel; this one is dropped");
+            report_dropped(1);
             Ok(None)
         }
         Err(DbError::ForeignKey) => Ok(None),
@@ -111,8 +123,7 @@ pub async fn queue(
 }
 
 /// What a test of a channel says.
-#[must_use]
-pub fn test_payload() -> Value {
+fn test_payload() -> Value {
     payload(
         "test",
         audit::now(),

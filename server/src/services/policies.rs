@@ -1,8 +1,9 @@
 //! Which settings hold for an agent, and what they forbid.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use gururmm_shared::{AgentId, ClientId, SiteId};
+use gururmm_shared::AgentId;
 
 use crate::db::policies::Policy;
 use crate::db::{Db, DbError, places, policies};
@@ -82,8 +83,73 @@ pub enum CommandRefused {
     Unknown(#[from] DbError),
 }
 
-/// Which of these agents do not run a command, by their policies; reads all policies once, and works
-/// out what agents have in common once.
+/// All stored policies, read once; what agents have in common is worked out once.
+pub struct Rulebook {
+    of_agents: HashMap<AgentId, Policy>,
+    wider: Vec<Policy>,
+    of_places: HashMap<Place, Arc<CommandRules>>,
+}
+
+impl Rulebook {
+    /// Reads the policies.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn load(db: &Db) -> Result<Self, DbError> {
+        let mut of_agents = HashMap::new();
+        let mut wider = Vec::new();
+        for policy in policies::list(db).await? {
+            match policy.agent_id {
+                Some(id) => {
+                    of_agents.insert(id, policy);
+                }
+                None => wider.push(policy),
+            }
+        }
+        Ok(Self {
+            of_agents,
+            wider,
+            of_places: HashMap::new(),
+        })
+    }
+
+    /// Whether an agent has a policy of its own.
+    fn has_own(&self, agent_id: AgentId) -> bool {
+        self.of_agents.contains_key(&agent_id)
+    }
+
+    fn rules_for(&mut self, agent_id: AgentId, place: Place) -> Result<Arc<CommandRules>, DbError> {
+        let own = self.of_agents.get(&agent_id);
+        if own.is_none()
+            && let Some(known) = self.of_places.get(&place)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let around = self.wider.iter();
+        let around = around.filter(|policy| touches(policy, agent_id, place));
+        let rules = Arc::new(rules(&merged(around.chain(own))?)?);
+        if own.is_none() {
+            self.of_places.insert(place, Arc::clone(&rules));
+        }
+        Ok(rules)
+    }
+
+    /// Why an agent does not run a command, where its policy does not let it.
+    ///
+    /// # Errors
+    /// A stored policy cannot be read.
+    pub fn check(
+        &mut self,
+        agent_id: AgentId,
+        place: Place,
+        command: &str,
+    ) -> Result<Option<Refusal>, DbError> {
+        Ok(self.rules_for(agent_id, place)?.check(command).err())
+    }
+}
+
+/// Which of these agents do not run a command, by their policies; it is looked at once for all agents
+/// that have their policies in common.
 ///
 /// # Errors
 /// The policies cannot be read.
@@ -92,35 +158,17 @@ pub async fn refusals(
     agents: &[(AgentId, Place)],
     command: &str,
 ) -> Result<Vec<(AgentId, Refusal)>, DbError> {
-    let stored = policies::list(db).await?;
-    let mut of_agents = HashMap::new();
-    let mut wider = Vec::new();
-    for policy in &stored {
-        match policy.agent_id {
-            Some(id) => {
-                of_agents.insert(id, policy);
-            }
-            None => wider.push(policy),
-        }
-    }
-    let mut of_places: HashMap<(Option<ClientId>, Option<SiteId>), Option<Refusal>> =
-        HashMap::new();
+    let mut rulebook = Rulebook::load(db).await?;
+    let mut of_places: HashMap<Place, Option<Refusal>> = HashMap::new();
     let mut refused = Vec::new();
     for (agent_id, place) in agents {
-        let own = of_agents.get(agent_id).copied();
-        let there = (place.client_id, place.site_id);
-        let decide = || {
-            let around = wider.iter().copied();
-            let around = around.filter(|policy| touches(policy, *agent_id, *place));
-            let rules = rules(&merged(around.chain(own))?)?;
-            Ok::<_, DbError>(rules.check(command).err())
-        };
-        let refusal = match of_places.get(&there) {
-            Some(known) if own.is_none() => known.clone(),
+        let own = rulebook.has_own(*agent_id);
+        let refusal = match of_places.get(place) {
+            Some(known) if !own => known.clone(),
             _ => {
-                let decided = decide()?;
-                if own.is_none() {
-                    of_places.insert(there, decided.clone());
+                let decided = rulebook.check(*agent_id, *place, command)?;
+                if !own {
+                    of_places.insert(*place, decided.clone());
                 }
                 decided
             }

@@ -124,9 +124,7 @@ impl Runner<'_> {
             Occasion::Asked(caller, id) => (*id, at, Some(caller.user_id)),
         };
         for _ in 0..TRIES {
-            let last = schedules::runs_of(self.db, schedule.id, None, 1)
-                .await?
-                .pop();
+            let (after, last) = schedules::last_run(self.db, schedule.id).await?;
             let decided = match self.decide(schedule, occasion, online).await {
                 Ok(decided) => decided,
                 Err(error) if error.status.is_client_error() => {
@@ -151,7 +149,7 @@ impl Runner<'_> {
             let decision = Decision {
                 version: due.map(|_| schedule.updated_at),
                 decided_until: due.map_or(schedule.decided_until, |due| due.decided_until),
-                after: last.as_ref().map(|run| run.id),
+                after,
                 missed: due
                     .and_then(|due| due.missed.as_ref())
                     .map(|missed| missed_run(schedule, missed)),
@@ -187,7 +185,7 @@ impl Runner<'_> {
         let decision = Decision {
             version: Some(schedule.updated_at),
             decided_until: due.decided_until,
-            after: None,
+            after: 0,
             missed: due
                 .missed
                 .as_ref()

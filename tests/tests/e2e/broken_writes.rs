@@ -6,7 +6,10 @@ use std::time::Duration;
 use gururmm_shared::{AgentMessage, TunnelClosed};
 use gururmm_tests::api::{items, text};
 use gururmm_tests::database::Engine;
-use gururmm_tests::{Database, Heard, Obstacle, Proxy, World, eventually, on_both_databases};
+use gururmm_tests::{
+    Database, Deployment, Heard, Obstacle, Proxy, World, eventually, on_both_databases,
+};
+use reqwest::Method;
 use serde_json::json;
 
 on_both_databases! {
@@ -63,6 +66,74 @@ on_both_databases! {
     }
 }
 
+/// A server whose connections to the database go over a line that can be cut.
+async fn through_a_line(world: &World) -> (Deployment, Proxy) {
+    let Database::Postgres { url, .. } = &world.database else {
+        unreachable!("it runs on PostgreSQL")
+    };
+    let mut through: reqwest::Url = url.parse().unwrap();
+    let target = format!("127.0.0.1:{}", through.port().unwrap());
+    let line = Proxy::start(target.parse().unwrap()).await;
+    through.set_port(Some(line.address().port())).unwrap();
+    let rmm = world.deploy(&[("database.url", through.as_str())]).await;
+    (rmm, line)
+}
+
+/// On PostgreSQL only, as below.
+mod a_command_whose_commit_arrives_after_its_connection_broke_is_there_once_after_the_repeat {
+    use super::*;
+
+    #[test]
+    fn postgres() {
+        gururmm_tests::world::run(Engine::Postgres, body);
+    }
+
+    async fn body(world: World) {
+        let (rmm, line) = through_a_line(&world).await;
+        let (agent, id) = rmm.raw_agent().await;
+        agent.close().await;
+        let commit = Obstacle::at_commit(&rmm.database, "commands").await;
+        let path = format!("/api/agents/{id}/command");
+        let headers = [
+            ("content-type", "application/json"),
+            ("idempotency-key", "k"),
+        ];
+        let ask = || async {
+            let body = json!({"command": "true"}).to_string();
+            let sent = rmm
+                .technician
+                .send(Method::POST, &path, &headers, Some(body));
+            sent.await.unwrap()
+        };
+        let (answer, ()) = tokio::join!(ask(), async {
+            commit.wait_holds().await;
+            line.cut();
+        });
+        answer.refusal(503);
+        assert!(
+            commit.holds().await,
+            "it was committed too early to show anything"
+        );
+        commit.remove().await;
+        let commands = "SELECT id::text AS value FROM commands";
+        let made = eventually("the command is there", Duration::from_secs(20), || async {
+            rmm.database.values(commands).await.pop().flatten()
+        })
+        .await;
+        let again = eventually(
+            "the repeat is answered",
+            Duration::from_secs(20),
+            || async {
+                let again = ask().await;
+                (again.status == 202).then_some(again)
+            },
+        )
+        .await;
+        assert_eq!(text(&again.json(), "command_id"), made);
+        assert_eq!(rmm.database.values(commands).await, [Some(made)]);
+    }
+}
+
 /// On PostgreSQL only: between SQLite and the server there is nothing that could break.
 mod a_session_whose_commit_arrives_after_its_connection_broke_is_closed {
     use super::*;
@@ -73,14 +144,7 @@ mod a_session_whose_commit_arrives_after_its_connection_broke_is_closed {
     }
 
     async fn body(world: World) {
-        let Database::Postgres { url, .. } = &world.database else {
-            unreachable!("it runs on PostgreSQL")
-        };
-        let mut through: reqwest::Url = url.parse().unwrap();
-        let target = format!("127.0.0.1:{}", through.port().unwrap());
-        let line = Proxy::start(target.parse().unwrap()).await;
-        through.set_port(Some(line.address().port())).unwrap();
-        let rmm = world.deploy(&[("database.url", through.as_str())]).await;
+        let (rmm, line) = through_a_line(&world).await;
         let (mut agent, id) = rmm.raw_agent().await;
         let commit = Obstacle::at_commit(&rmm.database, "tech_sessions").await;
         let open = json!({"agent_id": id});

@@ -3,7 +3,7 @@
 use gururmm_tests::api::text;
 use gururmm_tests::commands::success;
 use gururmm_tests::wait::SOON;
-use gururmm_tests::{Answer, Api, eventually, on_both_databases};
+use gururmm_tests::{Answer, Api, Obstacle, eventually, on_both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -150,6 +150,70 @@ on_both_databases! {
         assert_eq!(again["command_id"], lost["command_id"], "under the id that it was given");
         let all = rmm.technician.get(&format!("/api/commands?agent_id={id}")).await.expect(200);
         assert_eq!(all["items"].as_array().unwrap().len(), 1);
+    }
+
+    async fn a_try_that_failed_by_a_fault_of_the_server_is_carried_out_under_the_same_id(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id, _) = rmm.journal_agent().await;
+        let path = format!("/api/agents/{id}/command");
+        let refusing = Obstacle::refusing(&rmm.database, "INSERT", "commands", "NEW.status = 'pending'").await;
+        let failed = under(&rmm.technician, "k", &path, json!({"command": "true"})).await;
+        assert!(failed.status >= 500, "{}", failed.text);
+        let subject = if rmm.database.url().is_some() { "subject::text" } else { "lower(hex(subject))" };
+        let claim = format!("SELECT {subject} AS value FROM idempotency_keys");
+        let claimed = rmm.database.values(&claim).await;
+        refusing.remove().await;
+        let again = under(&rmm.technician, "k", &path, json!({"command": "true"})).await.expect(202);
+        let subject = claimed[0].clone().unwrap().replace('-', "");
+        assert_eq!(text(&again, "command_id").replace('-', ""), subject);
+        let all = rmm.technician.get(&format!("/api/commands?agent_id={id}")).await.expect(200);
+        assert_eq!(all["items"].as_array().unwrap().len(), 1);
+    }
+
+    async fn what_holds_no_secret_is_answered_again_as_the_first_time(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let user = json!({"email": "new@example.com", "password": "a long password 5", "role": "technician"});
+        let channel = json!({"name": "hook", "kind": "webhook", "target": "https://hooks.example.com/x"});
+        let channel = rmm.admin.post("/api/notifications", channel).await.expect(201);
+        let (mut agent, id) = rmm.raw_agent().await;
+        let session = rmm.open_raw(&mut agent, id).await;
+        let test = format!("/api/notifications/{}/test", text(&channel, "id"));
+        let close = json!({"session_id": session});
+        for (api, path, body) in [(&rmm.admin, "/api/users", user), (&rmm.admin, test.as_str(), json!({})),
+            (&rmm.technician, "/api/v1/tunnel/close", close)] {
+            let first = under(api, path, path, body.clone()).await;
+            assert!(first.status < 300, "{path}: {}", first.text);
+            let again = under(api, path, path, body).await;
+            assert_eq!((again.status, &again.text), (first.status, &first.text), "{path}");
+            assert_eq!(again.header("idempotency-replayed"), "true", "{path}");
+        }
+    }
+
+    async fn a_retry_sent_again_after_a_crash_gives_each_agent_one_command(world: World) {
+        let mut rmm = world.deploy(&[]).await;
+        let (mut agent, id, _) = rmm.journal_agent().await;
+        let body = json!({"name": "Fix", "command": "fix", "filter": {"agent_ids": [id]}});
+        let job = rmm.technician.post("/api/jobs", body).await.expect(201);
+        let sent = agent.command().await;
+        let mut result = success(sent.id, "");
+        result.exit_code = Some(1);
+        agent.result(result.clone()).await;
+        agent.acknowledged().await;
+        let retry = format!("/api/jobs/{}/retry", text(&job, "id"));
+        let first = under(&rmm.technician, "r", &retry, json!({})).await.expect(202);
+        assert_eq!(first["retried"], 1);
+        // It fails again before the request comes again.
+        result.id = agent.command().await.id;
+        agent.result(result).await;
+        agent.acknowledged().await;
+        rmm.server.kill9();
+        let forget = "UPDATE idempotency_keys SET status = NULL, body = NULL";
+        rmm.database.execute(forget).await.unwrap();
+        rmm.server.restart().await;
+        let again = under(&rmm.technician, "r", &retry, json!({})).await.expect(202);
+        assert_eq!(again["retried"], 1);
+        let all = rmm.technician.get(&format!("/api/commands?agent_id={id}")).await.expect(200);
+        assert_eq!(all["items"].as_array().unwrap().len(), 2);
     }
 
     async fn a_request_whose_caller_hung_up_is_carried_out_and_answered_later(world: World) {

@@ -79,6 +79,28 @@ on_both_databases! {
         assert_eq!(answer["retried"], 0);
     }
 
+    async fn two_retries_at_once_give_the_command_once_to_each_that_failed(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (mut one, one_id, _) = rmm.journal_agent().await;
+        let (mut two, two_id, _) = rmm.journal_agent().await;
+        let body = json!({"name": "Fix", "command": "fix", "filter": {"agent_ids": [one_id, two_id]}});
+        let job = rmm.technician.post("/api/jobs", body).await.expect(201);
+        for agent in [&mut one, &mut two] {
+            let sent = agent.command().await;
+            let mut result = success(sent.id, "");
+            result.exit_code = Some(1);
+            agent.result(result).await;
+            agent.acknowledged().await;
+        }
+        let path = format!("/api/jobs/{}/retry", text(&job, "id"));
+        let retries = (0..4).map(|_| rmm.technician.post(&path, Value::Null));
+        let answers = futures_util::future::join_all(retries).await;
+        let retried: u64 = answers.iter().map(|answer| answer.expect(202)["retried"].as_u64().unwrap()).sum();
+        assert_eq!(retried, 2);
+        let all = rmm.technician.get(&format!("/api/commands?job_id={}", text(&job, "id"))).await.expect(200);
+        assert_eq!(all["items"].as_array().unwrap().len(), 4);
+    }
+
     async fn jobs_for_nobody_or_by_nobody_are_refused(world: World) {
         let rmm = world.deploy(&[]).await;
         let nobody = json!({"name": "x", "command": "x", "filter": {"os_family": "beos"}});

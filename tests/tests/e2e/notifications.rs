@@ -3,8 +3,8 @@
 use gururmm_shared::{AgentMessage, Metrics};
 use gururmm_tests::api::{items, text};
 use gururmm_tests::receiver::{MailReceiver, WebhookReceiver};
-use gururmm_tests::wait::SOON;
-use gururmm_tests::{Deployment, eventually, on_both_databases};
+use gururmm_tests::wait::{SOON, eventually_trying};
+use gururmm_tests::{Deployment, Obstacle, eventually, on_both_databases};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
@@ -41,6 +41,40 @@ on_both_databases! {
             assert_eq!(body["data"]["alert"]["id"], alert["id"]);
             assert_eq!(body["data"]["alert"]["agent"]["hostname"], "raw-agent");
         }
+    }
+
+    async fn an_alert_whose_notice_cannot_be_written_is_opened_and_told_in_the_end(world: World) {
+        let rmm = world.deploy(&[LOCAL]).await;
+        let receiver = WebhookReceiver::start(&["200 OK"]).await;
+        webhook(&rmm, &receiver.url()).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        rules(&rmm, json!({"cpu": {"for_minutes": 0, "resolve_minutes": 0, "severity": "critical"}})).await;
+        let refusing = Obstacle::refusing(&rmm.database, "INSERT", "notification_deliveries", "NEW.attempts = 0").await;
+        let high = Metrics { cpu_percent: Some(99.0), ..Metrics::default() };
+        eventually_trying("the alert was tried to be written", SOON, async || {
+            agent.send(&AgentMessage::Metrics(high.clone())).await;
+            rmm.server.log().contains("an alert cannot be written").then_some(())
+        })
+        .await;
+        let path = format!("/api/alerts?agent_id={id}");
+        let none = items(&rmm.admin.get(&path).await.expect(200));
+        assert!(none.is_empty(), "no alert without its notice: {none:?}");
+        refusing.remove().await;
+        eventually("it is told", SOON, || async { receiver.calls().pop() }).await;
+        let open = items(&rmm.admin.get(&path).await.expect(200));
+        assert_eq!(open.len(), 1);
+        // The same for its end, which somebody declares.
+        let refusing = Obstacle::refusing(&rmm.database, "INSERT", "notification_deliveries", "NEW.attempts = 0").await;
+        let resolve = format!("/api/alerts/{}/resolve", text(&open[0], "id"));
+        let refused = rmm.admin.post(&resolve, json!({})).await;
+        assert!(refused.status >= 500, "{}", refused.text);
+        refusing.remove().await;
+        rmm.admin.post(&resolve, json!({})).await.check(200);
+        eventually("its end is told", SOON, || async {
+            let last = receiver.calls().into_iter().map(|call| call.body).find(|body| body.contains("alert.resolved"));
+            last.map(|_| ())
+        })
+        .await;
     }
 
     async fn the_end_of_an_alert_is_told_after_its_beginning_even_if_that_is_tried_again(world: World) {

@@ -105,6 +105,23 @@ on_both_databases! {
         assert_eq!(rmm.run(session, "echo in").await.stdout, "in\n");
     }
 
+    async fn a_polling_agent_that_waits_for_approval_is_offline_and_hears_nothing(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let made = token(&rmm, json!({"approval": true})).await;
+        let body = json!({"site_code": text(&made, "token"), "device_id": "till-9", "hostname": "till-9"});
+        let anonymous = rmm.server.anonymous();
+        let registered = anonymous.post("/api/agent/register-legacy", body).await.expect(201);
+        let id: AgentId = text(&registered, "agent_id").parse().unwrap();
+        let poller = anonymous.with_token(text(&registered, "api_key"));
+        poller.post("/api/agent/heartbeat", json!({})).await.problem(403, "approval_pending");
+        let waiting = items(&rmm.admin.get("/api/agents/pending").await.expect(200));
+        assert_eq!(waiting[0]["agent_id"], id.to_string());
+        assert_eq!(state(&rmm, id).await["status"], "offline");
+        rmm.admin.post(&format!("/api/agents/{id}/approve"), json!({})).await.check(200);
+        poller.post("/api/agent/heartbeat", json!({})).await.check(200);
+        rmm.wait_status(id, "online", SOON).await;
+    }
+
     async fn a_rejected_agent_is_gone_and_its_key_with_it(world: World) {
         let rmm = world.deploy(&[]).await;
         let made = token(&rmm, json!({"approval": true})).await;

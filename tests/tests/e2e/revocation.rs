@@ -63,6 +63,25 @@ on_both_databases! {
         assert_eq!(status["status"], "ready", "its owner's log-in was not revoked");
     }
 
+    async fn a_key_that_expires_ends_the_sessions_that_were_opened_with_it(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        let expires_at = chrono::Utc::now() + chrono::Duration::seconds(4);
+        let key = json!({"name": "brief", "role": "technician", "expires_at": expires_at});
+        let key = rmm.technician.post("/api/keys", key).await.expect(201);
+        let script = rmm.server.anonymous().with_token(key["key"].as_str().unwrap());
+        let open = script.post("/api/v1/tunnel/open", json!({"agent_id": id}));
+        let (opened, asked) = tokio::join!(open, async {
+            let session = agent.tunnel_open().await;
+            agent.ready(session).await;
+            session
+        });
+        opened.check(201);
+        assert_eq!(agent.tunnel_close().await, asked);
+        assert!(chrono::Utc::now() >= expires_at, "not before its time");
+        rmm.wait_session(asked, "closed", "access_revoked", Duration::from_secs(5)).await;
+    }
+
     async fn a_request_that_is_held_open_is_refused_once_its_user_is_revoked(world: World) {
         let rmm = world.deploy(&[]).await;
         let (_agent, id) = rmm.raw_agent().await;

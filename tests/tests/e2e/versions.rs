@@ -44,6 +44,58 @@ on_both_databases! {
         }
     }
 
+    async fn a_policy_and_a_channel_have_versions_too(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let policy = json!({"name": "p", "site_id": rmm.site.id, "settings": {}});
+        let channel = json!({"name": "c", "kind": "email", "target": "ops@example.com"});
+        for (collection, body) in [("/api/policies", policy), ("/api/notifications", channel)] {
+            let made = rmm.admin.post(collection, body.clone()).await;
+            let path = format!("{collection}/{}", text(&made.expect(201), "id"));
+            let first = made.header("etag").to_owned();
+            assert_eq!(rmm.admin.get(&path).await.header("etag"), first);
+            with(&rmm.admin, Method::GET, &path, ("if-none-match", &first), None).await.check(304);
+            let change = |name: &str| {
+                let mut change = match collection {
+                    "/api/policies" => json!({"settings": {}}),
+                    _ => json!({"target": "ops@example.com", "min_severity": "info", "enabled": true}),
+                };
+                change["name"] = json!(name);
+                Some(change)
+            };
+            let changed = with(&rmm.admin, Method::PUT, &path, ("if-match", &first), change("One")).await;
+            changed.check(200);
+            let second = changed.header("etag").to_owned();
+            assert_ne!(first, second);
+            for (method, body) in [(Method::PUT, change("Two")), (Method::DELETE, None)] {
+                let refused = with(&rmm.admin, method, &path, ("if-match", &first), body).await;
+                refused.problem(412, "precondition_failed");
+            }
+            assert_eq!(text(&rmm.admin.get(&path).await.expect(200), "name"), "One");
+            with(&rmm.admin, Method::DELETE, &path, ("if-match", &second), None).await.check(204);
+        }
+    }
+
+    async fn a_deletion_by_one_version_never_takes_what_was_changed_meanwhile(world: World) {
+        let rmm = world.deploy(&[]).await;
+        for round in 0..5 {
+            let name = format!("Brief {round}");
+            let made = rmm.admin.post("/api/clients", json!({"name": name})).await;
+            let path = format!("/api/clients/{}", text(&made.expect(201), "id"));
+            let tag = rmm.admin.get(&path).await.header("etag").to_owned();
+            let rename = Some(json!({"name": format!("{name} anew")}));
+            let (renamed, deleted) = tokio::join!(
+                with(&rmm.admin, Method::PUT, &path, ("if-match", &tag), rename),
+                with(&rmm.admin, Method::DELETE, &path, ("if-match", &tag), None),
+            );
+            let left = rmm.admin.get(&path).await.status;
+            match (renamed.status, deleted.status) {
+                (200, 412) => assert_eq!(left, 200),
+                (404 | 412, 204) => assert_eq!(left, 404),
+                other => panic!("{other:?}: {} {}", renamed.text, deleted.text),
+            }
+        }
+    }
+
     async fn of_two_writers_with_one_version_one_wins(world: World) {
         let rmm = world.deploy(&[]).await;
         let path = format!("/api/clients/{}", rmm.site.client_id);

@@ -8,6 +8,7 @@ use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, CommandId};
 
 use super::Command;
+use super::clearance::{RefusalSteps, Refused};
 use crate::schema::{command_output, commands, tunnel_audit};
 use crate::types::Bind;
 use crate::{Db, DbError};
@@ -113,45 +114,39 @@ ops! {
     }
 }
 
-/// Marks waiting commands as running, of each agent at most as many as it has room for, the oldest
-/// first, and hands them out to be sent in this order.
+/// Marks waiting commands as running and hands them out, of each agent in the order in which they are to
+/// be sent; ends those that are refused, and counts them.
 pub async fn take_pending(
     db: &Db,
-    room: Vec<(AgentId, i64)>,
+    ids: Vec<CommandId>,
+    refused: Vec<Refused>,
     at: DateTime<Utc>,
-) -> Result<HashMap<AgentId, Vec<Command>>, DbError> {
+) -> Result<(HashMap<AgentId, Vec<Command>>, usize), DbError> {
     transact!(db, |conn| {
-        let mut taken = HashMap::new();
-        for (agent_id, room) in room {
-            let next: Vec<CommandId> = commands::table
-                .filter(commands::agent_id.eq(Bind(agent_id)))
-                .filter(commands::status.eq("pending"))
-                .filter(commands::expires_at.gt(Some(Bind(at))))
-                .order(commands::id)
-                .limit(room)
-                .select(commands::id)
-                .load(conn)
-                .await?;
-            if next.is_empty() {
-                continue;
-            }
-            let mut sent: Vec<Command> = diesel::update(
-                commands::table
-                    .filter(commands::id.eq_any(next.into_iter().map(Bind)))
-                    .filter(commands::status.eq("pending")),
-            )
-            .set((
-                commands::status.eq("running"),
-                commands::sent_at.eq(Some(Bind(at))),
-                commands::attempts.eq(commands::attempts + 1),
-            ))
-            .returning(Command::as_returning())
-            .get_results(conn)
-            .await?;
-            sent.sort_unstable_by_key(|command| command.id);
-            taken.insert(agent_id, sent);
+        let refused = conn.refuse(refused, "pending", at).await?;
+        let mut taken: HashMap<AgentId, Vec<Command>> = HashMap::new();
+        if ids.is_empty() {
+            return Ok((taken, refused));
         }
-        Ok(taken)
+        let mut sent: Vec<Command> = diesel::update(
+            commands::table
+                .filter(commands::id.eq_any(ids.into_iter().map(Bind)))
+                .filter(commands::status.eq("pending"))
+                .filter(commands::expires_at.gt(Some(Bind(at)))),
+        )
+        .set((
+            commands::status.eq("running"),
+            commands::sent_at.eq(Some(Bind(at))),
+            commands::attempts.eq(commands::attempts + 1),
+        ))
+        .returning(Command::as_returning())
+        .get_results(conn)
+        .await?;
+        sent.sort_unstable_by_key(|command| command.id);
+        for command in sent {
+            taken.entry(command.agent_id).or_default().push(command);
+        }
+        Ok((taken, refused))
     })
 }
 

@@ -1,16 +1,18 @@
 //! Commands outside tunnels. A command and its audit row are written together; each change of status is
 //! one statement guarded by the status it expects, so that two who race cannot both win.
 
+mod clearance;
 mod delivery;
 mod output;
 mod polls;
 
+pub use clearance::{Refused, pending, refuse_sent};
 pub use delivery::{
     Cancelled, Finish, Settled, expire, finish, give_up, overdue, put_back, request_cancel,
     sent_to, take_pending,
 };
 pub use output::{Output, Piece, append, output_of};
-pub use polls::{overdue_polled, poll};
+pub use polls::{Poll, overdue_polled, pending_for_poll, poll};
 
 use std::collections::HashMap;
 

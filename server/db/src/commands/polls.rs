@@ -6,31 +6,62 @@ use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, CommandId};
 
 use super::Command;
+use super::clearance::{RefusalSteps, Refused};
 use crate::schema::commands;
 use crate::types::Bind;
 use crate::{Db, DbError};
 
-/// Answers a poll: the waiting commands, at most so many that no more than `most` run, which are marked
-/// as running; and, where the poll has a number, those again that an earlier answer to it carried.
-pub async fn poll(
+/// A poll, and what it may be answered.
+#[derive(Debug)]
+pub struct Poll {
+    /// Who polls.
+    pub agent_id: AgentId,
+    /// The poll's number, where it has one.
+    pub number: Option<String>,
+    /// Commands that may run at once.
+    pub most: i64,
+    /// The waiting commands that may be sent.
+    pub allowed: Vec<CommandId>,
+    /// Those that may not.
+    pub refused: Vec<Refused>,
+}
+
+/// The oldest waiting commands that a poll can be answered with, at most so many.
+pub async fn pending_for_poll(
     db: &Db,
     agent_id: AgentId,
-    number: Option<String>,
     most: i64,
     at: DateTime<Utc>,
 ) -> Result<Vec<Command>, DbError> {
+    query!(db, |conn| commands::table
+        .filter(commands::agent_id.eq(Bind(agent_id)))
+        .filter(commands::status.eq("pending"))
+        .filter(commands::expires_at.gt(Some(Bind(at))))
+        // A poll's answer carries no variables: without them a script would do something else.
+        .filter(commands::arguments.is_null())
+        .order(commands::id)
+        .limit(most.max(0))
+        .select(Command::as_select())
+        .load(conn)
+        .await)
+}
+
+/// Answers a poll: the allowed commands, at most so many that no more than `most` run, which are marked
+/// as running; and, where the poll has a number, those again that an earlier answer to it carried.
+pub async fn poll(db: &Db, poll: Poll, at: DateTime<Utc>) -> Result<Vec<Command>, DbError> {
     transact!(db, |conn| {
+        conn.refuse(poll.refused, "pending", at).await?;
         let running: i64 = commands::table
-            .filter(commands::agent_id.eq(Bind(agent_id)))
+            .filter(commands::agent_id.eq(Bind(poll.agent_id)))
             .filter(commands::status.eq("running"))
             .count()
             .get_result(conn)
             .await?;
-        let mut answer: Vec<Command> = match &number {
+        let mut answer: Vec<Command> = match &poll.number {
             None => Vec::new(),
             Some(number) => {
                 commands::table
-                    .filter(commands::agent_id.eq(Bind(agent_id)))
+                    .filter(commands::agent_id.eq(Bind(poll.agent_id)))
                     .filter(commands::status.eq("running"))
                     .filter(commands::sent_in_poll.eq(Some(number)))
                     .select(Command::as_select())
@@ -39,13 +70,11 @@ pub async fn poll(
             }
         };
         let next: Vec<CommandId> = commands::table
-            .filter(commands::agent_id.eq(Bind(agent_id)))
+            .filter(commands::id.eq_any(poll.allowed.into_iter().map(Bind)))
             .filter(commands::status.eq("pending"))
             .filter(commands::expires_at.gt(Some(Bind(at))))
-            // A poll's answer carries no variables: without them a script would do something else.
-            .filter(commands::arguments.is_null())
             .order(commands::id)
-            .limit((most - running).max(0))
+            .limit((poll.most - running).max(0))
             .select(commands::id)
             .load(conn)
             .await?;
@@ -58,7 +87,7 @@ pub async fn poll(
             commands::status.eq("running"),
             commands::sent_at.eq(Some(Bind(at))),
             commands::attempts.eq(commands::attempts + 1),
-            commands::sent_in_poll.eq(Some(number.unwrap_or_default())),
+            commands::sent_in_poll.eq(Some(poll.number.unwrap_or_default())),
         ))
         .returning(Command::as_returning())
         .get_results(conn)

@@ -2,7 +2,7 @@
 
 mod runs;
 
-pub use runs::{Decision, NewRun, Noted, Run, note, run_by_id, runs_of, unfinished};
+pub use runs::{Decision, NewRun, Noted, Run, last_run, note, run_by_id, runs_of, unfinished};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

@@ -77,8 +77,8 @@ pub struct Decision {
     pub version: Option<DateTime<Utc>>,
     /// Until when it is decided.
     pub decided_until: DateTime<Utc>,
-    /// The schedule's newest row when it was decided: what others began since may be in the way.
-    pub after: Option<ScheduleRunId>,
+    /// How many rows the schedule had got when it was decided: what others began since may be in the way.
+    pub after: i64,
     /// Times that went by.
     pub missed: Option<NewRun>,
     /// The run.
@@ -130,6 +130,12 @@ ops! {
             job_id: Option<JobId>,
             commands: usize,
         ) -> QueryResult<Run> {
+            // The caller has the schedule's row locked.
+            let number: i64 = diesel::update(schedules::table.find(Bind(new.schedule_id)))
+                .set(schedules::runs_written.eq(schedules::runs_written + 1))
+                .returning(schedules::runs_written)
+                .get_result(conn)
+                .await?;
             diesel::insert_into(schedule_runs::table)
                 .values((
                     schedule_runs::id.eq(Bind(new.id)),
@@ -144,6 +150,7 @@ ops! {
                     schedule_runs::commands.eq(count(commands)),
                     schedule_runs::offline.eq(count(new.offline)),
                     schedule_runs::busy.eq(count(new.busy)),
+                    schedule_runs::number.eq(number),
                 ))
                 .returning(Run::as_returning())
                 .get_result(conn)
@@ -152,11 +159,11 @@ ops! {
 
         /// Deletes all rows of a schedule but the newest.
         async fn delete_old_runs(&mut conn, id: ScheduleId, keep: i64) -> QueryResult<()> {
-            let oldest: Option<ScheduleRunId> = schedule_runs::table
+            let oldest: Option<i64> = schedule_runs::table
                 .filter(schedule_runs::schedule_id.eq(Bind(id)))
-                .order(schedule_runs::id.desc())
+                .order(schedule_runs::number.desc())
                 .offset(keep.max(0))
-                .select(schedule_runs::id)
+                .select(schedule_runs::number)
                 .first(conn)
                 .await
                 .optional()?;
@@ -166,7 +173,7 @@ ops! {
             diesel::delete(
                 schedule_runs::table
                     .filter(schedule_runs::schedule_id.eq(Bind(id)))
-                    .filter(schedule_runs::id.le(Bind(oldest))),
+                    .filter(schedule_runs::number.le(oldest)),
             )
             .execute(conn)
             .await
@@ -205,14 +212,12 @@ pub async fn note(db: &Db, id: ScheduleId, decision: Decision) -> Result<Noted, 
             return Ok(Noted::Changed);
         }
         if decision.run.is_some() {
-            let newest: Option<ScheduleRunId> = schedule_runs::table
-                .filter(schedule_runs::schedule_id.eq(Bind(id)))
-                .order(schedule_runs::id.desc())
-                .select(schedule_runs::id)
+            let written: i64 = schedules::table
+                .find(Bind(id))
+                .select(schedules::runs_written)
                 .first(conn)
-                .await
-                .optional()?;
-            if newest != decision.after {
+                .await?;
+            if written != decision.after {
                 return Ok(Noted::Overtaken);
             }
         }
@@ -261,7 +266,25 @@ pub async fn run_by_id(
     })
 }
 
-/// Lists runs of a schedule, the newest first.
+/// How many runs of a schedule were ever written, and the last of them.
+///
+/// # Errors
+///
+/// [`DbError::NotFound`] where there is no such schedule.
+pub async fn last_run(db: &Db, id: ScheduleId) -> Result<(i64, Option<Run>), DbError> {
+    query!(db, |conn| schedules::table
+        .left_join(
+            schedule_runs::table.on(schedule_runs::schedule_id
+                .eq(schedules::id)
+                .and(schedule_runs::number.eq(schedules::runs_written)))
+        )
+        .filter(schedules::id.eq(Bind(id)))
+        .select((schedules::runs_written, Option::<Run>::as_select(),))
+        .first(conn)
+        .await)
+}
+
+/// Lists runs of a schedule in the order in which they were written, the last first.
 pub async fn runs_of(
     db: &Db,
     id: ScheduleId,
@@ -271,12 +294,20 @@ pub async fn runs_of(
     query!(db, |conn| {
         let mut rows = schedule_runs::table
             .filter(schedule_runs::schedule_id.eq(Bind(id)))
-            .order(schedule_runs::id.desc())
+            .order(schedule_runs::number.desc())
             .limit(limit.max(0))
             .select(Run::as_select())
             .into_boxed();
         if let Some(before) = before {
-            rows = rows.filter(schedule_runs::id.lt(Bind(before)));
+            let number: Option<i64> = schedule_runs::table
+                .find(Bind(before))
+                .filter(schedule_runs::schedule_id.eq(Bind(id)))
+                .select(schedule_runs::number)
+                .first(conn)
+                .await
+                .optional()?;
+            // What was deleted meanwhile was older than all that is left.
+            rows = rows.filter(schedule_runs::number.lt(number.unwrap_or_default()));
         }
         rows.load(conn).await
     })

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use gururmm_shared::{AgentId, SessionId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, SessionId, UserId};
 
 use super::is_open::IsOpen;
-use crate::schema::{tech_sessions, users};
+use crate::schema::{api_keys, tech_sessions, users};
 use crate::tunnel_audit::{AuditSteps, NewAudit};
-use crate::types::Bind;
+use crate::types::{Bind, now};
 use crate::{Db, DbError};
 
 /// What a new session is made of.
@@ -26,6 +26,8 @@ pub struct NewSession {
     pub max_open: u32,
     /// The technician's token version when this was asked for.
     pub token_version: i64,
+    /// The key it is asked for with, if it is not a log-in.
+    pub key_id: Option<ApiKeyId>,
 }
 
 /// How an attempt to open a session ended.
@@ -47,7 +49,7 @@ pub enum OpenOutcome {
 /// # Errors
 ///
 /// [`DbError::NotFound`] where the technician does not exist, is disabled, or was
-/// revoked since,
+/// revoked since, or the key was or has expired,
 /// [`DbError::ForeignKey`] where the agent does not exist.
 pub async fn open(db: &Db, new: NewSession, audit: NewAudit) -> Result<OpenOutcome, DbError> {
     transact!(db, |conn| {
@@ -63,6 +65,25 @@ pub async fn open(db: &Db, new: NewSession, audit: NewAudit) -> Result<OpenOutco
         .await?;
         if locked == 0 {
             return Err(DbError::NotFound);
+        }
+        if let Some(key_id) = new.key_id {
+            // As above: the key's end waits for this, and finds the session.
+            let unexpired = api_keys::expires_at
+                .is_null()
+                .or(api_keys::expires_at.gt(Some(Bind(now()))).assume_not_null());
+            let held = diesel::update(
+                api_keys::table
+                    .find(Bind(key_id))
+                    .filter(api_keys::user_id.eq(Bind(new.tech_id)))
+                    .filter(api_keys::revoked_at.is_null())
+                    .filter(unexpired),
+            )
+            .set(api_keys::revoked_at.eq(api_keys::revoked_at))
+            .execute(conn)
+            .await?;
+            if held == 0 {
+                return Err(DbError::NotFound);
+            }
         }
         // Those with other agents: one with this agent is for the index to refuse.
         let others: i64 = tech_sessions::table

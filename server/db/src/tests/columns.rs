@@ -94,6 +94,7 @@ fn a_role_or_status_that_does_not_exist_is_refused() {
             at: agent.created_at,
             max_open: 1,
             token_version: 1,
+            key_id: None,
         };
         let (id, at) = (new.session_id, new.at);
         let audit = new_audit("open", Some(id));

@@ -209,22 +209,23 @@ fn a_place_with_something_in_it_goes_only_with_all_of_it() {
         let agent = agents::enroll(&db, new_agent(site.id)).await.unwrap();
         let other = an_agent(&db).await;
         assert_eq!(
-            remove_site(&db, site.id, false).await,
+            remove_site(&db, site.id, false, None).await,
             Ok(Removal::NotEmpty(1))
         );
         assert_eq!(
-            remove_client(&db, site.client_id, false).await,
+            remove_client(&db, site.client_id, false, None).await,
             Ok(Removal::NotEmpty(1))
         );
         assert_eq!(
-            remove_client(&db, site.client_id, true).await,
+            remove_client(&db, site.client_id, true, None).await,
             Ok(Removal::Removed(vec![agent.id]))
         );
         assert_eq!(
-            remove_client(&db, site.client_id, true).await,
+            remove_client(&db, site.client_id, true, None).await,
             Ok(Removal::Missing)
         );
-        assert_eq!(remove_site(&db, site.id, true).await, Ok(Removal::Missing));
+        let missing = remove_site(&db, site.id, true, None).await;
+        assert_eq!(missing, Ok(Removal::Missing));
         assert_eq!(number(&db, "SELECT count(*) FROM agents").await, 1);
         assert!(agents::by_id(&db, other.id).await.unwrap().is_some());
     });

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{a_technician, an_agent, new_audit};
 use crate::commands::NewCommand;
 use crate::jobs::Job;
-use crate::schedules::{self, Decision, NewRun, Noted, Planned, Run, Schedule};
+use crate::schedules::{self, Decision, NewRun, Noted, Planned, Schedule};
 use crate::testing::{number, on_both};
 use crate::types::now;
 use crate::{Db, DbError};
@@ -33,7 +33,7 @@ async fn a_schedule(db: &Db) -> Schedule {
     inserted.unwrap()
 }
 
-fn decision(schedule: &Schedule, due_at: DateTime<Utc>, after: Option<&Run>) -> Decision {
+fn decision(schedule: &Schedule, due_at: DateTime<Utc>, after: i64) -> Decision {
     let run = NewRun {
         id: ScheduleRunId::generate(),
         schedule_id: schedule.id,
@@ -49,7 +49,7 @@ fn decision(schedule: &Schedule, due_at: DateTime<Utc>, after: Option<&Run>) -> 
     Decision {
         version: Some(schedule.updated_at),
         decided_until: due_at,
-        after: after.map(|run| run.id),
+        after,
         missed: None,
         run: Some(run),
         job: None,
@@ -62,29 +62,22 @@ fn a_minute(index: i64) -> DateTime<Utc> {
     now().trunc_subsecs(0) + Duration::minutes(index)
 }
 
-async fn newest(db: &Db, schedule: &Schedule) -> Option<Run> {
-    schedules::runs_of(db, schedule.id, None, 1)
-        .await
-        .unwrap()
-        .pop()
-}
-
 #[test]
 fn a_time_has_one_run_and_what_others_wrote_meanwhile_is_seen() {
     on_both(async |db| {
         let schedule = a_schedule(&db).await;
         let due_at = a_minute(1);
-        let first = schedules::note(&db, schedule.id, decision(&schedule, due_at, None)).await;
+        let first = schedules::note(&db, schedule.id, decision(&schedule, due_at, 0)).await;
         let Ok(Noted::Written(Some(first))) = first else {
             panic!("{first:?}")
         };
-        let blind = decision(&schedule, a_minute(2), None);
+        let blind = decision(&schedule, a_minute(2), 0);
         let noted = schedules::note(&db, schedule.id, blind).await;
         assert_eq!(noted, Ok(Noted::Overtaken));
-        let again = decision(&schedule, due_at, Some(&first));
+        let again = decision(&schedule, due_at, 1);
         let noted = schedules::note(&db, schedule.id, again).await;
         assert_eq!(noted, Ok(Noted::Known));
-        let mut stale = decision(&schedule, a_minute(2), Some(&first));
+        let mut stale = decision(&schedule, a_minute(2), 1);
         stale.version = Some(schedule.updated_at - Duration::seconds(1));
         let noted = schedules::note(&db, schedule.id, stale).await;
         assert_eq!(noted, Ok(Noted::Changed));
@@ -136,7 +129,7 @@ fn a_run_without_all_of_its_commands_is_none() {
         };
         let gone = gururmm_shared::AgentId::generate();
         let rows = [agent.id, gone].map(|id| (command(id), new_audit("command", None)));
-        let mut whole = decision(&schedule, a_minute(1), None);
+        let mut whole = decision(&schedule, a_minute(1), 0);
         whole.job = Some((job.clone(), rows.to_vec()));
         let noted = schedules::note(&db, schedule.id, whole).await;
         assert_eq!(noted, Err(DbError::ForeignKey));
@@ -152,7 +145,7 @@ fn a_run_without_all_of_its_commands_is_none() {
             read.decided_until, schedule.decided_until,
             "it is still due"
         );
-        let mut whole = decision(&schedule, a_minute(1), None);
+        let mut whole = decision(&schedule, a_minute(1), 0);
         whole.job = Some((job, vec![(command(agent.id), new_audit("command", None))]));
         schedules::note(&db, schedule.id, whole).await.unwrap();
         let (unfinished, sent) = schedules::unfinished(&db, schedule.id).await.unwrap();
@@ -165,8 +158,11 @@ fn the_newest_runs_are_kept() {
     on_both(async |db| {
         let schedule = a_schedule(&db).await;
         for index in 1..=6 {
-            let last = newest(&db, &schedule).await;
-            let next = decision(&schedule, a_minute(index), last.as_ref());
+            let (written, _) = schedules::last_run(&db, schedule.id).await.unwrap();
+            let mut next = decision(&schedule, a_minute(index), written);
+            // Ids come from requests and say nothing of the order.
+            next.run.as_mut().unwrap().id =
+                ScheduleRunId(uuid::Uuid::from_u128(99 - index as u128));
             schedules::note(&db, schedule.id, next).await.unwrap();
         }
         let rows = schedules::runs_of(&db, schedule.id, None, 10)
@@ -177,5 +173,33 @@ fn the_newest_runs_are_kept() {
             .map(|run| (run.due_at - now()).num_minutes())
             .collect();
         assert_eq!(due, [5, 4, 3], "the sixth is less than six minutes away");
+    });
+}
+
+#[test]
+fn a_run_whose_id_is_older_than_others_is_the_last_one_all_the_same() {
+    on_both(async |db| {
+        let schedule = a_schedule(&db).await;
+        let early = ScheduleRunId::generate();
+        schedules::note(&db, schedule.id, decision(&schedule, a_minute(1), 0))
+            .await
+            .unwrap();
+        let mut asked = decision(&schedule, a_minute(2), 1);
+        asked.run.as_mut().unwrap().id = early;
+        schedules::note(&db, schedule.id, asked).await.unwrap();
+        let (written, last) = schedules::last_run(&db, schedule.id).await.unwrap();
+        assert_eq!((written, last.unwrap().id), (2, early));
+        // Who has not seen it is overtaken by it.
+        let blind = decision(&schedule, a_minute(3), 1);
+        let noted = schedules::note(&db, schedule.id, blind).await;
+        assert_eq!(noted, Ok(Noted::Overtaken));
+        let rows = schedules::runs_of(&db, schedule.id, None, 10)
+            .await
+            .unwrap();
+        assert_eq!(rows[0].id, early);
+        let rest = schedules::runs_of(&db, schedule.id, Some(early), 10)
+            .await
+            .unwrap();
+        assert_eq!(rest, rows[1..]);
     });
 }

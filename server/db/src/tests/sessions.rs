@@ -3,6 +3,7 @@
 use gururmm_shared::{AgentId, SessionId, UserId};
 
 use super::{a_technician, an_agent, new_audit};
+use crate::api_keys::{self, NewApiKey};
 use crate::tech_sessions::{self, NewSession, OpenOutcome};
 use crate::testing::{execute, number, on_both};
 use crate::types::now;
@@ -17,6 +18,7 @@ pub(super) fn new_session(tech_id: UserId, agent_id: AgentId, max_open: u32) -> 
         at: now(),
         max_open,
         token_version: 1,
+        key_id: None,
     }
 }
 
@@ -191,5 +193,47 @@ fn a_session_goes_from_active_to_ready_to_closed_and_each_step_is_once_only() {
             Ok(OpenOutcome::Opened),
             "the place is free again"
         );
+    });
+}
+
+#[test]
+fn a_key_that_ended_since_it_was_shown_opens_no_session() {
+    on_both(async |db| {
+        let (tech, agent) = (a_technician(&db).await, an_agent(&db).await);
+        let key = async |hash: u8, expires_at| {
+            let new = NewApiKey {
+                user_id: tech.id,
+                name: "script".to_owned(),
+                key_hash: [hash; 32],
+                role: "technician".to_owned(),
+                scope: None,
+                expires_at,
+            };
+            api_keys::insert(&db, new, 10).await.unwrap().unwrap().id
+        };
+        let with = |key_id| NewSession {
+            key_id: Some(key_id),
+            ..new_session(tech.id, agent.id, 10)
+        };
+        let soon = Some(now() + chrono::Duration::hours(1));
+        let (good, other) = (key(1, soon).await, key(2, None).await);
+        let expired = key(3, Some(now() - chrono::Duration::seconds(1))).await;
+        assert_eq!(open(&db, with(expired)).await, Err(DbError::NotFound));
+        api_keys::delete(&db, other).await.unwrap();
+        assert_eq!(open(&db, with(other)).await, Err(DbError::NotFound));
+        let stranger = a_technician(&db).await;
+        let theirs = NewSession {
+            tech_id: stranger.id,
+            ..with(good)
+        };
+        assert_eq!(open(&db, theirs).await, Err(DbError::NotFound));
+        assert_eq!(open(&db, with(good)).await, Ok(OpenOutcome::Opened));
+        let revoke = "UPDATE api_keys SET revoked_at = created_at";
+        execute(&db, revoke).await.unwrap();
+        let elsewhere = NewSession {
+            agent_id: an_agent(&db).await.id,
+            ..with(good)
+        };
+        assert_eq!(open(&db, elsewhere).await, Err(DbError::NotFound));
     });
 }

@@ -52,6 +52,16 @@ pub async fn account(db: &Db, id: UserId) -> Result<Option<Account>, DbError> {
     Ok(user.map(|user| Account::of(user, places)))
 }
 
+/// Finds users with their scopes, in two queries.
+pub async fn accounts(db: &Db, ids: Vec<UserId>) -> Result<Vec<Account>, DbError> {
+    let found: Vec<User> = query!(db, |conn| users::table
+        .filter(users::id.eq_any(ids.into_iter().map(Bind)))
+        .select(User::as_select())
+        .load(conn)
+        .await)?;
+    with_scopes(db, found).await
+}
+
 /// Adds their scopes to users, with one query for all.
 pub async fn with_scopes(db: &Db, users: Vec<User>) -> Result<Vec<Account>, DbError> {
     let scoped: Vec<_> = users.iter().filter(|user| user.scoped).collect();

@@ -4,7 +4,7 @@
 mod account;
 mod administrators;
 
-pub use account::{Account, account, with_scopes};
+pub use account::{Account, account, accounts, with_scopes};
 pub use administrators::{CHANGED, delete, insert_first, is_deletable, update};
 
 use chrono::{DateTime, Utc};

@@ -1,8 +1,8 @@
 //! What of a policy concerns the agent itself.
 
 use gururmm_shared::{
-    ConfigUpdate, InventoryConfig, MetricsConfig, ServiceConfig, TunnelConfig, UpdateConfig,
-    WatchdogConfig,
+    CommandsConfig, ConfigUpdate, InventoryConfig, MetricsConfig, ServiceConfig, TunnelConfig,
+    UpdateConfig, WatchdogConfig,
 };
 
 use super::{MetricsPolicy, PolicySettings, WatchdogPolicy, WatchedService};
@@ -21,6 +21,10 @@ impl PolicySettings {
             watchdog: unless_empty(watchdog(&self.watchdog)),
             inventory: unless_empty(InventoryConfig {
                 interval_seconds: self.inventory.interval_seconds,
+            }),
+            commands: unless_empty(CommandsConfig {
+                allow: self.commands.allow.clone(),
+                deny: self.commands.deny.clone(),
             }),
             tunnel: unless_empty(TunnelConfig {
                 tell_person: self.tunnel.tell_person,
@@ -67,9 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_agent_is_told_which_commands_may_run() {
+        let commands = serde_json::json!({"allow": [], "deny": [{"glob": "reboot"}]});
+        let settings = serde_json::json!({"commands": commands});
+        let settings: PolicySettings = serde_json::from_value(settings).unwrap();
+        let told = serde_json::to_value(settings.for_agent()).unwrap();
+        assert_eq!(told["commands"], commands, "an empty list allows nothing");
+    }
+
+    #[test]
     fn rules_that_the_server_keeps_to_itself_are_not_told() {
         let settings: PolicySettings = serde_json::from_value(serde_json::json!({
-            "commands": {"deny": [{"glob": "reboot"}]}, "alerts": {"offline": {}},
+            "alerts": {"offline": {}},
             "tunnel": {"roles": ["administrator"]},
         }))
         .unwrap();

@@ -12,11 +12,12 @@ pub use merge::{Effective, Layer, Level, Source, diff, merge};
 pub use tunnel_features::FeatureRoles;
 
 use garde::Validate;
+use gururmm_shared::CommandPattern;
 use serde::{Deserialize, Serialize};
 
 use self::alerts::AlertsPolicy;
 use self::recording::RecordingPolicy;
-use super::command_rules::{CommandRules, Pattern};
+use super::command_rules::CommandRules;
 use super::role::Role;
 
 /// Patterns, or services, of a list.
@@ -51,6 +52,9 @@ pub struct PolicySettings {
     /// Whether terminals are recorded.
     #[garde(dive)]
     pub recording: RecordingPolicy,
+    /// How long figures are kept.
+    #[garde(dive)]
+    pub retention: RetentionPolicy,
 }
 
 /// What is measured and how often.
@@ -159,15 +163,15 @@ impl ServiceAction {
 #[derive(utoipa::ToSchema)]
 pub struct CommandPolicy {
     /// Only these, where there is a list.
-    #[garde(custom(few), dive)]
+    #[garde(custom(few), inner(inner(custom(pattern))))]
     #[schema(max_items = 100)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub allow: Option<Vec<Pattern>>,
+    pub allow: Option<Vec<CommandPattern>>,
     /// And none of these.
-    #[garde(custom(few), dive)]
+    #[garde(custom(few), inner(inner(custom(pattern))))]
     #[schema(max_items = 100)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub deny: Option<Vec<Pattern>>,
+    pub deny: Option<Vec<CommandPattern>>,
 }
 
 impl CommandPolicy {
@@ -290,19 +294,31 @@ pub struct InventoryPolicy {
     pub interval_seconds: Option<u64>,
 }
 
-impl Validate for Pattern {
-    type Context = ();
+/// How long figures are kept, in place of what the server's configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[derive(utoipa::ToSchema)]
+pub struct RetentionPolicy {
+    /// Samples as agents sent them.
+    #[garde(range(min = 1, max = 3650))]
+    #[schema(minimum = 1, maximum = 3650)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_days: Option<u32>,
+    /// Samples by the minute.
+    #[garde(range(min = 1, max = 3650))]
+    #[schema(minimum = 1, maximum = 3650)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minute_days: Option<u32>,
+    /// Samples by the hour.
+    #[garde(range(min = 1, max = 36_500))]
+    #[schema(minimum = 1, maximum = 36_500)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hour_days: Option<u32>,
+}
 
-    fn validate_into(
-        &self,
-        (): &(),
-        parent: &mut dyn FnMut() -> garde::Path,
-        report: &mut garde::Report,
-    ) {
-        if let Err(problem) = self.check() {
-            report.append(parent(), garde::Error::new(problem));
-        }
-    }
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
+fn pattern(pattern: &CommandPattern, (): &()) -> garde::Result {
+    pattern.check().map_err(garde::Error::new)
 }
 
 // A name that begins with a dash would be an option of the service manager.
@@ -376,6 +392,7 @@ mod tests {
                 json!({"alerts": {"cpu": {"above_percent": 101}}}),
                 "alerts.cpu.above_percent",
             ),
+            (json!({"retention": {"raw_days": 0}}), "retention.raw_days"),
             (
                 json!({"tunnel": {"idle_timeout_seconds": 0}}),
                 "tunnel.idle_timeout_seconds",

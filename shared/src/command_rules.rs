@@ -5,7 +5,8 @@
 //! the beginning of another command.
 
 use regex::{Regex, RegexBuilder};
-use serde::{Deserialize, Serialize};
+
+use crate::{CommandPattern, CommandsConfig};
 
 /// Bytes of one pattern.
 pub const PATTERN_BYTES: usize = 512;
@@ -14,18 +15,6 @@ const COMPILED_BYTES: usize = 256 * 1024;
 /// What begins another command, or another file, in a shell's line.
 const OPERATORS: &str = r";&|<>$()`\\\r\n";
 
-/// A pattern of commands; `glob` stands for the whole command, `regex` for a part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[derive(utoipa::ToSchema)]
-#[schema(as = CommandPattern)]
-pub enum Pattern {
-    /// `*` is any text and `?` any character.
-    Glob(String),
-    /// In the syntax of the crate `regex`.
-    Regex(String),
-}
-
 /// Whether what a pattern matches is to run or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -33,13 +22,7 @@ enum Purpose {
     Deny,
 }
 
-impl Pattern {
-    fn text(&self) -> &str {
-        match self {
-            Self::Glob(text) | Self::Regex(text) => text,
-        }
-    }
-
+impl CommandPattern {
     /// Tells what is wrong with the pattern.
     ///
     /// # Errors
@@ -109,11 +92,23 @@ pub struct CommandRules {
 }
 
 impl CommandRules {
+    /// Compiles what an agent is told of its policy.
+    ///
+    /// # Errors
+    /// A pattern that is none.
+    pub fn told(config: &CommandsConfig) -> Result<Self, String> {
+        let deny = config.deny.as_deref().unwrap_or_default();
+        Self::compile(config.allow.as_deref(), deny)
+    }
+
     /// Compiles the lists; without an allow list all is allowed that is not denied.
     ///
     /// # Errors
     /// A pattern that is none.
-    pub fn compile(allow: Option<&[Pattern]>, deny: &[Pattern]) -> Result<Self, String> {
+    pub fn compile(
+        allow: Option<&[CommandPattern]>,
+        deny: &[CommandPattern],
+    ) -> Result<Self, String> {
         let allow = allow
             .map(|patterns| {
                 let compiled = patterns.iter().map(|p| p.compile(Purpose::Allow));
@@ -153,10 +148,10 @@ impl CommandRules {
 mod tests {
     use super::*;
 
-    fn globs(texts: &[&str]) -> Vec<Pattern> {
+    fn globs(texts: &[&str]) -> Vec<CommandPattern> {
         texts
             .iter()
-            .map(|t| Pattern::Glob((*t).to_owned()))
+            .map(|t| CommandPattern::Glob((*t).to_owned()))
             .collect()
     }
 
@@ -212,15 +207,19 @@ mod tests {
     #[test]
     fn a_pattern_that_costs_too_much_or_is_none_is_refused() {
         for regex in ["(", "(a{1000}){1000}", "", " "] {
-            assert!(Pattern::Regex(regex.to_owned()).check().is_err(), "{regex}");
+            assert!(
+                CommandPattern::Regex(regex.to_owned()).check().is_err(),
+                "{regex}"
+            );
         }
-        assert!(Pattern::Glob("x".repeat(513)).check().is_err());
-        assert!(Pattern::Glob("a.b[c".to_owned()).check().is_ok());
+        assert!(CommandPattern::Glob("x".repeat(513)).check().is_err());
+        assert!(CommandPattern::Glob("a.b[c".to_owned()).check().is_ok());
     }
 
     #[test]
     fn a_hostile_command_costs_no_more_than_its_length() {
-        let rules = CommandRules::compile(None, &[Pattern::Regex("(a+)+b".to_owned())]).unwrap();
+        let rules =
+            CommandRules::compile(None, &[CommandPattern::Regex("(a+)+b".to_owned())]).unwrap();
         assert_eq!(rules.check(&"a".repeat(32 * 1024)), Ok(()));
     }
 }
