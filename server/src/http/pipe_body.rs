@@ -130,7 +130,7 @@ impl Download {
         if let Some(left) = self.left {
             let length = bytes.len() as u64;
             let rest = left.checked_sub(length);
-            self.left = Some(rest.ok_or(Broken::Size(length - left))?);
+            self.left = Some(rest.ok_or_else(|| Broken::Size(length - left))?);
         }
         if self.left == Some(0) {
             // The last bytes go out once the machine says that all is well: who has all of them can be sure.

@@ -58,6 +58,7 @@ async fn preflight(api: &Api, origin: &str, method: &str, headers: &str) -> Answ
 }
 
 async fn from(api: &Api, origin: &str) -> Answer {
-    let sent = api.send(Method::GET, "/api/clients", &[("origin", origin)], None);
+    let headers = [("origin", origin)];
+    let sent = api.send(Method::GET, "/api/clients", &headers, None);
     sent.await.expect("the server answers")
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
 use gururmm_tests::cluster::free_port;
-use gururmm_tests::files::{noise, sha256, text};
+use gururmm_tests::files::{noise, sha256};
 use gururmm_tests::tcp_channel::{EOF, Pass, Said};
 use gururmm_tests::viewer::ticket;
 use gururmm_tests::wait::SOON;

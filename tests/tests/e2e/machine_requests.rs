@@ -9,10 +9,10 @@ use gururmm_tests::processes::Marker;
 use gururmm_tests::tcp_channel::Pass;
 use gururmm_tests::wait::SOON;
 use gururmm_tests::{
-    Deployment, Files, Machine, PreparedAgent, Surroundings, TcpChannel, World, eventually,
+    Deployment, Files, Machine, PreparedAgent, Surroundings, TcpChannel, World,
     on_both_databases,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 on_both_databases! {
     async fn services_of_a_machine_without_systemd_are_refused_in_clear_words(world: World) {

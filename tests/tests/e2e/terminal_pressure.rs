@@ -7,7 +7,7 @@ use gururmm_shared::flow::INITIAL_WINDOW_BYTES;
 use gururmm_shared::{EndReason, StreamMessage};
 use gururmm_tests::processes::running;
 use gururmm_tests::terminal_viewer::{OpenedTerminal, TerminalViewer};
-use gururmm_tests::wait::SOON;
+use gururmm_tests::wait::{SOON, eventually_trying};
 use gururmm_tests::{eventually, hold, on_both_databases};
 use uuid::Uuid;
 
@@ -152,11 +152,10 @@ on_both_databases! {
         assert!(code.is_none_or(|code| code == 4008), "{code:?}");
         let mut again = TerminalViewer::open(&rmm.technician, session).await;
         again.shown(&flood.terminal).await;
-        let both = tokio::join!(again.has(&flood.terminal, 1024 * 1024), async {
+        tokio::join!(again.has(&flood.terminal, 1024 * 1024), async {
             let now = witness.of(&flood.terminal).bytes.len();
             witness.has(&flood.terminal, now + 512 * 1024).await;
         });
-        drop(both);
         drop(again);
         flood.ends(&mut witness).await;
     }
@@ -175,7 +174,7 @@ on_both_databases! {
         viewer.until("its screen", |viewer| {
             viewer.watched.get(&terminal.stream).is_some_and(|it| it.screen.is_some())
         }).await;
-        eventually("all of it was written", SOON, async || {
+        eventually_trying("all of it was written", SOON, async || {
             viewer.caught_up().await;
             viewer.of(&terminal).shows().contains("3000000").then_some(())
         }).await;

@@ -8,7 +8,7 @@ use gururmm_tests::agent::AgentSettings;
 use gururmm_tests::api::text;
 use gururmm_tests::processes::Marker;
 use gururmm_tests::terminal_viewer::{TerminalViewer, ask_for_terminal, line};
-use gururmm_tests::wait::{CLEAN_UP, SOON};
+use gururmm_tests::wait::{CLEAN_UP, SOON, eventually_trying};
 use gururmm_tests::{Deployment, Proxy, TestAgent, eventually, hold, on_both_databases};
 use serde_json::json;
 use uuid::Uuid;
@@ -77,7 +77,7 @@ on_both_databases! {
         late.expect("resumed", resumed).await;
         let after = viewer.reads(&shell, "treasure\r\n").await;
         assert!(after.contains(before.trim()), "{after:?} is not of {before:?}");
-        eventually("the size that was wished for meanwhile", SOON, async || {
+        eventually_trying("the size that was wished for meanwhile", SOON, async || {
             viewer.types(&shell, b"stty size\n").await;
             let read = viewer.reads(&shell, "\r\n").await;
             read.contains("33 99").then_some(())
