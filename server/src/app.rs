@@ -126,7 +126,7 @@ impl App {
             .take(cores + 3)
             .map(Arbiter::handle)
             .collect();
-        let (registry, writer, commands) = start_actors(&db, &settings, &handles);
+        let (registry, writer, commands) = start_actors(&db, &recordings, &settings, &handles);
         registry.do_send(Adopt(left_open));
         let scheduler = Scheduler::new(
             db.clone(),
@@ -255,7 +255,12 @@ type Actors = (
     Addr<CommandDispatcher>,
 );
 
-fn start_actors(db: &Db, settings: &Settings, arbiters: &[ArbiterHandle]) -> Actors {
+fn start_actors(
+    db: &Db,
+    recordings: &Recordings,
+    settings: &Settings,
+    arbiters: &[ArbiterHandle],
+) -> Actors {
     // The first three are the registry's, the writer's and the dispatcher's; sessions are spread over
     // the rest.
     let current = Arbiter::current();
@@ -285,6 +290,7 @@ fn start_actors(db: &Db, settings: &Settings, arbiters: &[ArbiterHandle]) -> Act
     let commands = Supervisor::start_in_arbiter(own(2), |_| commands);
     let registry = AgentRegistry::new(
         db.clone(),
+        recordings.clone(),
         Arc::new(settings.tunnel.clone()),
         idle,
         rest.to_vec(),

@@ -219,6 +219,34 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_end_inside_of_a_sequence_or_a_character_are_known() {
+        for open in [
+            &b"text\x1b"[..],
+            b"\x1b[",
+            b"\x1b[38;5;1",
+            b"a\x1b]0;tit",
+            b"\x1b(",
+            b"\x1bPq#0",
+            b"\xe6\xbc",
+        ] {
+            assert!(unfinished(open) > 0, "{open:?}");
+        }
+        for whole in [
+            &b""[..],
+            b"text",
+            b"\x1b[31mred",
+            b"\x1b[31m",
+            b"\x1b]0;title\x07",
+            b"\x1b]0;title\x1b\\",
+            b"\x1b(B",
+            b"\x1bM",
+            b"\x1b7",
+        ] {
+            assert_eq!(unfinished(whole), 0, "{whole:?}");
+        }
+    }
+
+    #[test]
     fn the_screen_below_the_alternate_one_is_there_when_the_editor_ends() {
         let mut screen = Screen::new(SIZE);
         screen.feed(b"$ vi\r\n\x1b[?1049h\x1b[2J\x1b[Htext");

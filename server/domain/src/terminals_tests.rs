@@ -30,6 +30,7 @@ fn new(number: u32) -> NewTerminal {
         window: WINDOW,
         input_window: INPUT_WINDOW_BYTES,
         keep_input: 0,
+        is_recorded: false,
     }
 }
 
@@ -772,4 +773,169 @@ fn a_terminal_is_taken_over_from_an_agent_that_kept_it_over_a_restart() {
     fresh.hear(&step);
     assert_eq!((back.next, fresh.next), (5010, 5010));
     assert_eq!(input(&terminals.from_viewer(2, typed(0, "ls"))), "ls");
+}
+
+fn recorded() -> NewTerminal {
+    NewTerminal {
+        keep_input: 4096,
+        is_recorded: true,
+        ..new(1)
+    }
+}
+
+fn one_recorded() -> Terminals {
+    let mut terminals = Terminals::new(REPLAY);
+    terminals.opened(recorded());
+    terminals
+}
+
+fn seen_output(step: &TerminalStep) -> u64 {
+    let length = |(stream, seen): &(StreamId, Seen)| match seen {
+        Seen::Output(bytes) if *stream == STREAM => bytes.len() as u64,
+        _ => 0,
+    };
+    step.seen.iter().map(length).sum()
+}
+
+fn seen_input(step: &TerminalStep) -> String {
+    let mut all = Vec::new();
+    for (_, seen) in &step.seen {
+        if let Seen::Input(bytes) = seen {
+            all.extend_from_slice(bytes);
+        }
+    }
+    String::from_utf8(all).unwrap()
+}
+
+#[test]
+fn a_slow_recording_holds_the_program_back_though_nobody_watches() {
+    let mut terminals = one_recorded();
+    let step = terminals.from_agent(data(0, WINDOW));
+    assert_eq!(seen_output(&step), WINDOW);
+    assert_eq!(granted(&step), None, "nothing is in the file yet");
+    assert_eq!(granted(&terminals.recorded(STREAM, WINDOW / 2 - 1)), None);
+    let step = terminals.recorded(STREAM, WINDOW / 2);
+    assert_eq!(granted(&step), Some(WINDOW + WINDOW / 2));
+    // An older word changes nothing.
+    assert_eq!(granted(&terminals.recorded(STREAM, 10)), None);
+    let step = terminals.recorded(STREAM, WINDOW);
+    assert_eq!(granted(&step), Some(2 * WINDOW));
+}
+
+#[test]
+fn the_program_waits_for_the_slower_of_the_viewer_and_the_recording() {
+    let mut terminals = one_recorded();
+    let mut client = Client::new(1);
+    client.hear(&terminals.attach(1, watch(), 0));
+    for offset in (0..WINDOW).step_by(32 * 1024) {
+        client.hear(&terminals.from_agent(data(offset, 32 * 1024)));
+    }
+    let seen = client.next;
+    assert!(seen < WINDOW, "its credit is not without end");
+    // The recording has all, the viewer has not.
+    let step = terminals.recorded(STREAM, WINDOW);
+    assert_eq!(granted(&step), Some(seen + WINDOW));
+    client.hear(&terminals.from_agent(data(WINDOW, seen)));
+    // The viewer gets all, the recording has not.
+    while client.next < WINDOW + seen {
+        let raised = terminals.from_viewer(1, window(client.next + OUTPUT_WINDOW_BYTES));
+        client.hear(&raised);
+        let taken = client.take(&mut terminals);
+        client.hear(&taken);
+        assert_eq!((granted(&raised), granted(&taken)), (None, None));
+    }
+    let step = terminals.recorded(STREAM, WINDOW + seen);
+    assert_eq!(granted(&step), Some(2 * WINDOW + seen));
+}
+
+#[test]
+fn a_terminal_that_goes_on_without_its_recording_is_held_back_no_more() {
+    let mut terminals = one_recorded();
+    terminals.from_agent(data(0, WINDOW));
+    assert_eq!(granted(&terminals.unrecorded(STREAM)), Some(2 * WINDOW));
+    assert!(terminals.from_agent(data(WINDOW, 100)).seen.is_empty());
+}
+
+#[test]
+fn what_is_sent_again_over_a_new_line_is_recorded_once() {
+    let mut terminals = one_recorded();
+    let mut client = Client::new(1);
+    client.hear(&terminals.attach(1, watch(), 0));
+    assert_eq!(seen_output(&terminals.from_agent(data(0, 100))), 100);
+    assert_eq!(
+        seen_input(&terminals.from_viewer(1, typed(0, "abc"))),
+        "abc"
+    );
+    terminals.suspend();
+    assert_eq!(seen_input(&terminals.from_viewer(1, typed(3, "de"))), "");
+    let (_, step) = terminals.resume(&[kept(&terminals, 150, 1)]);
+    assert_eq!(
+        (input(&step), seen_input(&step)),
+        ("bcde".to_owned(), "de".to_owned())
+    );
+    assert_eq!(seen_output(&terminals.from_agent(data(0, 100))), 0);
+    assert_eq!(seen_output(&terminals.from_agent(data(100, 50))), 50);
+}
+
+#[test]
+fn a_recording_after_a_restart_begins_with_what_the_agent_sends_again() {
+    let position = StreamPosition {
+        stream: STREAM,
+        received: 40,
+        limit: 100,
+        sent: 5000,
+        first: 2000,
+    };
+    let kept = KeptTerminal {
+        channel_id: channel(),
+        program: "/bin/sh".to_owned(),
+        size: SIZE,
+        position,
+    };
+    let mut terminals = Terminals::new(REPLAY);
+    let (here, _) = terminals.adopt(recorded(), &kept);
+    assert_eq!(here.limit, 5000 + WINDOW);
+    let step = terminals.from_agent(data(2000, 3000));
+    assert_eq!(seen_output(&step), 3000);
+    terminals.from_agent(data(5000, WINDOW));
+    let end = 5000 + WINDOW;
+    assert_eq!(granted(&terminals.recorded(STREAM, 5000)), None);
+    assert_eq!(
+        granted(&terminals.recorded(STREAM, end)),
+        Some(end + WINDOW)
+    );
+}
+
+#[test]
+fn sizes_are_recorded_and_a_screen_is_drawn_only_between_sequences() {
+    let mut terminals = one_recorded();
+    terminals.attach(1, watch(), 0);
+    let size = TerminalSize { cols: 90, rows: 30 };
+    let step = terminals.resize(1, &channel(), size, false);
+    assert_eq!(step.seen, [(STREAM, Seen::Resize(size))]);
+    assert_eq!(terminals.resize(1, &channel(), size, false).seen, []);
+    // The sequence is split over two pieces, of which the second looks whole.
+    terminals.from_agent(typed(0, "a\x1b]0;ti"));
+    assert_eq!(terminals.key_frame(STREAM), None);
+    terminals.from_agent(typed(7, "tle"));
+    assert_eq!(terminals.key_frame(STREAM), None);
+    terminals.from_agent(typed(10, "\x07b"));
+    assert!(terminals.key_frame(STREAM).is_some());
+    assert_eq!(terminals.key_frame(StreamId(9)), None);
+}
+
+#[test]
+fn a_terminal_that_must_not_go_on_is_ended_with_the_reason_once() {
+    let mut terminals = one_recorded();
+    let mut client = Client::new(1);
+    client.hear(&terminals.attach(1, watch(), 0));
+    let step = terminals.cut_off(STREAM, "the disk is full");
+    client.hear(&step);
+    let error = client.closed.unwrap().error.unwrap();
+    assert!(error.message.ends_with("the disk is full"), "{error:?}");
+    assert_eq!(step.ended[0].outcome, "failed");
+    let is_reset = |word: &ToAgent| matches!(word, ToAgent::Frame(Frame::Reset { .. }));
+    assert!(step.to_agent.iter().any(is_reset));
+    assert!(step.to_agent.contains(&ToAgent::Over(STREAM)));
+    assert_eq!(terminals.cut_off(STREAM, "again"), TerminalStep::default());
 }

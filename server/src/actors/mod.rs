@@ -29,6 +29,9 @@ pub mod tunnel;
 mod tunnel_commands;
 mod tunnel_end;
 mod tunnel_open;
+mod tunnel_recordings;
+#[cfg(test)]
+mod tunnel_recordings_tests;
 mod tunnel_resume;
 mod tunnel_stream_ends;
 mod tunnel_streams;

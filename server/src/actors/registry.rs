@@ -29,6 +29,7 @@ use crate::config::TunnelSettings;
 use crate::db::Db;
 use crate::domain::close_reason::CloseReason;
 use crate::services::audit;
+use crate::services::recordings::Recordings;
 
 /// How often connections are looked at from outside.
 const WATCH: Duration = Duration::from_secs(1);
@@ -55,6 +56,7 @@ pub struct AgentRegistry {
     next_arbiter: usize,
     arbiters: Vec<ArbiterHandle>,
     db: Db,
+    recordings: Recordings,
     settings: Arc<TunnelSettings>,
     idle_timeout: Duration,
     reports: Recipient<Report>,
@@ -67,6 +69,7 @@ impl AgentRegistry {
     #[must_use]
     pub fn new(
         db: Db,
+        recordings: Recordings,
         settings: Arc<TunnelSettings>,
         idle_timeout: Duration,
         arbiters: Vec<ArbiterHandle>,
@@ -82,6 +85,7 @@ impl AgentRegistry {
             next_arbiter: 0,
             arbiters,
             db,
+            recordings,
             settings,
             idle_timeout,
             reports,
@@ -251,8 +255,10 @@ impl Handler<OpenTunnel> for AgentRegistry {
             owner: message.caller,
             token_version: message.token_version,
             db: self.db.clone(),
+            recordings: self.recordings.clone(),
             settings: self.settings.lying_still(message.idle_timeout_seconds),
             rules: message.rules,
+            recording: message.recording,
             max_session_seconds: message.max_session_seconds,
             registry: ctx.address().recipient(),
             opened: sender,
@@ -289,10 +295,10 @@ impl Handler<Adopt> for AgentRegistry {
             let agent_id = left.agent_id;
             let registry = ctx.address().recipient();
             let settings = self.settings.lying_still(left.idle_timeout_seconds);
-            let db = self.db.clone();
+            let (db, recordings) = (self.db.clone(), self.recordings.clone());
             let arbiter = self.next_arbiter();
             let tunnel = TunnelSession::start_in_arbiter(&arbiter, move |_| {
-                TunnelSession::left_open(left, db, settings, registry)
+                TunnelSession::left_open(left, db, recordings, settings, registry)
             });
             let live = LiveSession {
                 tunnel,

@@ -13,6 +13,7 @@ use super::connection_messages::AgentHandle;
 use super::session_messages::LeftOpen;
 use super::tunnel::TunnelSession;
 use crate::domain::close_reason::CloseReason;
+use crate::domain::policy::recording::RecordingRules;
 use crate::services::audit::Caller;
 
 /// Counts an agent's connections, so that a late goodbye of an old one is told from the present's.
@@ -65,6 +66,8 @@ pub struct OpenTunnel {
     pub max_session_seconds: Option<u32>,
     /// What may be done in it.
     pub rules: TunnelRules,
+    /// What of its terminals is recorded.
+    pub recording: RecordingRules,
 }
 
 /// Why a session did not open.

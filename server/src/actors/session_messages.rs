@@ -12,6 +12,7 @@ use gururmm_shared::{
 
 use super::connection_messages::AgentHandle;
 use crate::domain::close_reason::CloseReason;
+use crate::domain::policy::recording::RecordingRules;
 use crate::domain::terminals::Watch;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::Caller;
@@ -68,6 +69,8 @@ pub struct LeftOpen {
     pub max_session_seconds: Option<u32>,
     /// What may be done in it.
     pub rules: TunnelRules,
+    /// What of its terminals is recorded.
+    pub recording: RecordingRules,
     /// What ran in it.
     pub unfinished: Vec<Unfinished>,
 }
@@ -104,6 +107,9 @@ pub enum SessionError {
     /// The audit cannot be written, so nothing is done.
     #[error("the audit cannot be written, so the command was not run; try again in a moment")]
     AuditUnavailable,
+    /// The policy wants it recorded, and it cannot be.
+    #[error("the terminal must be recorded and cannot be: {0}")]
+    NotRecorded(String),
     /// It waits for its agent.
     #[error("the line to the agent is lost; the session waits for it")]
     Suspended,

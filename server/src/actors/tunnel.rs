@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AuditId, ChannelId, KeptTerminal, ServerMessage, SessionId, TunnelClose, TunnelData,
+    AuditId, ChannelId, KeptTerminal, ServerMessage, SessionId, StreamId, TunnelClose, TunnelData,
     TunnelPayload, TunnelRules,
 };
 use tokio::sync::oneshot;
@@ -29,11 +29,13 @@ use crate::db::{Db, tech_sessions};
 use crate::domain::channels::{Channels, OutputError};
 use crate::domain::close_reason::CloseReason;
 use crate::domain::message_budget::MessageBudget;
+use crate::domain::policy::recording::RecordingRules;
 use crate::domain::session_state::{Effect, Event, Phase, SessionState};
 use crate::domain::streams::Streams;
 use crate::domain::terminals::Terminals;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::{self, Caller};
+use crate::services::recordings::{Recorder, Recordings};
 
 /// How long an agent has to confirm that it left a session.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -57,6 +59,8 @@ pub struct NewTunnel {
     pub owner: Caller,
     /// The database.
     pub db: Db,
+    /// Where terminals are recorded.
+    pub recordings: Recordings,
     /// Limits and time-outs.
     pub settings: Arc<TunnelSettings>,
     /// Who is told when it has ended.
@@ -65,6 +69,8 @@ pub struct NewTunnel {
     pub token_version: i64,
     /// What may be done in it.
     pub rules: TunnelRules,
+    /// What of its terminals is recorded.
+    pub recording: RecordingRules,
     /// How long it may be open, where a policy says so.
     pub max_session_seconds: Option<u32>,
     /// Who waits for it to open.
@@ -82,6 +88,10 @@ pub struct TunnelSession {
     pub(super) state: SessionState,
     pub(super) channels: Channels,
     pub(super) terminals: Terminals,
+    pub(super) recordings: Recordings,
+    pub(super) recording_rules: RecordingRules,
+    pub(super) recorders: HashMap<StreamId, Recorder>,
+    pub(super) beginning: Vec<AuditId>,
     pub(super) opening: HashMap<ChannelId, OpeningTerminal>,
     pub(super) orders: MessageBudget,
     pub(super) kept: Vec<KeptTerminal>,
@@ -128,6 +138,10 @@ impl TunnelSession {
             state: SessionState::default(),
             channels: Channels::new(settings.replay_bytes, settings.window_bytes),
             terminals: Terminals::new(settings.replay_bytes),
+            recordings: new.recordings,
+            recording_rules: new.recording,
+            recorders: HashMap::new(),
+            beginning: Vec::new(),
             opening: HashMap::new(),
             orders: MessageBudget::new(ORDERS_PER_SECOND, ORDERS, now),
             kept: Vec::new(),
@@ -238,7 +252,7 @@ impl TunnelSession {
         self.refusal.clone()
     }
 
-    fn on_agent_data(&mut self, data: TunnelData) {
+    fn on_agent_data(&mut self, data: TunnelData, ctx: &mut Context<Self>) {
         self.note_activity();
         let channel_id = data.channel_id;
         match data.data {
@@ -255,16 +269,21 @@ impl TunnelSession {
                 }
             }
             TunnelPayload::ProbeReply(probe) => self.deliver_probe(&channel_id, probe),
-            word => self.on_channel_word(&channel_id, word),
+            word => self.on_channel_word(&channel_id, word, ctx),
         }
     }
 
     /// Takes what an agent says of a terminal, a stream or a request.
-    fn on_channel_word(&mut self, channel_id: &ChannelId, word: TunnelPayload) {
+    fn on_channel_word(
+        &mut self,
+        channel_id: &ChannelId,
+        word: TunnelPayload,
+        ctx: &mut Context<Self>,
+    ) {
         let is_terminal = self.is_terminal(channel_id);
         let understood = match word {
             TunnelPayload::Opened(opened) if is_terminal => {
-                self.terminal_opened(channel_id, opened);
+                self.terminal_opened(channel_id, opened, ctx);
                 true
             }
             TunnelPayload::Closed(closed) if is_terminal => {
@@ -354,7 +373,7 @@ impl Handler<FromAgent> for TunnelSession {
                 self.refusal = reason;
                 self.step(Event::AgentLeft, ctx);
             }
-            FromAgent::Data(data) => self.on_agent_data(data),
+            FromAgent::Data(data) => self.on_agent_data(data, ctx),
             // An agent of the first generation has no other word for a refusal.
             FromAgent::Error(error) if self.state.phase() == Phase::Active => {
                 self.refusal = error.error;

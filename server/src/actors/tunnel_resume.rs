@@ -1,13 +1,15 @@
 //! How a session outlives the loss of its agent's connection, where `tunnel.resume_grace_seconds` lets it:
 //! it waits, and goes on over the next connection from where both sides are.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use futures_util::future::join_all;
 use gururmm_shared::{
-    CAPABILITY_RESUME, KeptTerminal, ServerMessage, StreamMessage, StreamPosition, Suspended,
-    TerminalSize, TunnelClose, TunnelResume, close_code,
+    AuditId, CAPABILITY_RESUME, CommandId, KeptTerminal, ServerMessage, StreamId, StreamMessage,
+    StreamPosition, Suspended, TerminalSize, TunnelClose, TunnelResume, close_code,
 };
 use tokio::sync::oneshot;
 
@@ -16,6 +18,7 @@ use super::session_messages::{
     AgentBack, LeftOpen, SessionEnded, SessionError, ToViewer, Unfinished,
 };
 use super::tunnel::{NewTunnel, TunnelSession};
+use super::tunnel_recordings::begin;
 use super::tunnel_terminals::PROGRAM_CHARS;
 use crate::config::TunnelSettings;
 use crate::db::Db;
@@ -24,6 +27,10 @@ use crate::domain::session_state::{Event, Phase, SessionState};
 use crate::domain::terminal::{KEPT_INPUT_BYTES, NewTerminal, is_size};
 use crate::domain::terminals::TerminalStep;
 use crate::domain::text::tame;
+use crate::services::recordings::{NewRecording, Recorder, Recordings};
+
+/// What came of beginning the recordings of terminals that go on, by their streams.
+type Begun = HashMap<StreamId, Result<Option<Recorder>, String>>;
 
 /// The connection of an agent that has not come back yet.
 struct Absent;
@@ -43,6 +50,7 @@ impl TunnelSession {
     pub(super) fn left_open(
         left: LeftOpen,
         db: Db,
+        recordings: Recordings,
         settings: Arc<TunnelSettings>,
         registry: Recipient<SessionEnded>,
     ) -> Self {
@@ -57,10 +65,12 @@ impl TunnelSession {
             agent,
             owner: left.owner,
             db,
+            recordings,
             settings,
             registry,
             token_version: 0,
             rules: left.rules,
+            recording: left.recording,
             max_session_seconds: left.max_session_seconds,
             opened,
         };
@@ -82,6 +92,8 @@ impl TunnelSession {
         tracing::info!(session.id = %self.id, "a tunnel is left open for the server's next start");
         // Their rows are completed at the next start.
         self.end_streams("interrupted");
+        // The next start begins new ones.
+        self.recorders.clear();
         for (_, viewer) in self.viewers.drain() {
             viewer.socket.do_send(ToViewer::Close {
                 code: close_code::GOING_AWAY,
@@ -107,12 +119,13 @@ impl TunnelSession {
         &mut self,
         unfinished: Vec<Unfinished>,
         kept: &[KeptTerminal],
+        mut begun: Begun,
+        ctx: &mut Context<Self>,
     ) -> (Vec<StreamPosition>, TerminalStep) {
         let (mut positions, mut step) = (Vec::new(), TerminalStep::default());
         for row in unfinished {
-            let is =
-                |one: &&KeptTerminal| row.channel_id.as_deref() == Some(one.channel_id.as_str());
-            let (Some(one), Some(command_id)) = (kept.iter().find(is), row.command_id) else {
+            let found = kept.iter().find(|one| is_of(&row, one));
+            let (Some(one), Some(command_id)) = (found, row.command_id) else {
                 step.ended.push(Ended {
                     audit_id: row.audit_id,
                     outcome: "interrupted",
@@ -120,26 +133,43 @@ impl TunnelSession {
                 });
                 continue;
             };
-            let new = NewTerminal {
-                channel_id: one.channel_id.clone(),
-                stream: one.position.stream,
-                command_id,
-                audit_id: row.audit_id,
-                program: tame(&one.program, PROGRAM_CHARS),
-                size: if is_size(one.size) {
-                    one.size
-                } else {
-                    TerminalSize::default()
-                },
-                window: self.settings.window_bytes,
-                input_window: one.position.limit,
-                keep_input: KEPT_INPUT_BYTES,
-            };
+            let stream = one.position.stream;
+            let recording = begun.remove(&stream).unwrap_or(Ok(None));
+            let is_recorded = matches!(recording, Ok(Some(_)));
+            let new = self.kept_terminal(one, (command_id, row.audit_id), is_recorded);
             let (position, told) = self.terminals.adopt(new, one);
             positions.push(position);
             step.add(told);
+            match recording {
+                Ok(Some(recorder)) => self.follow(stream, one.position.first, recorder, ctx),
+                Ok(None) => {}
+                Err(why) => {
+                    let error = SessionError::NotRecorded(why);
+                    step.add(self.terminals.cut_off(stream, &error.to_string()));
+                }
+            }
         }
         (positions, step)
+    }
+
+    fn kept_terminal(
+        &self,
+        one: &KeptTerminal,
+        (command_id, audit_id): (CommandId, AuditId),
+        is_recorded: bool,
+    ) -> NewTerminal {
+        NewTerminal {
+            channel_id: one.channel_id.clone(),
+            stream: one.position.stream,
+            command_id,
+            audit_id,
+            program: tame(&one.program, PROGRAM_CHARS),
+            size: size_of(one),
+            window: self.terminal_window(is_recorded),
+            input_window: one.position.limit,
+            keep_input: KEPT_INPUT_BYTES,
+            is_recorded,
+        }
     }
 
     /// How long the session waits for its agent, where it does.
@@ -192,13 +222,47 @@ impl TunnelSession {
         self.stop_timer(ctx);
         self.suspended = None;
         self.note_activity();
+        let kept = std::mem::take(&mut self.kept);
+        if self.left.is_none() {
+            let (streams, step) = self.terminals.resume(&kept);
+            self.tell_agent_to_go_on(streams, step, ctx);
+            return;
+        }
+        let begun = self.record_again(&kept);
+        // Nothing is to come in between: the terminals are not there yet.
+        ctx.wait(begun.into_actor(self).map(move |begun, act, ctx| {
+            let unfinished = act.left.take().unwrap_or_default();
+            let (streams, step) = act.take_over(unfinished, &kept, begun, ctx);
+            act.tell_agent_to_go_on(streams, step, ctx);
+        }));
+    }
+
+    /// Begins new recordings of the terminals that an agent kept while there was no server: the old ones
+    /// ended with it, and what the agent sends again may not be in them.
+    fn record_again(&self, kept: &[KeptTerminal]) -> impl Future<Output = Begun> + use<> {
+        let unfinished = self.left.as_deref().unwrap_or_default();
+        let goes_on = |one: &&KeptTerminal| unfinished.iter().any(|row| is_of(row, one));
+        let beginning = kept.iter().filter(goes_on).map(|one| {
+            let recording = NewRecording {
+                size: size_of(one),
+                program: tame(&one.program, PROGRAM_CHARS),
+                ..self.new_recording(&one.channel_id, &self.owner)
+            };
+            let (stream, recordings) = (one.position.stream, self.recordings.clone());
+            async move { (stream, begin(&recordings, recording).await) }
+        });
+        let beginning: Vec<_> = beginning.collect();
+        async move { join_all(beginning).await.into_iter().collect() }
+    }
+
+    fn tell_agent_to_go_on(
+        &mut self,
+        streams: Vec<StreamPosition>,
+        step: TerminalStep,
+        ctx: &mut Context<Self>,
+    ) {
         let tunnel = ctx.address().recipient();
         let session_id = self.id;
-        let kept = std::mem::take(&mut self.kept);
-        let (streams, step) = match self.left.take() {
-            Some(unfinished) => self.take_over(unfinished, &kept),
-            None => self.terminals.resume(&kept),
-        };
         let (channel_number, stream_number) = self.terminals.numbers();
         self.agent.count_from(channel_number, stream_number);
         let connection = self.agent.connection.clone();
@@ -223,6 +287,19 @@ impl TunnelSession {
         self.carry_out(step);
         let step = self.terminals.tell_all(&StreamMessage::Resumed);
         self.carry_out(step);
+    }
+}
+
+/// Whether a row of the audit is that of a terminal.
+fn is_of(row: &Unfinished, one: &KeptTerminal) -> bool {
+    row.channel_id.as_deref() == Some(one.channel_id.as_str())
+}
+
+fn size_of(one: &KeptTerminal) -> TerminalSize {
+    if is_size(one.size) {
+        one.size
+    } else {
+        TerminalSize::default()
     }
 }
 

@@ -17,6 +17,7 @@ use super::connection_messages::{AgentHandle, LastSeen, StreamRoute, ToConnectio
 use super::session_messages::{CloseSession, FromAgent, SessionEnded};
 use super::stream_messages::{OpenStream, Perform, StreamError};
 use super::tunnel::{NewTunnel, TunnelSession};
+use super::tunnel_tests::no_recordings;
 use crate::config::TunnelSettings;
 use crate::db::Db;
 use crate::db::agents::{self, NewAgent};
@@ -181,6 +182,7 @@ async fn bench(db: &Db, manner: Manner, rules: TunnelRules, settings: TunnelSett
         remote_addr: "127.0.0.1".to_owned(),
         request_id: "r-1".to_owned(),
     };
+    let (recordings, recording) = no_recordings(db);
     let (opened, opening) = oneshot::channel();
     let session_id = SessionId::generate();
     let tunnel = TunnelSession::new(NewTunnel {
@@ -188,10 +190,12 @@ async fn bench(db: &Db, manner: Manner, rules: TunnelRules, settings: TunnelSett
         agent: handle,
         owner: caller.clone(),
         db: db.clone(),
+        recordings,
         settings: Arc::new(settings),
         registry: connection.recipient(),
         token_version: user.token_version,
         rules,
+        recording,
         max_session_seconds: None,
         opened,
     })

@@ -21,18 +21,20 @@ use super::session_messages::{
     SessionError, TerminalStarted, ToViewer,
 };
 use super::tunnel::TunnelSession;
-use super::tunnel_tests::{a_session_with, eventually};
+use super::tunnel_tests::{a_recorded_session, eventually, no_recordings};
 use crate::config::TunnelSettings;
 use crate::db::Db;
 use crate::db::testing::Scratch;
 use crate::db::tunnel_audit::{self, Audit, AuditFilter};
 use crate::domain::close_reason::CloseReason;
+use crate::domain::policy::recording::RecordingRules;
 use crate::domain::terminal_input::ViewerKey;
 use crate::domain::terminals::Watch;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::Caller;
+use crate::services::recordings::Recordings;
 
-const SIZE: TerminalSize = TerminalSize { cols: 80, rows: 24 };
+pub(super) const SIZE: TerminalSize = TerminalSize { cols: 80, rows: 24 };
 
 /// An agent's connection: it says yes to sessions and tells the test what else it hears.
 struct Machine {
@@ -129,11 +131,11 @@ impl Handler<Number> for Browser {
 }
 
 /// What a test looks through.
-struct Ear<T>(mpsc::Receiver<T>);
+pub(super) struct Ear<T>(mpsc::Receiver<T>);
 
 impl<T> Ear<T> {
     /// Skips what comes until `pick` takes something.
-    async fn hear<P>(&mut self, what: &str, mut pick: impl FnMut(&T) -> Option<P>) -> P {
+    pub(super) async fn hear<P>(&mut self, what: &str, mut pick: impl FnMut(&T) -> Option<P>) -> P {
         let listen = async {
             loop {
                 let heard = self.0.recv().await.expect(what);
@@ -202,12 +204,12 @@ impl Ear<Seen> {
 }
 
 /// A session, its agent and what the agent hears.
-struct Stage {
-    db: Db,
-    tunnel: Addr<TunnelSession>,
-    session_id: SessionId,
-    agent: Ear<ToConnection>,
-    handle: AgentHandle,
+pub(super) struct Stage {
+    pub(super) db: Db,
+    pub(super) tunnel: Addr<TunnelSession>,
+    pub(super) session_id: SessionId,
+    pub(super) agent: Ear<ToConnection>,
+    pub(super) handle: AgentHandle,
 }
 
 fn machine() -> (Recipient<ToConnection>, Ear<ToConnection>) {
@@ -218,10 +220,19 @@ fn machine() -> (Recipient<ToConnection>, Ear<ToConnection>) {
 }
 
 async fn stage(db: &Db, settings: TunnelSettings, capabilities: &[&str]) -> Stage {
+    recorded_stage(db, settings, no_recordings(db), capabilities).await
+}
+
+pub(super) async fn recorded_stage(
+    db: &Db,
+    settings: TunnelSettings,
+    recordings: (Recordings, RecordingRules),
+    capabilities: &[&str],
+) -> Stage {
     let (connection, agent) = machine();
     let capabilities: BTreeSet<String> = capabilities.iter().map(ToString::to_string).collect();
     let mut made = None;
-    let (tunnel, session_id) = a_session_with(db, settings, |id, hostname| {
+    let (tunnel, session_id) = a_recorded_session(db, settings, recordings, |id, hostname| {
         let seen = LastSeen::new(Instant::now());
         let mut handle = AgentHandle::new(id, hostname, connection, seen);
         handle.confirms_close = true;
@@ -240,7 +251,9 @@ async fn stage(db: &Db, settings: TunnelSettings, capabilities: &[&str]) -> Stag
 }
 
 impl Stage {
-    fn ask(&self) -> impl Future<Output = Result<TerminalStarted, SessionError>> + use<> {
+    pub(super) fn ask(
+        &self,
+    ) -> impl Future<Output = Result<TerminalStarted, SessionError>> + use<> {
         let open = OpenTerminal {
             options: TerminalOptions {
                 size: SIZE,
@@ -258,7 +271,7 @@ impl Stage {
         async move { asked.await.unwrap() }
     }
 
-    fn say(&self, channel_id: &ChannelId, data: TunnelPayload) {
+    pub(super) fn say(&self, channel_id: &ChannelId, data: TunnelPayload) {
         self.tunnel.do_send(FromAgent::Data(TunnelData {
             channel_id: channel_id.clone(),
             data,
@@ -266,7 +279,7 @@ impl Stage {
     }
 
     /// Opens a terminal; the agent says yes.
-    async fn open(&mut self) -> (ChannelId, StreamId) {
+    pub(super) async fn open(&mut self) -> (ChannelId, StreamId) {
         let asked = actix::spawn(self.ask());
         let (channel_id, open) = self.agent.open().await;
         let opened = Opened {
@@ -315,7 +328,7 @@ impl Stage {
         self.tunnel.do_send(FromViewer::Frame(number, frame));
     }
 
-    fn print(&self, stream: StreamId, offset: u64, text: &'static str) {
+    pub(super) fn print(&self, stream: StreamId, offset: u64, text: &'static str) {
         let bytes = Bytes::from_static(text.as_bytes());
         self.tunnel.do_send(FromAgent::Frame(Frame::Data {
             stream,
@@ -324,7 +337,7 @@ impl Stage {
         }));
     }
 
-    async fn audit_of(&self, channel_id: &ChannelId) -> Audit {
+    pub(super) async fn audit_of(&self, channel_id: &ChannelId) -> Audit {
         let filter = AuditFilter {
             session_id: Some(self.session_id),
             limit: 100,
@@ -342,7 +355,7 @@ impl Stage {
         .await;
     }
 
-    async fn close(&self) {
+    pub(super) async fn close(&self) {
         let close = CloseSession {
             reason: CloseReason::ServerStopped,
             caller: None,
@@ -352,14 +365,14 @@ impl Stage {
     }
 }
 
-const ABLE: [&str; 3] = [
+pub(super) const ABLE: [&str; 3] = [
     CAPABILITY_DATA_PLANE,
     CAPABILITY_TERMINAL,
     CAPABILITY_RESUME,
 ];
 
 /// Runs a test's body on a database of its own.
-fn on_a_database(test: impl AsyncFn(&Db)) {
+pub(super) fn on_a_database(test: impl AsyncFn(&Db)) {
     actix::System::new().block_on(async {
         let scratch = Scratch::sqlite();
         let db = Db::connect(&scratch.settings).await.unwrap();

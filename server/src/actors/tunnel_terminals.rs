@@ -15,7 +15,9 @@ use tokio::sync::oneshot;
 use super::connection_messages::{StreamRoute, ToConnection};
 use super::session_messages::{OpenTerminal, SessionError, TerminalStarted, ToViewer};
 use super::tunnel::TunnelSession;
-use crate::db::tunnel_audit;
+use super::tunnel_recordings::begin;
+use crate::db::tunnel_audit::NewAudit;
+use crate::db::{Db, tunnel_audit};
 use crate::domain::channels::Ended;
 use crate::domain::session_state::Phase;
 use crate::domain::streams::check_channel;
@@ -24,6 +26,7 @@ use crate::domain::terminals::{TerminalStep, ToAgent, Word};
 use crate::domain::text::tame;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit;
+use crate::services::recordings::{NewRecording, Recorder, Recordings};
 
 /// Characters of a program's name, as an agent tells it.
 pub(super) const PROGRAM_CHARS: usize = 500;
@@ -34,6 +37,7 @@ pub(super) struct OpeningTerminal {
     command_id: CommandId,
     audit_id: AuditId,
     options: TerminalOptions,
+    recorder: Option<Recorder>,
     answer: oneshot::Sender<Result<TerminalStarted, SessionError>>,
 }
 
@@ -73,6 +77,32 @@ impl TunnelSession {
         self.terminals.are_running() && self.viewers.values().any(|viewer| viewer.terminals)
     }
 
+    /// Asks the agent for a terminal whose audit is written and whose recording has begun, where it has one.
+    fn go_ahead(
+        &mut self,
+        channel_id: ChannelId,
+        asked: OpeningTerminal,
+        begun: Result<Option<Recorder>, SessionError>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), SessionError> {
+        let ended = |outcome| Ended {
+            audit_id: asked.audit_id,
+            outcome,
+            exit_code: None,
+        };
+        if let Err(SessionError::NotRecorded(_)) = &begun {
+            self.settle(vec![ended("refused")]);
+        }
+        let recorder = begun?;
+        if self.state.phase() != Phase::Ready {
+            self.settle(vec![ended("cancelled")]);
+            return Err(SessionError::Closed);
+        }
+        let asked = OpeningTerminal { recorder, ..asked };
+        self.ask_for_terminal(channel_id, asked, ctx);
+        Ok(())
+    }
+
     fn ask_for_terminal(
         &mut self,
         channel_id: ChannelId,
@@ -82,7 +112,7 @@ impl TunnelSession {
         let open = OpenChannel {
             session_id: self.id,
             stream: asked.stream,
-            window: self.settings.window_bytes,
+            window: self.terminal_window(asked.recorder.is_some()),
             kind: ChannelKind::Terminal(asked.options.clone()),
         };
         self.agent.connection.do_send(ToConnection::Route {
@@ -131,7 +161,12 @@ impl TunnelSession {
         true
     }
 
-    pub(super) fn terminal_opened(&mut self, channel_id: &ChannelId, opened: Opened) {
+    pub(super) fn terminal_opened(
+        &mut self,
+        channel_id: &ChannelId,
+        opened: Opened,
+        ctx: &mut Context<Self>,
+    ) {
         let Some(asked) = self.opening.remove(channel_id) else {
             tracing::debug!(session.id = %self.id, channel = %channel_id, "a channel that nobody asked for is open");
             return;
@@ -145,10 +180,14 @@ impl TunnelSession {
             audit_id: asked.audit_id,
             program: program.clone(),
             size: asked.options.size,
-            window: self.settings.window_bytes,
+            window: self.terminal_window(asked.recorder.is_some()),
             input_window: opened.window,
             keep_input: self.grace().map_or(0, |_| KEPT_INPUT_BYTES),
+            is_recorded: asked.recorder.is_some(),
         };
+        if let Some(recorder) = asked.recorder {
+            self.follow(asked.stream, 0, recorder, ctx);
+        }
         let step = self.terminals.opened(new);
         self.carry_out(step);
         metrics::counter!("gururmm_tunnel_terminals_total").increment(1);
@@ -248,6 +287,9 @@ impl TunnelSession {
 
     /// Does what a step of the terminals asks for.
     pub(super) fn carry_out(&mut self, step: TerminalStep) {
+        for (stream, seen) in step.seen {
+            self.record(stream, seen);
+        }
         for delivery in step.deliveries {
             let Some(viewer) = self.viewers.get(&delivery.viewer) else {
                 continue;
@@ -269,6 +311,7 @@ impl TunnelSession {
                 }
                 ToAgent::Data(data) => self.send_to_agent(ServerMessage::TunnelData(data)),
                 ToAgent::Over(stream) => {
+                    self.finish_recording(stream);
                     self.agent
                         .connection
                         .do_send(ToConnection::Unroute { stream });
@@ -280,6 +323,8 @@ impl TunnelSession {
 
     /// Ends all terminals with the session; answers what the audit has to note of them.
     pub(super) fn end_terminals(&mut self, outcome: &'static str) -> Vec<Ended> {
+        // What the session's end cuts off ends as interrupted.
+        self.recorders.clear();
         let mut step = self.terminals.end_all(outcome);
         let mut ended = std::mem::take(&mut step.ended);
         self.carry_out(step);
@@ -291,8 +336,30 @@ impl TunnelSession {
             });
             let _ = asked.answer.send(Err(SessionError::Closed));
         }
+        ended.extend(self.beginning.drain(..).map(|audit_id| Ended {
+            audit_id,
+            outcome,
+            exit_code: None,
+        }));
         ended
     }
+}
+
+/// Writes the audit of what is asked for, then begins the recording: one without a terminal is one that
+/// was refused.
+async fn prepare(
+    db: &Db,
+    row: NewAudit,
+    recordings: &Recordings,
+    recording: NewRecording,
+) -> Result<Option<Recorder>, SessionError> {
+    let session_id = recording.session_id;
+    if let Err(error) = tunnel_audit::insert(db, row).await {
+        tracing::error!(%error, session.id = %session_id, "a terminal could not be audited and was refused");
+        return Err(SessionError::AuditUnavailable);
+    }
+    let begun = begin(recordings, recording).await;
+    begun.map_err(SessionError::NotRecorded)
 }
 
 /// What was asked for, as the audit writes it: names of variables, never their values.
@@ -331,26 +398,22 @@ impl Handler<OpenTerminal> for TunnelSession {
             command_id,
             audit_id,
             options: message.options,
+            recorder: None,
             answer,
         };
-        let db = self.db.clone();
-        let write = async move { tunnel_audit::insert(&db, row).await };
-        let asking = write.into_actor(self).map(move |written, act, ctx| {
+        let recording = NewRecording {
+            size: asked.options.size,
+            term: asked.options.term.clone(),
+            program: asked.options.shell.clone().unwrap_or_default(),
+            ..self.new_recording(&channel_id, &message.caller)
+        };
+        let (db, recordings) = (self.db.clone(), self.recordings.clone());
+        self.beginning.push(audit_id);
+        let begun = async move { prepare(&db, row, &recordings, recording).await };
+        let asking = begun.into_actor(self).map(move |begun, act, ctx| {
             act.starting -= 1;
-            if let Err(error) = written {
-                tracing::error!(%error, session.id = %act.id, "a terminal could not be audited and was refused");
-                return Err(SessionError::AuditUnavailable);
-            }
-            if act.state.phase() != Phase::Ready {
-                act.settle(vec![Ended {
-                    audit_id,
-                    outcome: "cancelled",
-                    exit_code: None,
-                }]);
-                return Err(SessionError::Closed);
-            }
-            act.ask_for_terminal(channel_id, asked, ctx);
-            Ok(())
+            act.beginning.retain(|one| *one != audit_id);
+            act.go_ahead(channel_id, asked, begun, ctx)
         });
         Box::pin(asking.then(move |asked, act, _| {
             async move {

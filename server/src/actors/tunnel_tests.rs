@@ -18,7 +18,9 @@ use crate::db::testing::Scratch;
 use crate::db::users::{self, NewUser};
 use crate::db::{Db, tech_sessions};
 use crate::domain::close_reason::CloseReason;
+use crate::domain::policy::recording::{RecordingPolicy, RecordingRules};
 use crate::services::audit::Caller;
+use crate::services::recordings::Recordings;
 
 /// An agent's connection that says yes to every session, and a viewer that only is there.
 #[derive(Default)]
@@ -89,10 +91,26 @@ async fn a_ready_session(db: &Db, settings: TunnelSettings) -> (Addr<TunnelSessi
     a_session_with(db, settings, connect).await
 }
 
+/// Recordings that nobody makes.
+pub(super) fn no_recordings(db: &Db) -> (Recordings, RecordingRules) {
+    let recordings = Recordings::new(db.clone(), &std::env::temp_dir());
+    (recordings, RecordingPolicy::default().rules())
+}
+
 /// A session with the agent that `connect` makes, which says yes.
 pub(super) async fn a_session_with(
     db: &Db,
     settings: TunnelSettings,
+    connect: impl FnOnce(AgentId, String) -> AgentHandle,
+) -> (Addr<TunnelSession>, SessionId) {
+    a_recorded_session(db, settings, no_recordings(db), connect).await
+}
+
+/// The same, whose terminals are recorded.
+pub(super) async fn a_recorded_session(
+    db: &Db,
+    settings: TunnelSettings,
+    (recordings, recording): (Recordings, RecordingRules),
     connect: impl FnOnce(AgentId, String) -> AgentHandle,
 ) -> (Addr<TunnelSession>, SessionId) {
     let user = NewUser {
@@ -123,10 +141,12 @@ pub(super) async fn a_session_with(
             request_id: "r-1".to_owned(),
         },
         db: db.clone(),
+        recordings,
         settings: Arc::new(settings),
         registry: Peer::default().start().recipient(),
         token_version: user.token_version,
         rules: TunnelRules::default(),
+        recording,
         max_session_seconds: None,
         opened,
     };

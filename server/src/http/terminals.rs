@@ -145,6 +145,7 @@ impl Open {
         (status = 404, description = "no such session"),
         (status = 409, description = "`session_closed`, `agent_cannot`, `agent_refused`, `agent_offline`"),
         (status = 429, description = "`too_many_channels`, `too_many_commands`"),
+        (status = 503, description = "`not_recorded`: the policy wants it recorded, and it cannot be"),
         (status = 504, description = "`not_answered`"),
     ),
 )]

@@ -162,10 +162,9 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         let refusal = refusal(Some((agent_id, agent.hostname)));
         return Err(refuse(&state, &who, refusal, error).await);
     }
-    let policy = policies::effective(&state.db, agent_id)
-        .await?
-        .settings
-        .tunnel;
+    let settings = policies::effective(&state.db, agent_id).await?.settings;
+    let recording = settings.recording.rules();
+    let policy = settings.tunnel;
     if !policy.admits(who.role) {
         let error = AppError::forbidden(
             "tunnel_not_allowed",
@@ -182,6 +181,7 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         idle_timeout_seconds: policy.idle_timeout_seconds,
         max_session_seconds: policy.max_session_seconds,
         rules: policy.rules(who.role),
+        recording,
     };
     match state.registry.send(asked).await? {
         Ok(session_id) => Ok(HttpResponse::Created().json(OpenedView {
@@ -323,6 +323,9 @@ pub(super) fn session_error(error: &SessionError) -> AppError {
         SessionError::TooManyCommands(_) => AppError::too_many("too_many_commands", detail, None),
         SessionError::TooFast(_) => AppError::too_many("too_many_commands", detail, Some(1)),
         SessionError::TooManyViewers(_) => AppError::too_many("too_many_viewers", detail, None),
+        SessionError::NotRecorded(_) => {
+            AppError::new(StatusCode::SERVICE_UNAVAILABLE, "not_recorded", detail)
+        }
         SessionError::AuditUnavailable => AppError::unavailable(detail),
         SessionError::Suspended => AppError::conflict("agent_offline", detail),
         SessionError::AgentCannot => AppError::conflict("agent_cannot", detail),

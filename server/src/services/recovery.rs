@@ -61,8 +61,9 @@ async fn left_open(db: &Db, session: &TechSession) -> Result<Option<LeftOpen>, D
     let (Some(owner), Some(role), Some(agent)) = (owner, role, agent) else {
         return Ok(None);
     };
-    let policy = policies::effective(db, session.agent_id).await?;
-    let policy = policy.settings.tunnel;
+    let settings = policies::effective(db, session.agent_id).await?.settings;
+    let recording = settings.recording.rules();
+    let policy = settings.tunnel;
     if !policy.admits(role) {
         return Ok(None);
     }
@@ -88,6 +89,7 @@ async fn left_open(db: &Db, session: &TechSession) -> Result<Option<LeftOpen>, D
         idle_timeout_seconds: policy.idle_timeout_seconds,
         max_session_seconds: policy.max_session_seconds,
         rules: policy.rules(role),
+        recording,
         unfinished: unfinished
             .map(|row| Unfinished {
                 audit_id: row.id,

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use gururmm_shared::TerminalSize;
 use serde::{Deserialize, Serialize};
 
-use super::sequence::is_open_at_end;
+use crate::screen::unfinished;
 
 /// A key frame is due after so long with output.
 const FRAME_EVERY: Duration = Duration::from_secs(30);
@@ -113,10 +113,10 @@ impl KeyFrames {
     /// Counts output.
     pub fn wrote(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
-        self.is_inside = is_open_at_end(bytes);
+        self.is_inside = unfinished(bytes) > 0;
     }
 
-    /// Whether one is to be taken now: never inside of an escape sequence, nor of a still screen.
+    /// Whether one is to be taken now: never inside of a sequence or a character, nor of a still screen.
     #[must_use]
     pub fn is_due(&self, now: Duration) -> bool {
         let waited = now.saturating_sub(self.taken_at) >= FRAME_EVERY;

@@ -11,7 +11,6 @@ pub mod cast;
 pub mod index;
 mod plain;
 pub mod search;
-mod sequence;
 pub mod state;
 
 pub use cast::{Cast, Event, Header};

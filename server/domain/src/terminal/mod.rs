@@ -4,10 +4,12 @@
 //! ```text
 //!   agent ──DATA──▶ ReceiveWindow ─▶ ByteReplay ──window and credit──▶ each viewer
 //!         ◀─WINDOW─ the slowest has been sent it     └─later─▶ Screen ──▶ new viewers
+//!                   and its recording has it
 //!         ◀──DATA── TerminalInput ◀──DATA── each viewer
 //! ```
 
 mod audience;
+mod recorded;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +25,7 @@ use gururmm_shared::{
 
 use self::audience::Cursor;
 pub use self::audience::OUTPUT_WINDOW_BYTES;
+use self::recorded::Recorded;
 use crate::byte_replay::ByteReplay;
 use crate::screen::{self, Screen};
 use crate::terminal_input::{TerminalInput, ViewerKey};
@@ -64,6 +67,8 @@ pub struct NewTerminal {
     pub input_window: u64,
     /// Bytes of input that are kept.
     pub keep_input: u64,
+    /// Whether it is recorded: the agent's window follows the recording, too.
+    pub is_recorded: bool,
 }
 
 enum State {
@@ -82,6 +87,7 @@ pub struct Terminal {
     pub(super) holder: Option<ViewerNumber>,
     held_by: Option<ViewerKey>,
     window: ReceiveWindow,
+    recorded: Option<Recorded>,
     replay: ByteReplay,
     screen: Screen,
     fed: u64,
@@ -104,6 +110,7 @@ impl Terminal {
             holder: None,
             held_by: None,
             window: ReceiveWindow::new(new.window),
+            recorded: new.is_recorded.then(|| Recorded::at(0, 0)),
             replay: ByteReplay::default(),
             screen: Screen::new(new.size),
             fed: 0,
@@ -115,7 +122,8 @@ impl Terminal {
         }
     }
 
-    /// One that an agent kept while there was no server: what it can send again fills the replay and the screen.
+    /// One that an agent kept while there was no server: what it can send again fills the replay and the screen,
+    /// and begins its recording.
     pub(super) fn adopted(new: NewTerminal, position: &StreamPosition) -> Self {
         let limit = position.sent.saturating_add(new.window);
         let input = TerminalInput::going_on(
@@ -126,6 +134,9 @@ impl Terminal {
         );
         Self {
             window: ReceiveWindow::going_on(new.window, position.first, limit),
+            recorded: new
+                .is_recorded
+                .then(|| Recorded::at(position.first, position.received)),
             replay: ByteReplay::starting_at(position.first),
             fed: position.first,
             expected: position.sent,
@@ -234,8 +245,8 @@ impl Terminal {
         self.screen.resize(size);
     }
 
-    /// Lets the agent's window follow the slowest viewer, and the replay keep `replay_bytes` and what a viewer
-    /// has still to get; answers a window to be granted.
+    /// Lets the agent's window follow the slowest viewer and the recording, and the replay keep `replay_bytes`
+    /// and what a viewer has still to get; answers a window to be granted.
     pub(super) fn settle(&mut self, replay_bytes: u64) -> Option<Frame> {
         let next = self.replay.next();
         let slowest = self
@@ -252,7 +263,9 @@ impl Terminal {
         if !self.is_running() {
             return None;
         }
-        let limit = self.window.consume(slowest)?;
+        // So that a slow disk slows the program.
+        let recorded = self.recorded.map_or(next, |recorded| recorded.output);
+        let limit = self.window.consume(slowest.min(recorded))?;
         Some(Frame::Window {
             stream: self.stream,
             limit,
@@ -281,18 +294,23 @@ impl Terminal {
 
     fn draw(&mut self) -> TerminalScreen {
         self.catch_up();
-        let next = self.replay.next();
-        let tail_from = next
-            .saturating_sub(TAIL_BYTES as u64)
-            .max(self.replay.first());
-        let tail = self.replay.parts(tail_from, TAIL_BYTES).concat();
+        let unfinished = screen::unfinished(&self.tail()) as u64;
         TerminalScreen {
             channel_id: self.channel_id.clone(),
             stream: self.stream,
-            offset: next - screen::unfinished(&tail) as u64,
+            offset: self.replay.next() - unfinished,
             size: self.size,
             screen: STANDARD.encode(self.screen.draw()),
         }
+    }
+
+    /// The last bytes that the program wrote.
+    fn tail(&self) -> Vec<u8> {
+        let next = self.replay.next();
+        let from = next
+            .saturating_sub(TAIL_BYTES as u64)
+            .max(self.replay.first());
+        self.replay.parts(from, TAIL_BYTES).concat()
     }
 
     /// How far it is, for an agent that comes back.

@@ -5,13 +5,14 @@
 mod lasting;
 mod onlookers;
 mod pump;
+mod recording;
 mod step;
 mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use gururmm_shared::flow::FlowError;
+use gururmm_shared::flow::{FlowError, Received};
 use gururmm_shared::{
     ChannelId, ChannelSummary, Closed, ErrorCode, Frame, OperationError, ResetCode, StreamId,
     StreamMessage, TunnelData, TunnelPayload,
@@ -19,7 +20,7 @@ use gururmm_shared::{
 
 pub use self::onlookers::Watch;
 use self::onlookers::Watcher;
-pub use self::step::{TerminalDelivery, TerminalStep, ToAgent, Word};
+pub use self::step::{Seen, TerminalDelivery, TerminalStep, ToAgent, Word};
 use crate::channels::Ended;
 use crate::terminal::{NewTerminal, Terminal, gone};
 use crate::terminal_input::ViewerKey;
@@ -102,11 +103,16 @@ impl Terminals {
         let mut step = TerminalStep::default();
         match frame {
             Frame::Data { offset, bytes, .. } => match terminal.output(offset, &bytes) {
-                Ok(_) if terminal.is_refilled() => {
-                    self.greet_all(stream, &mut step);
+                Ok(received) => {
+                    // What an agent that came back sends again is recorded already.
+                    if received == Received::Next && terminal.is_recorded() {
+                        step.seen.push((stream, Seen::Output(bytes)));
+                    }
+                    if terminal.is_refilled() {
+                        self.greet_all(stream, &mut step);
+                    }
                     self.pump(stream, &mut step);
                 }
-                Ok(_) => self.pump(stream, &mut step),
                 Err(error) => {
                     let reset = reset_of(stream, &error);
                     step.add(self.break_off(stream, Some(reset), &error.to_string()));

@@ -81,6 +81,7 @@ impl Terminals {
 
     /// Brings on its way what viewers wrote, and tells them how far they may write.
     pub(super) fn pass(&mut self, stream: StreamId, passed: Passed, step: &mut TerminalStep) {
+        self.tell_input(stream, &passed, step);
         step.to_agent
             .extend(passed.frames.into_iter().map(ToAgent::Frame));
         for (writer, limit) in passed.limits {

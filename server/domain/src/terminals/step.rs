@@ -1,7 +1,7 @@
 //! What a step of the terminals asks the session's actor for.
 
 use bytes::Bytes;
-use gururmm_shared::{Frame, StreamId, StreamMessage, TunnelData};
+use gururmm_shared::{Frame, StreamId, StreamMessage, TerminalSize, TunnelData};
 
 use crate::channels::Ended;
 use crate::viewers::ViewerNumber;
@@ -37,9 +37,22 @@ pub enum ToAgent {
     Over(StreamId),
 }
 
+/// Something for the recording of a terminal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// What the program wrote, each byte once.
+    Output(Bytes),
+    /// What was typed, each byte once.
+    Input(Bytes),
+    /// A new size.
+    Resize(TerminalSize),
+}
+
 /// What a step asks for.
 #[derive(Debug, Default, PartialEq)]
 pub struct TerminalStep {
+    /// To recordings, in order.
+    pub seen: Vec<(StreamId, Seen)>,
     /// To viewers, in order.
     pub deliveries: Vec<TerminalDelivery>,
     /// To the agent, in order.
@@ -51,6 +64,7 @@ pub struct TerminalStep {
 impl TerminalStep {
     /// Adds what comes after it.
     pub fn add(&mut self, other: Self) {
+        self.seen.extend(other.seen);
         self.deliveries.extend(other.deliveries);
         self.to_agent.extend(other.to_agent);
         self.ended.extend(other.ended);

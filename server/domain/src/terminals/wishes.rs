@@ -5,7 +5,7 @@ use gururmm_shared::{
     TerminalSize, TunnelData, TunnelPayload,
 };
 
-use super::step::{TerminalStep, ToAgent, Word};
+use super::step::{Seen, TerminalStep, ToAgent, Word};
 use super::{Terminals, reset_of};
 use crate::terminal::{Terminal, is_size};
 use crate::viewers::{VIEWER_CREDIT_BYTES, ViewerNumber};
@@ -121,6 +121,9 @@ impl Terminals {
         terminal.hold(viewer);
         if !same_size {
             terminal.resize(size);
+            if terminal.is_recorded() {
+                step.seen.push((stream, Seen::Resize(size)));
+            }
             step.to_agent.push(ToAgent::Data(TunnelData {
                 channel_id: channel_id.clone(),
                 data: TunnelPayload::Resize(size),

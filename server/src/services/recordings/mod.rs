@@ -1,7 +1,7 @@
 //! Recordings of terminals: begins them, finds their files, ends what a crash left, deletes what is old.
 //!
 //! ```text
-//!   session's actor ──▶ Recorder ──▶ queue (1 MiB) ──▶ a thread of its own ──▶ NAME.cast, NAME.idx
+//!   session's actor ──▶ Recorder ──▶ queue (2 MiB) ──▶ a thread of its own ──▶ NAME.cast, NAME.idx
 //!                          ◀── Progress: what is written, or why it failed ──┘   at the end: row and audit
 //! ```
 //!

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gururmm_shared::TerminalSize;
 
-/// Bytes that may wait.
-const MOST_BYTES: usize = 1 << 20;
+/// Bytes that may wait: all that an agent sends again to a server that was started again, and a window.
+const MOST_BYTES: usize = 2 << 20;
 /// What a piece costs beside its bytes.
 const PIECE_BYTES: usize = 64;
 
@@ -141,11 +141,11 @@ mod tests {
     fn what_is_too_much_is_refused_and_taking_makes_room() {
         let queue = Queue::default();
         let piece = || Piece::Output(Bytes::from(vec![0; 256 * 1024]));
-        for _ in 0..3 {
+        for _ in 0..7 {
             assert_eq!(queue.push(Duration::ZERO, piece()), Ok(()));
         }
         assert_eq!(queue.push(Duration::ZERO, piece()), Err(Full));
-        assert_eq!(queue.take(None).pieces.len(), 3);
+        assert_eq!(queue.take(None).pieces.len(), 7);
         assert_eq!(queue.push(Duration::ZERO, piece()), Ok(()));
     }
 

@@ -1,7 +1,7 @@
 //! What a session's actor holds of a recording: every call is short and never waits.
 //!
-//! The actor ought to give its agent credit only for what [`Progress::written`] has reached (or
-//! [`Recorder::behind`] is small): then a slow disk slows the program, and the queue never overflows.
+//! The actor gives its agent credit only for what [`Progress::written`] has reached: then a slow disk slows
+//! the program, and the queue does not overflow.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
