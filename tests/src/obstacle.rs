@@ -150,7 +150,7 @@ impl Obstacle {
 
 fn function(body: &str, trigger: &str) -> String {
     format!(
-        "CREATE FUNCTION obstacle() RETURNS trigger LANGUAGE plpgsql AS \
+        "CREATE OR REPLACE FUNCTION obstacle() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN {body}; RETURN NEW; END $$; \
          CREATE TRIGGER obstacle {trigger} FUNCTION obstacle()"
     )

@@ -30,7 +30,7 @@ on_both_databases! {
         let rmm = world.deploy(&[]).await;
         let (id, key) = away(&rmm).await;
         let path = format!("/api/users/{}", rmm.technician_id);
-        let scope = json!({"scope": {"clients": [rmm.site.client_id], "sites": []}});
+        let scope = json!({"scope": {"client_ids": [rmm.site.client_id]}});
         rmm.admin.patch(&path, scope).await.check(200);
         let technician = rmm.server.anonymous()
             .log_in(gururmm_tests::deployment::TECHNICIAN.0, gururmm_tests::deployment::TECHNICIAN.1).await;
