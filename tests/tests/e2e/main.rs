@@ -55,6 +55,7 @@ mod server_process;
 mod smoke;
 mod terminal_fleet;
 mod terminal_pressure;
+mod terminal_recordings;
 mod terminal_resume;
 mod terminal_viewers;
 mod terminals;
