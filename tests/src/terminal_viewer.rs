@@ -277,6 +277,7 @@ impl TerminalViewer {
 
     /// Waits until a terminal has written this; answers what it wrote since the last time up to the end of it.
     pub async fn reads(&mut self, terminal: &OpenedTerminal, wanted: &str) -> String {
+        self.shown(terminal).await;
         let stream = terminal.stream;
         let begun = self.watched[&stream].looked;
         let mut from = begun;
