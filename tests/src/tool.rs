@@ -211,15 +211,20 @@ impl Typist {
 
     /// Waits until the terminal has been sent this.
     pub async fn sees(&self, text: &str) {
-        let seen = tokio::time::timeout(SOON, async {
-            let what = format!("the terminal shows {text:?}");
-            eventually(&what, SOON * 2, || async {
-                self.screen().contains(text).then_some(())
-            })
-            .await;
-        });
-        let seen = seen.await;
-        assert!(seen.is_ok(), "no {text:?} in {:?}", self.screen());
+        let what = format!("the terminal shows {text:?}");
+        eventually(&what, SOON, || async {
+            self.screen().contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a shell asks for a command, root's or anybody's.
+    pub async fn sees_prompt(&self) {
+        eventually("the shell asks for a command", SOON, || async {
+            let screen = self.screen();
+            (screen.ends_with("# ") || screen.ends_with("$ ")).then_some(())
+        })
+        .await;
     }
 
     /// Waits until the tool has ended; answers its exit code.

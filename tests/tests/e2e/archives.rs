@@ -29,12 +29,12 @@ on_both_databases! {
         archive.set_preserve_permissions(true);
         archive.unpack(&unpacked).unwrap();
         let wanted = tree(&source);
-        assert_eq!(wanted.len(), 9, "{wanted:?}");
-        assert!(tree(&unpacked) == wanted, "what tar makes of it: {:?}", tree(&unpacked));
+        assert_eq!(wanted.len(), 8);
+        assert!(tree(&unpacked) == wanted, "what tar makes of it");
         let target = machine.path("target");
         let up = machine.files.unpack(text(&target), answer.body.clone(), false).await.json(200);
         assert_eq!(up["bytes"], answer.body.len());
-        assert!(tree(&target) == wanted, "what the agent makes of it: {:?}", tree(&target));
+        assert!(tree(&target) == wanted, "what the agent makes of it");
         let row = machine.act(&format!("unpack into {}", text(&target))).await;
         assert_eq!((&row["action"], &row["outcome"]), (&json!("file"), &json!("completed")), "{row}");
         let row = machine.act(&format!("read folder {}", text(&source))).await;
@@ -69,6 +69,7 @@ on_both_databases! {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
+        header.set_mode(0o777);
         builder.append_link(&mut header, "out", machine.folder()).unwrap();
         append(&mut builder, "out/victim", b"evil");
         let answer = machine.files.unpack(text(&target), builder.into_inner().unwrap(), true).await;
@@ -92,7 +93,7 @@ on_both_databases! {
         answer.problem(answer.status, "cancelled");
         assert_eq!(gururmm_tests::machine::names(&target), ["first"], "what was whole in it is unpacked");
         let rubbish = machine.files.unpack(text(&target), noise(1 << 20), false).await;
-        assert!((400..500).contains(&rubbish.status), "{}", rubbish.status);
+        rubbish.problem(502, "failed");
         assert_eq!(gururmm_tests::machine::names(&target), ["first"]);
     }
 }

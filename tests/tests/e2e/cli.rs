@@ -49,7 +49,7 @@ on_both_databases! {
         let ended = tool.run_with(&login, "another wrong one").await;
         assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
         let told: Value = serde_json::from_str(&ended.stderr).unwrap();
-        assert_eq!(told["error"]["code"], "bad_credentials", "{told}");
+        assert_eq!(told["error"]["code"], "invalid_credentials", "{told}");
     }
 
     async fn a_server_that_cannot_be_reached_is_one_clear_line(world: World) {
@@ -103,7 +103,7 @@ on_both_databases! {
         let wanted: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
         assert!(ended.stdout == wanted, "{} of {} bytes", ended.stdout.len(), wanted.len());
         let ended = tool.run(&["run", &id, "--timeout", "1", "--", "sleep 1000"]).await;
-        assert_eq!(ended.code, 255, "{ended:?}");
+        assert_eq!(ended.code, 124, "{ended:?}");
         assert!(ended.stderr.contains("--timeout"), "{ended:?}");
         assert_no_session(&rmm).await;
     }
@@ -218,6 +218,7 @@ on_both_databases! {
         let (_agent, id) = rmm.agent().await;
         let tool = Tool::logged_in(&rmm.server.url(), TECHNICIAN).await;
         let mut typist = tool.start_in_terminal(&["shell", &id.to_string(), "--shell", "sh"]);
+        typist.sees_prompt().await;
         // What is typed is shown as well: only the shell makes 42 of it.
         typist.types("echo answer=$((6 * 7))\r");
         typist.sees("answer=42").await;
@@ -234,6 +235,7 @@ on_both_databases! {
         let tool = Tool::logged_in(&rmm.server.url(), TECHNICIAN).await;
         let marker = gururmm_tests::processes::Marker::new();
         let mut typist = tool.start_in_terminal(&["shell", &id.to_string(), "--shell", "sh"]);
+        typist.sees_prompt().await;
         typist.types(&format!("{}\r", marker.sleep()));
         marker.wait_running(1, SOON).await;
         typist.types("\r~.");
