@@ -13,6 +13,7 @@ use gururmm_shared::{
 use super::connection_messages::AgentHandle;
 use crate::domain::close_reason::CloseReason;
 use crate::domain::policy::recording::RecordingRules;
+use crate::domain::streams::Refused;
 use crate::domain::terminals::Watch;
 use crate::domain::viewers::ViewerNumber;
 use crate::services::audit::Caller;
@@ -92,9 +93,9 @@ pub enum SessionError {
     /// It is closing or closed.
     #[error("the session is closed")]
     Closed,
-    /// The policy does not let this role run commands.
-    #[error("the policy of this agent does not let your role run commands; ask an administrator")]
-    NotAllowed,
+    /// The policy does not allow it.
+    #[error(transparent)]
+    NotAllowed(#[from] Refused),
     /// As many commands as may run do.
     #[error("{0} commands run already; wait for one to end or end one")]
     TooManyCommands(usize),

@@ -13,6 +13,7 @@ use super::tunnel::TunnelSession;
 use crate::db::tunnel_audit;
 use crate::domain::channels::NewChannel;
 use crate::domain::session_state::Phase;
+use crate::domain::streams::Refused;
 use crate::services::audit;
 
 impl TunnelSession {
@@ -21,7 +22,7 @@ impl TunnelSession {
             return Err(SessionError::Closed);
         }
         if !self.rules.allows(Feature::Commands) {
-            return Err(SessionError::NotAllowed);
+            return Err(Refused::Feature(Feature::Commands).into());
         }
         let most = self.settings.max_running_commands as usize;
         if self.channels.running() + self.starting >= most {

@@ -53,10 +53,7 @@ impl TunnelSession {
             return Err(SessionError::AgentCannot);
         }
         let kind = ChannelKind::Terminal(options.clone());
-        if let Err(refused) = check_channel(&self.rules, &kind) {
-            let error = OperationError::new(ErrorCode::NotAllowed, refused.to_string());
-            return Err(SessionError::Refused(error));
-        }
+        check_channel(&self.rules, &kind)?;
         let most = self.settings.max_channels as usize;
         if self.open_terminals() + self.starting + self.streams.count() >= most {
             return Err(SessionError::TooManyChannels(most));

@@ -319,7 +319,7 @@ pub(super) fn session_error(error: &SessionError) -> AppError {
     let detail = error.to_string();
     match error {
         SessionError::Closed => closed(),
-        SessionError::NotAllowed => AppError::forbidden("feature_not_allowed", detail),
+        SessionError::NotAllowed(_) => AppError::forbidden("feature_not_allowed", detail),
         SessionError::TooManyCommands(_) => AppError::too_many("too_many_commands", detail, None),
         SessionError::TooFast(_) => AppError::too_many("too_many_commands", detail, Some(1)),
         SessionError::TooManyViewers(_) => AppError::too_many("too_many_viewers", detail, None),
