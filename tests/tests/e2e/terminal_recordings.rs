@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use gururmm_shared::SessionId;
+use gururmm_shared::{AgentId, SessionId};
 use gururmm_tests::api::{items, text};
 use gururmm_tests::terminal_viewer::{TerminalViewer, ask_for_terminal, line};
 use gururmm_tests::wait::SOON;
@@ -102,12 +102,14 @@ on_both_databases! {
         // Where it is no must, it goes on without.
         let change = json!({"name": "p", "settings": {"recording": {"mode": "output", "required": false}}});
         rmm.admin.put(&format!("/api/policies/{own}"), change).await.check(200);
+        let session = reopen(&rmm, session, id).await;
         ask_for_terminal(&rmm.technician, session, body.clone()).await.check(201);
         eventually("it ran", SOON, || async { marker.exists().then_some(()) }).await;
         // And where there is room again, it is recorded.
         std::fs::remove_file(&folder).unwrap();
         let change = json!({"name": "p", "settings": {"recording": {"mode": "output", "required": true}}});
         rmm.admin.put(&format!("/api/policies/{own}"), change).await.check(200);
+        let session = reopen(&rmm, session, id).await;
         ask_for_terminal(&rmm.technician, session, body).await.check(201);
     }
 
@@ -138,6 +140,14 @@ async fn policy(rmm: &Deployment, recording: Value) -> String {
     let body = json!({"name": "p", "settings": {"recording": recording}});
     let made = rmm.admin.post("/api/policies", body).await.expect(201);
     text(&made, "id").to_owned()
+}
+
+/// Closes a session and opens another, for a policy that was changed.
+async fn reopen(rmm: &Deployment, session: SessionId, agent: AgentId) -> SessionId {
+    let close = json!({"session_id": session});
+    let path = "/api/v1/tunnel/close";
+    rmm.technician.post(path, close).await.check(200);
+    rmm.wait_opens(&rmm.technician, agent, SOON).await
 }
 
 /// The one recording of a session, where there is one.

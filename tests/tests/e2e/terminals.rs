@@ -233,15 +233,16 @@ on_both_databases! {
         let session = rmm.open(id).await;
         let mut viewer = TerminalViewer::open(&rmm.technician, session).await;
         let (marker, other) = (Marker::new(), Marker::new());
-        let closed = viewer.run(&rmm.technician, &escapers(&marker)).await;
-        let stays = viewer.run(&rmm.technician, &escapers(&other)).await;
-        marker.wait_running(ESCAPERS, SOON).await;
-        other.wait_running(ESCAPERS, SOON).await;
+        // What left the terminal's own session of the system (setsid) ends with the tunnel.
+        let closed = viewer.run(&rmm.technician, &stubborn(&marker)).await;
+        let stays = viewer.run(&rmm.technician, &stubborn(&other)).await;
+        marker.wait_running(STUBBORN, SOON).await;
+        other.wait_running(STUBBORN, SOON).await;
         viewer.say_of(&closed, TunnelPayload::Close).await;
         let ended = viewer.ended(&closed).await;
         assert_eq!(ended.reason, Some(EndReason::Cancelled));
         marker.wait_gone(CLEAN_UP).await;
-        assert_eq!(other.running().len(), ESCAPERS);
+        assert_eq!(other.running().len(), STUBBORN);
         assert!(viewer.of(&stays).ended.is_none());
     }
 
@@ -498,16 +499,25 @@ on_both_databases! {
     }
 }
 
-/// Processes that [`escapers`] start.
+/// Processes that [`stubborn`] starts.
+const STUBBORN: usize = 3;
+/// Processes that [`escapers`] starts.
 const ESCAPERS: usize = 4;
+
+/// A script whose children do not go when they are asked; it stays.
+fn stubborn(marker: &Marker) -> String {
+    let sleep = marker.sleep();
+    format!(
+        "trap '' HUP; nohup {sleep} >/dev/null 2>&1 & \
+         (trap '' HUP INT TERM QUIT; {sleep} & exec {sleep}) & wait; exec sleep 1000"
+    )
+}
 
 /// A script whose children leave it in every way they know; it stays.
 fn escapers(marker: &Marker) -> String {
     let sleep = marker.sleep();
-    format!(
-        "trap '' HUP; setsid {sleep} >/dev/null 2>&1 </dev/null & nohup {sleep} >/dev/null 2>&1 & \
-         (trap '' HUP INT TERM QUIT; {sleep} & exec {sleep}) & wait; exec sleep 1000"
-    )
+    let stubborn = stubborn(marker);
+    format!("setsid {sleep} >/dev/null 2>&1 </dev/null & {stubborn}")
 }
 
 /// An agent of the tests' own that says that it has terminals.
