@@ -140,7 +140,9 @@ on_both_databases! {
         let output = machine.rmm.run(machine.session, "echo commands are still allowed").await;
         assert_eq!(output.stdout, "commands are still allowed\n");
         // An administrator may more, and what nobody may, not either.
-        let session = gururmm_tests::deployment::open(&machine.rmm.admin, machine.id).await;
+        let body = json!({"session_id": machine.session});
+        machine.rmm.technician.post("/api/v1/tunnel/close", body).await.check(200);
+        let session = machine.rmm.wait_opens(&machine.rmm.admin, machine.id, SOON).await;
         let answers = calls(&Files::of(&machine.rmm.admin, session)).await;
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200, 200, 200, 403, 403, 403]);
@@ -152,6 +154,8 @@ on_both_databases! {
         let mut held = machine.files.begin_upload((&path, "u"), &[0; 100], 0).await;
         held.send(&[0; 50]).await;
         machine.rmm.wait_session(machine.session, "closed", "session_too_long", SOON).await;
+        // It is told with the next byte.
+        held.send(&[0]).await;
         let (status, body) = held.answer().await.expect("an answer");
         assert!((400..500).contains(&status), "{status}: {body}");
         let row = machine.act(&format!("upload {} (100 bytes)", text(&path))).await;

@@ -174,15 +174,22 @@ on_both_databases! {
         let disk = world.file("disk");
         std::fs::create_dir(&disk).unwrap();
         let (agent, id) = PreparedAgent::start(&rmm, Surroundings::SmallDisk(&disk, 4 << 20)).await;
-        let files = Files::of(&rmm.technician, rmm.open(id).await);
+        let session = rmm.open(id).await;
+        let files = Files::of(&rmm.technician, session);
         let (ballast, bytes) = (noise(2 << 20), noise(3 << 20));
         files.upload((&disk.join("ballast"), "u"), &ballast, 0, &[]).await.check(200);
         let target = disk.join("target");
         let mut held = files.begin_upload((&target, "u"), &bytes, 0).await;
         held.send(&bytes[..1 << 20]).await;
         wait_uploaded(&files, &target, 1 << 20).await;
-        // More than fits, and not all: what is not read of a request would reset the answer.
         held.send(&bytes[1 << 20..(2 << 20) + 1]).await;
+        eventually("the disk is full", SOON, || async {
+            let rows = rmm.audit(session).await;
+            rows.iter().any(|row| row["outcome"] == "disk_full").then_some(())
+        })
+        .await;
+        // It is told with the next byte.
+        held.send(&bytes[(2 << 20) + 1..(2 << 20) + 2]).await;
         let (status, body) = held.answer().await.expect("an answer");
         assert_eq!((status, &body["code"]), (507, &json!("disk_full")), "{body}");
         let seen = agent.seen(&disk);
