@@ -19,6 +19,7 @@ use crate::db::audit_acts::{self, Act, ActFilter, ActSort};
 use crate::db::page::PageOf;
 use crate::db::{Db, DbError};
 use crate::domain::role::Capability;
+use crate::domain::scope::{Place, Scope};
 use crate::error::AppError;
 use crate::services::audit::now;
 
@@ -104,6 +105,19 @@ impl From<Act> for ActView {
     }
 }
 
+/// An act as somebody may see it: one's own is shown wherever it was tried, but what the server found
+/// there outside of the scope is not.
+fn shown(act: Act, scope: &Scope) -> ActView {
+    let (client_id, site_id) = (act.client_id, act.site_id);
+    let mut view = ActView::from(act);
+    if !scope.covers(Place { client_id, site_id }) {
+        view.agent_hostname = None;
+        view.client_id = None;
+        view.site_id = None;
+    }
+    view
+}
+
 fn filter(asked: &Listing<ActSort>, who: &Authenticated) -> Result<ActFilter, AppError> {
     Ok(ActFilter {
         scope: who.scope.clone(),
@@ -140,7 +154,7 @@ pub async fn list_acts(
     let asked = Listing::read::<list_parameters::Acts>(&request)?;
     let rows = audit_acts::list(&state.db, filter(&asked, &who)?, asked.page()).await?;
     let page = asked.cut(rows, Act::position);
-    Ok(HttpResponse::Ok().json(page.map(ActView::from)))
+    Ok(HttpResponse::Ok().json(page.map(|act| shown(act, &who.scope))))
 }
 
 /// As what an export comes.
@@ -213,7 +227,7 @@ impl Export {
         self.over = i64::try_from(acts.len()).is_ok_and(|count| count < PAGE);
         self.page.after = acts.last().map(|act| act.position(ActSort::Time));
         for act in acts {
-            let line = self.format.line(&ActView::from(act));
+            let line = self.format.line(&shown(act, &self.filter.scope));
             text += &line.map_err(|error| DbError::Other(error.to_string()))?;
         }
         Ok(Some((Bytes::from(text), self)))

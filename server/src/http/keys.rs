@@ -98,6 +98,15 @@ pub async fn list(
     } else {
         Some(who.user.id)
     };
+    if let Some(id) = who.key
+        && !who.owns(Some(who.user.id))
+    {
+        // Its maker's other keys may name places that this one is not for.
+        let own = api_keys::by_id(&state.db, id).await?;
+        let email = who.user.email;
+        let own = own.map(|key| KeyView::new(key, email, None)).transpose()?;
+        return Ok(HttpResponse::Ok().json(Page::whole(own.into_iter().collect())));
+    }
     let words = asked.text("q")?;
     let rows = api_keys::list(&state.db, owner, words, asked.page()).await?;
     let Page { items, next_cursor } = asked.cut(rows, |(key, _), sort| key.position(sort));

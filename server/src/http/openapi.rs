@@ -30,7 +30,7 @@ const RETRY_AFTER: &str = "retry-after";
 #[derive(OpenApi)]
 #[openapi(
     info(title = "GuruRMM", description = "The API of a GuruRMM server. Errors are RFC 9457 problems."),
-    components(schemas(Problem)),
+    components(schemas(Problem, super::services::Control)),
     tags(
         (name = "auth", description = "Log-ins"),
         (name = "users", description = "Users"),

@@ -94,7 +94,8 @@ fn query(path: &str) -> &'static str {
         "/api/recordings/{id}/search" => "?text=make",
         "/api/recordings/{id}/index" => "?at=0",
         path if path.ends_with("/tcp") => "?host=127.0.0.1&port=9",
-        path if path.contains("/files") => "?path=/x&upload=u&size=1",
+        // As long as the body.
+        path if path.contains("/files") => "?path=/x&upload=u&size=2",
         path if path.contains("/registry") => "?key=HKLM",
         _ => "",
     }
@@ -140,7 +141,12 @@ fn body(method: &str, path: &str, things: &Things) -> Value {
         path if path.ends_with("/move") => json!({"site_id": site}),
         path if path.ends_with("/command") => json!({"command": "true"}),
         path if path.ends_with("/snooze") => json!({"until": far}),
-        path if path.ends_with("/ticket") => json!({}),
+        path if ["/ticket", "/content", "/upload", "/archive"]
+            .iter()
+            .any(|end| path.ends_with(end)) =>
+        {
+            json!({})
+        }
         path if path.ends_with("/terminal") => json!({"cols": 80, "rows": 24}),
         path if path.ends_with("/files/mkdir") => json!({"path": "/x"}),
         path if path.ends_with("/files/rename") => json!({"from": "/x", "to": "/y"}),
@@ -151,7 +157,7 @@ fn body(method: &str, path: &str, things: &Things) -> Value {
         }
         _ if method == "PUT" => match path {
             "/api/policies/{id}" => json!({"name": "p", "settings": {}}),
-            "/api/notifications/{id}" => json!({"name": format!("{} n", things.word),
+            "/api/notifications/{id}" => json!({"name": "n",
                 "target": "ops@example.com", "min_severity": "warning", "enabled": true}),
             "/api/schedules/{id}" => schedule(things),
             _ => json!({"name": unique, "body": "true"}),
@@ -161,7 +167,7 @@ fn body(method: &str, path: &str, things: &Things) -> Value {
 }
 
 fn schedule(things: &Things) -> Value {
-    json!({"name": format!("{} s", things.word), "cron": "@yearly", "time_zone": "UTC",
+    json!({"name": "s", "cron": "@yearly", "time_zone": "UTC",
         "enabled": false, "when_offline": "skip", "command": "true",
         "filter": {"client_id": things.site.client_id}})
 }
