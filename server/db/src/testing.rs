@@ -1,6 +1,13 @@
 //! Runs a test's body on both databases: SQLite in a temporary directory, and a fresh database of
 //! the PostgreSQL cluster that `make test` starts. Nothing is skipped: without one the test fails.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that panics has failed, and its words are for people"
+)]
+
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 

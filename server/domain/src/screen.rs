@@ -71,7 +71,7 @@ impl Screen {
             return;
         }
         let ends = |byte: &u8| matches!(*byte, ESCAPE | BELL | CANCEL | 0x1a);
-        self.quiet = match bytes.iter().rposition(|byte| ends(byte)) {
+        self.quiet = match bytes.iter().rposition(ends) {
             Some(last) => bytes.len() - 1 - last,
             None => self.quiet + bytes.len(),
         };

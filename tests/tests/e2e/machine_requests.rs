@@ -129,13 +129,13 @@ on_both_databases! {
             answer.problem(403, "feature_not_allowed");
         }
         let terminal = machine.files.post("terminal", json!({"cols": 80, "rows": 24})).await;
-        terminal.check(403);
+        terminal.problem(403, "feature_not_allowed");
         let to = ("127.0.0.1", 9);
         let asked = TcpChannel::connect(&machine.rmm.technician, machine.session, to, Pass::Authorization, None).await;
         assert_eq!(asked.err().unwrap_or_default().0, 403);
         let rows = machine.rmm.audit(machine.session).await;
         let refused = rows.iter().filter(|row| row["outcome"] == "feature_not_allowed").count();
-        assert_eq!(refused, 7, "{rows:?}");
+        assert_eq!(refused, 8, "{rows:?}");
         assert_eq!(machine.names(), ["file"]);
         let output = machine.rmm.run(machine.session, "echo commands are still allowed").await;
         assert_eq!(output.stdout, "commands are still allowed\n");

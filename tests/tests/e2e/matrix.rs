@@ -3,7 +3,7 @@
 //! description of its API.
 
 #[path = "../../../server/src/http/route_table.rs"]
-mod route_table;
+pub mod route_table;
 
 use gururmm_tests::api::text;
 use gururmm_tests::deployment::add_site;

@@ -1,14 +1,11 @@
 //! Every list shows what lies within its reader's scope, and nothing else.
 
-#[path = "../../../server/src/http/route_table.rs"]
-mod route_table;
-
 use std::collections::BTreeSet;
 
+use crate::matrix::route_table::ROUTES;
 use gururmm_tests::api::{items, text};
 use gururmm_tests::deployment::{Site, add_site};
 use gururmm_tests::{Api, Deployment, on_both_databases};
-use route_table::ROUTES;
 use serde_json::{Value, json};
 
 use crate::things::Things;

@@ -118,6 +118,13 @@ async fn upload_while_killing(world: &World, victim: Victim) {
     })
     .await;
     victim.kill(&mut machine);
+    if let Victim::Agent = victim {
+        let (rmm, session) = (&machine.rmm, machine.session);
+        rmm.wait_session(session, "closed", "agent_disconnected", CLEAN_UP)
+            .await;
+        // It is told with the next byte.
+        held.send(&bytes[half..=half]).await;
+    }
     let answer = held.answer().await;
     assert!(
         answer.as_ref().is_none_or(|(status, _)| *status >= 400),
