@@ -140,7 +140,9 @@ on_both_databases! {
         assert_eq!(refused[0]["detail"], "connect to 10.0.0.1:80");
         let to = serve_echo().await;
         for host in ["127.0.0.1", "localhost", "LOCALHOST"] {
-            let mut channel = ask(&machine, host, to.port()).await.ok().expect(host);
+            let Ok(mut channel) = ask(&machine, host, to.port()).await else {
+                panic!("{host} was refused");
+            };
             channel.send(&b"through"[..]).await;
             assert_eq!(channel.read(7).await, b"through");
         }
@@ -227,7 +229,9 @@ on_both_databases! {
             TcpChannel::connect(technician, machine.session, ("127.0.0.1", to.port()), pass, origin)
         };
         let pass = ticket(technician, machine.session).await;
-        let mut channel = with(Pass::Ticket(&pass), Some(technician.base())).await.ok().expect("a ticket opens it");
+        let Ok(mut channel) = with(Pass::Ticket(&pass), Some(technician.base())).await else {
+            panic!("a ticket opens it");
+        };
         channel.send(&b"by ticket"[..]).await;
         assert_eq!(channel.read(9).await, b"by ticket");
         let refused = |answer: Result<TcpChannel, (u16, Value)>| answer.err().unwrap_or_default().0;

@@ -135,9 +135,9 @@ on_both_databases! {
         assert!(listed(&other, "").await.is_empty());
         let theirs = format!("?tech_id={}", rmm.technician_id);
         assert!(listed(&other, &theirs).await.is_empty());
-        assert_eq!(listed(&rmm.technician, "").await, [id.clone()]);
+        assert_eq!(listed(&rmm.technician, "").await, std::slice::from_ref(&id));
         let query = format!("?session_id={}&state=recording", left.session);
-        assert_eq!(listed(&rmm.admin, &query).await, [id.clone()]);
+        assert_eq!(listed(&rmm.admin, &query).await, std::slice::from_ref(&id));
         assert!(listed(&rmm.admin, "?state=complete").await.is_empty());
         rmm.admin.get("/api/recordings?state=none").await.refusal(400);
         let path = format!("/api/recordings/{id}");
