@@ -107,12 +107,13 @@ impl Reader {
             last = self.read() => last,
             _ = gone => None,
         };
+        if let Some((code, reason)) = last {
+            // Before the cut, which the writer would else take for the machine's. It has gone where it does not take it.
+            let word = self.words.send(Word::Close(code, reason));
+            drop(timeout(CLOSE_LINGER, word).await);
+        }
         let reason = "the client has gone";
         self.pipe.cut_off(ResetCode::Cancelled, reason, "cancelled");
-        if let Some((code, reason)) = last {
-            // The writer has gone where it does not take it.
-            let _ = self.words.send(Word::Close(code, reason)).await;
-        }
     }
 
     /// What the last word to the client is; none where it is beyond words.
@@ -200,10 +201,13 @@ impl Writer {
         // Being asked for more means that what was read before is on its way.
         self.pipe.consumed();
         let frame = tokio::select! {
+            biased;
             word = self.said.recv() => match word? {
                 Word::Pong(body) => message(OpCode::Pong, &body),
                 Word::Close(code, reason) => self.close(code, &reason),
             },
+            // Before the bytes, which may never end.
+            _ = self.pings.tick() => message(OpCode::Ping, b""),
             bytes = self.pipe.recv(), if !self.read => match bytes {
                 Ok(Some(bytes)) => message(OpCode::Binary, &bytes),
                 Ok(None) => {
@@ -219,7 +223,6 @@ impl Writer {
                 None => self.close(close_code::NORMAL, "the connection has ended"),
                 Some(error) => self.fail(error),
             },
-            _ = self.pings.tick() => message(OpCode::Ping, b""),
         };
         Some((Ok(frame), self))
     }

@@ -76,11 +76,14 @@ on_both_databases! {
         symlink("loop", machine.path("loop")).unwrap();
         symlink("/dev/zero", machine.path("to-zero")).unwrap();
         let own: Vec<_> = ["pipe", "socket", "folder", "to-pipe", "to-zero", "loop"].map(|name| machine.path(name)).into();
-        let devices = ["/dev/zero", "/dev/null", "/dev/full", "/dev/tty", "/dev", "/", "/proc/version", "/proc/self/mem"];
+        let devices = ["/dev/zero", "/dev/null", "/dev/full", "/dev/tty", "/dev", "/", "/proc/version"];
         for path in own.iter().map(|path| path.as_path()).chain(devices.iter().map(Path::new)) {
             let answer = machine.files.download(path, &[]).await;
             answer.problem(409, "wrong_kind");
         }
+        // It says that it is a file, of no size, and is the memory of the agent.
+        let memory = machine.files.download(Path::new("/proc/self/mem"), &[]).await;
+        assert_eq!(memory.status, 502, "{} bytes", memory.body.len());
         let devices = ["/dev/null", "/dev/full"];
         for path in own.iter().map(|path| path.as_path()).chain(devices.iter().map(Path::new)) {
             let answer = machine.files.upload((path, "u"), b"bytes", 0, &[("overwrite", "true")]).await;

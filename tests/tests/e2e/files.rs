@@ -228,8 +228,7 @@ on_both_databases! {
         assert_eq!(row["user_email"], "tech@example.com");
         assert!(row["channel_id"].is_string() && row["ended_at"].is_string(), "{row}");
         machine.files.post("files/mkdir", body).await.problem(409, "already_exists");
-        let rows = machine.rmm.audit(machine.session).await;
-        let last = rows.iter().rfind(|row| row["detail"] == detail.as_str()).unwrap();
+        let last = machine.act(&detail).await;
         assert_eq!(last["outcome"], "already_exists", "{last}");
     }
 }
