@@ -212,6 +212,7 @@ pub async fn create(state: Data<AppState>, signed: Signed<Body>) -> Result<HttpR
     params(IfNoneMatch),
     responses(
         (status = 200, description = "the policy", body = PolicyView, headers(("etag" = String, description = "its version"))),
+        (status = 304, description = "it is what `If-None-Match` names", headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such policy"),
     ),
 )]
