@@ -37,6 +37,10 @@ struct Asked<'a> {
 }
 
 /// What is answered.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one for each download, moved once"
+)]
 enum Found {
     /// A stream of `length` bytes from `offset` on.
     Part {
