@@ -51,8 +51,8 @@ pub async fn list(
     request_body = ProcessEnd,
     responses(
         (status = 204, description = "it has ended"),
-        (status = 404, description = "no such session, or no such process"),
-        (status = 409, description = "`session_closed`, `unsupported`, `gone`; `changed`: another process has that number by now"),
+        (status = 404, description = "no such session, or no such process, or another one has that number by now"),
+        (status = 409, description = "`session_closed`, `unsupported`, `gone`"),
         (status = 502, description = "`failed`"),
         (status = 504, description = "`timed_out`"),
     ),
