@@ -32,8 +32,9 @@ lint: tools ## formatting and clippy, warnings denied
 deny: tools ## licences, bans, sources and advisories of the dependencies
 	@.ci/check-dependencies
 
+# With the features that the tests ask for, so that nothing is compiled twice.
 check: tools ## every test of the workspace, on SQLite and on a private PostgreSQL
-	$(BUILD) --workspace
+	$(BUILD) --workspace --features gururmm-db/testing
 	$(TARGET_DIR)/debug/with-postgres cargo test --locked --workspace --no-fail-fast
 
 web: tools ## the web's checks, once there is a web

@@ -20,6 +20,8 @@ pub fn start_logging(settings: &LogSettings) -> anyhow::Result<()> {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // A line that a full disk refuses is lost; telling of it on the same standard error would panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match settings.format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init()?,

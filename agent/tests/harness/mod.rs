@@ -53,13 +53,17 @@ impl Stage {
         stage
     }
 
-    /// Starts an agent whose files can grow to so many blocks of 512 bytes: its disk is full early.
+    /// Starts an agent whose files can grow to so many blocks of 512 bytes: its disk is full early, and
+    /// its log, a file too, is full from the start.
     pub async fn start_with_small_files(blocks: u32) -> Self {
         let mut stage = Self::prepare("").await;
+        let log = stage.file("agent.log");
+        fs::write(&log, vec![b'.'; blocks as usize * 512]).unwrap();
         let line = format!(
-            "trap '' XFSZ; ulimit -f {blocks}; exec {} run --config {}",
+            "trap '' XFSZ; ulimit -f {blocks}; exec {} run --config {} 2>>{}",
             env!("CARGO_BIN_EXE_gururmm-agent"),
-            stage.file("agent.toml").display()
+            stage.file("agent.toml").display(),
+            log.display()
         );
         stage.agent = Command::new("/bin/sh")
             .args(["-c", &line])

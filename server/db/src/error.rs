@@ -141,34 +141,3 @@ fn unique_name(message: &str) -> String {
         columns => format!("{table}_{}_key", columns.join("_")),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::unique_name;
-
-    #[test]
-    fn sqlite_unique_errors_get_the_names_of_postgresql() {
-        for (message, name) in [
-            ("UNIQUE constraint failed: users.email", "users_email_key"),
-            ("UNIQUE constraint failed: users.id", "users_pkey"),
-            (
-                "UNIQUE constraint failed: sites.client_id, sites.name",
-                "sites_client_id_name_key",
-            ),
-            (
-                "UNIQUE constraint failed: index 'clients_name_key'",
-                "clients_name_key",
-            ),
-            (
-                "UNIQUE constraint failed: tech_sessions.tech_id, tech_sessions.agent_id",
-                "tech_sessions_one_active",
-            ),
-            (
-                "UNIQUE constraint failed: tunnel_audit.command_id",
-                "tunnel_audit_command_id_key",
-            ),
-        ] {
-            assert_eq!(unique_name(message), name);
-        }
-    }
-}

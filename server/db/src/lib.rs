@@ -50,10 +50,8 @@ pub mod types;
 pub mod users;
 pub mod watchdog_events;
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -55,7 +55,7 @@ pub struct PageOf<S> {
     pub limit: i64,
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 impl<S: SortKey> PageOf<S> {
     /// The first rows in the default order.
     pub fn first(limit: i64) -> Self {
@@ -85,14 +85,4 @@ pub(super) fn pattern(words: &str) -> String {
     }
     pattern.push('%');
     pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pattern;
-
-    #[test]
-    fn what_is_searched_for_is_text_and_no_pattern() {
-        assert_eq!(pattern("50%_a\\"), "%50\\%\\_a\\\\%");
-    }
 }

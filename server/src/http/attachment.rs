@@ -36,7 +36,7 @@ pub fn attachment(name: &str) -> String {
 
 /// What old readers make of a quoted name they all make of these; anything else is an underscore.
 fn plain(c: char) -> char {
-    let kept = c.is_ascii_alphanumeric() || " !#$&'()+,-.=@[]^_`{}~".contains(c);
+    let kept = c.is_ascii_alphanumeric() || " !#$&'()+,-.@[]^_`{}~".contains(c);
     if kept { c } else { '_' }
 }
 

@@ -5,14 +5,10 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::AgentId;
 
+use crate::page::{lower, pattern};
 use crate::schema::{agents, inventory_software, sites};
 use crate::{Db, DbError};
 use gururmm_domain::scope::Scope;
-
-diesel::define_sql_function! {
-    /// The text in lower case: ASCII on SQLite, by the database's locale on PostgreSQL.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
 
 /// What to look for.
 #[derive(Debug, Clone)]
@@ -47,22 +43,9 @@ pub struct PackageAgent {
     pub hostname: String,
 }
 
-/// A pattern for LIKE of a text that is to be found as it stands.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
 /// Lists what is installed by name and version, with its count.
 pub async fn packages(db: &Db, search: SoftwareSearch) -> Result<Vec<Package>, DbError> {
-    let pattern = containing(&search.text);
+    let pattern = pattern(&search.text.to_lowercase());
     query!(db, |conn| {
         let mut found = inventory_software::table
             .inner_join(agents::table.left_join(sites::table))
@@ -114,15 +97,4 @@ pub async fn agents_with(
             .load::<PackageAgent>(conn)
             .await
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::containing;
-
-    #[test]
-    fn what_like_takes_for_a_pattern_is_looked_for_as_it_stands() {
-        assert_eq!(containing("LibC6_100%"), r"%libc6\_100\%%");
-        assert_eq!(containing(""), "%%");
-    }
 }

@@ -111,9 +111,11 @@ pub(super) fn place(root: &Path, path: &str) -> io::Result<PathBuf> {
     Ok(root.join(relative))
 }
 
-/// The index beside a recording.
+/// The index beside a recording. `with_extension` would make `..` of `..cast`.
 pub(super) fn index_of(cast: &Path) -> PathBuf {
-    cast.with_extension("idx")
+    let name = cast.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".cast").unwrap_or(&name);
+    cast.with_file_name(format!("{stem}.idx"))
 }
 
 /// Removes a recording's files, and the folders that become empty. What is gone already is no error.

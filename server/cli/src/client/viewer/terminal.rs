@@ -104,8 +104,10 @@ impl Terminal {
                         Some(bytes) => self.rest = bytes,
                         None => return Ok(None),
                     },
-                    () = self.input.channel.screen_came() => continue,
+                    () = self.input.channel.screen_came() => {}
                 }
+                // While it waited, a screen may have come that goes before these bytes.
+                continue;
             }
             let before = next_screen
                 .and_then(|at| usize::try_from(at.saturating_sub(self.read)).ok())

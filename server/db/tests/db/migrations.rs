@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
-
-use crate::testing::{Scratch, execute, number, on_both, on_both_unmigrated};
-use crate::{DatabaseKind, DatabaseSettings, Db, DbError, clients, schema};
+use gururmm_db::testing::{
+    Scratch, execute, number, on_both, on_both_unmigrated, select_every_column,
+};
+use gururmm_db::{DatabaseKind, DatabaseSettings, Db, DbError, clients};
 
 const MIGRATIONS: usize = 13;
 /// Those of the product and diesel's own.
@@ -74,52 +73,9 @@ fn a_database_of_a_newer_program_is_refused() {
 #[test]
 fn every_table_has_the_columns_of_the_schema() {
     on_both(async |db| {
-        macro_rules! select_all {
-            ($($table:ident),*) => {$(
-                let result = query!(&db, |conn| schema::$table::table
-                    .select(schema::$table::all_columns)
-                    .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("1 = 0"))
-                    .execute(conn)
-                    .await);
-                assert_eq!(result, Ok(0), stringify!($table));
-            )*};
+        for (table, result) in select_every_column(&db).await {
+            assert_eq!(result, Ok(0), "{table}");
         }
-        select_all!(
-            users,
-            clients,
-            sites,
-            agents,
-            agent_state,
-            metrics,
-            commands,
-            agent_updates,
-            alerts,
-            policies,
-            registration_tokens,
-            watchdog_events,
-            tech_sessions,
-            tunnel_audit,
-            inventory,
-            inventory_software,
-            inventory_users,
-            inventory_changes,
-            maintenance_windows,
-            notification_channels,
-            notification_deliveries,
-            user_clients,
-            user_sites,
-            user_places,
-            api_keys,
-            metrics_1m,
-            metrics_1h,
-            metrics_rollups,
-            agent_approvals,
-            audit_log,
-            audit_unsealed,
-            audit_seals,
-            audit_acts,
-            recordings
-        );
     });
 }
 

@@ -3,10 +3,10 @@
 use super::{
     a_site, a_technician, all_clients, all_sites, all_users, an_agent, new_site, new_user,
 };
-use crate::testing::{execute, on_both};
-use crate::types::now;
-use crate::users::UserChange;
-use crate::{DbError, clients, sites, users};
+use gururmm_db::testing::{execute, on_both};
+use gururmm_db::types::now;
+use gururmm_db::users::UserChange;
+use gururmm_db::{DbError, clients, sites, users};
 
 fn role(role: &str) -> UserChange {
     UserChange {
@@ -247,7 +247,7 @@ fn a_client_with_sites_and_a_site_with_agents_cannot_be_deleted() {
             execute(&db, "DELETE FROM sites").await,
             Err(DbError::ForeignKey)
         );
-        crate::agents::delete(&db, agent.id).await.unwrap();
+        gururmm_db::agents::delete(&db, agent.id).await.unwrap();
         assert_eq!(execute(&db, "DELETE FROM sites").await, Ok(1));
         assert_eq!(execute(&db, "DELETE FROM clients").await, Ok(1));
     });

@@ -1,18 +1,14 @@
 //! The audit of the data plane, and the migration that makes room for it.
 
-use diesel::connection::SimpleConnection;
-use diesel_async::SimpleAsyncConnection;
 use gururmm_shared::{CommandId, SessionId};
 
 use super::new_audit;
-use crate::audit_acts::{self, ActFilter, ActSort};
-use crate::page::PageOf;
-use crate::settings::Target;
-use crate::sqlite::{self, Role};
-use crate::testing::{execute, number, on_both};
-use crate::tunnel_audit::{self, Audit, AuditFilter, Ending};
-use crate::types::now;
-use crate::{Db, DbError, postgres};
+use gururmm_db::audit_acts::{self, ActFilter, ActSort};
+use gururmm_db::page::PageOf;
+use gururmm_db::testing::{execute, number, on_both, run_script};
+use gururmm_db::tunnel_audit::{self, Audit, AuditFilter, Ending};
+use gururmm_db::types::now;
+use gururmm_db::{Db, DbError};
 
 const NAMES: [&str; 7] = [
     "terminal", "tcp", "file", "service", "process", "registry", "watch",
@@ -35,16 +31,7 @@ macro_rules! migration {
 
 /// Runs one half of the migration by itself.
 async fn run(db: &Db, (on_sqlite, on_postgres): (&str, &str)) {
-    match &db.inner.target {
-        Target::Sqlite(path) => {
-            let mut conn = sqlite::open(path, Role::Migration).unwrap();
-            conn.batch_execute(on_sqlite).unwrap();
-        }
-        Target::Postgres(url) => {
-            let mut conn = postgres::open(url).await.unwrap();
-            conn.batch_execute(on_postgres).await.unwrap();
-        }
-    }
+    run_script(db, on_sqlite, on_postgres).await;
 }
 
 async fn rows(db: &Db) -> Vec<Audit> {

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::columns::is_refused;
 use super::{a_site, new_agent, new_audit, new_user};
-use crate::testing::on_both;
-use crate::tunnel_audit::{self, AuditFilter};
-use crate::{Db, agent_state, agents, clients, sites, users};
+use gururmm_db::testing::on_both;
+use gururmm_db::tunnel_audit::{self, AuditFilter};
+use gururmm_db::{Db, agent_state, agents, clients, sites, users};
 
 /// What has broken programs before.
 const HOSTILE: [&str; 8] = [

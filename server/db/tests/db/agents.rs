@@ -5,11 +5,11 @@ use gururmm_shared::{AgentId, SiteId};
 use serde_json::json;
 
 use super::{a_site, an_agent, new_agent, new_site};
-use crate::agents::{self, AgentConnected, AgentFilter, AgentSort, NewAgent};
-use crate::page::PageOf;
-use crate::testing::on_both;
-use crate::types::now;
-use crate::{DbError, sites};
+use gururmm_db::agents::{self, AgentConnected, AgentFilter, AgentSort, NewAgent};
+use gururmm_db::page::PageOf;
+use gururmm_db::testing::on_both;
+use gururmm_db::types::now;
+use gururmm_db::{DbError, sites};
 
 fn everything() -> AgentFilter {
     AgentFilter::default()

@@ -5,12 +5,12 @@ use gururmm_shared::{CommandId, JobId, ScheduleRunId};
 use serde_json::json;
 
 use super::{a_technician, an_agent, new_audit};
-use crate::commands::NewCommand;
-use crate::jobs::Job;
-use crate::schedules::{self, Decision, NewRun, Noted, Planned, Schedule};
-use crate::testing::{number, on_both};
-use crate::types::now;
-use crate::{Db, DbError};
+use gururmm_db::commands::NewCommand;
+use gururmm_db::jobs::Job;
+use gururmm_db::schedules::{self, Decision, NewRun, Noted, Planned, Schedule};
+use gururmm_db::testing::{number, on_both};
+use gururmm_db::types::now;
+use gururmm_db::{Db, DbError};
 
 async fn a_schedule(db: &Db) -> Schedule {
     let planned = Planned {

@@ -1,4 +1,5 @@
-//! What the database promises, each on SQLite and on PostgreSQL.
+//! What the database promises, each on SQLite and on PostgreSQL. A crate of its own, so that the library, the
+//! longest of all to compile, is compiled once.
 
 mod agents;
 mod audit;
@@ -12,19 +13,20 @@ mod pools;
 mod recordings;
 mod schedules;
 mod sessions;
+mod settings;
 mod text;
 mod users;
 
 use gururmm_shared::{AgentId, AuditId, ClientId, SessionId, SiteId, UserId};
 
-use super::agents::{Agent, NewAgent};
-use super::clients::Client;
-use super::page::PageOf;
-use super::sites::{NewSite, Site};
-use super::tunnel_audit::NewAudit;
-use super::types::now;
-use super::users::{NewUser, User};
-use super::{Db, DbError, clients, sites};
+use gururmm_db::agents::{Agent, NewAgent};
+use gururmm_db::clients::Client;
+use gururmm_db::page::PageOf;
+use gururmm_db::sites::{NewSite, Site};
+use gururmm_db::tunnel_audit::NewAudit;
+use gururmm_db::types::now;
+use gururmm_db::users::{NewUser, User};
+use gururmm_db::{Db, DbError, clients, sites};
 use gururmm_domain::scope::Scope;
 
 fn new_user(email: &str, role: &str) -> NewUser {
@@ -38,7 +40,7 @@ fn new_user(email: &str, role: &str) -> NewUser {
 
 async fn a_technician(db: &Db) -> User {
     let email = format!("{}@example.com", UserId::generate());
-    super::users::insert(db, new_user(&email, "technician"))
+    gururmm_db::users::insert(db, new_user(&email, "technician"))
         .await
         .unwrap()
 }
@@ -78,7 +80,9 @@ fn new_agent(site_id: SiteId) -> NewAgent {
 
 async fn an_agent(db: &Db) -> Agent {
     let site = a_site(db).await;
-    super::agents::enroll(db, new_agent(site.id)).await.unwrap()
+    gururmm_db::agents::enroll(db, new_agent(site.id))
+        .await
+        .unwrap()
 }
 
 fn new_audit(action: &str, session_id: Option<SessionId>) -> NewAudit {
@@ -112,5 +116,10 @@ async fn all_sites(db: &Db, client_id: Option<ClientId>) -> Result<Vec<Site>, Db
 }
 
 async fn all_users(db: &Db) -> Result<Vec<User>, DbError> {
-    super::users::list(db, super::users::UserFilter::default(), PageOf::first(1000)).await
+    gururmm_db::users::list(
+        db,
+        gururmm_db::users::UserFilter::default(),
+        PageOf::first(1000),
+    )
+    .await
 }

@@ -6,13 +6,13 @@ use chrono::Duration;
 use gururmm_shared::{AgentId, RecordingId, SessionId, UserId};
 
 use super::an_agent;
-use crate::audit_acts::{self, ActFilter, ActSort};
-use crate::audit_log::{NewEntry, Stage};
-use crate::page::PageOf;
-use crate::recordings::{self, Ended, NewRecording, RecordingFilter, RecordingSort};
-use crate::testing::on_both;
-use crate::types::now;
-use crate::{Db, agents, places};
+use gururmm_db::audit_acts::{self, ActFilter, ActSort};
+use gururmm_db::audit_log::{NewEntry, Stage};
+use gururmm_db::page::PageOf;
+use gururmm_db::recordings::{self, Ended, NewRecording, RecordingFilter, RecordingSort};
+use gururmm_db::testing::on_both;
+use gururmm_db::types::now;
+use gururmm_db::{Db, agents, places};
 use gururmm_domain::recording::RecordingState;
 use gururmm_domain::scope::{Place, Scope};
 
@@ -209,7 +209,7 @@ fn a_list_of_recordings_keeps_to_scope_and_filters() {
         let page = PageOf {
             limit: 1,
             descending: true,
-            after: Some((crate::page::SortValue::Time(two.started_at), two.id.0)),
+            after: Some((gururmm_db::page::SortValue::Time(two.started_at), two.id.0)),
             sort: RecordingSort::Started,
         };
         let next = recordings::list(&db, all(), page).await.unwrap();

@@ -3,12 +3,12 @@
 use gururmm_shared::{AgentId, SessionId, UserId};
 
 use super::{a_technician, an_agent, new_audit};
-use crate::api_keys::{self, NewApiKey};
-use crate::tech_sessions::{self, NewSession, OpenOutcome};
-use crate::testing::{execute, number, on_both};
-use crate::types::now;
-use crate::users::{self, UserChange};
-use crate::{Db, DbError};
+use gururmm_db::api_keys::{self, NewApiKey};
+use gururmm_db::tech_sessions::{self, NewSession, OpenOutcome};
+use gururmm_db::testing::{execute, number, on_both};
+use gururmm_db::types::now;
+use gururmm_db::users::{self, UserChange};
+use gururmm_db::{Db, DbError};
 
 pub(super) fn new_session(tech_id: UserId, agent_id: AgentId, max_open: u32) -> NewSession {
     NewSession {

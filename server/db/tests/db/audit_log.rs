@@ -3,13 +3,13 @@
 use gururmm_shared::{CommandId, SessionId};
 
 use super::{an_agent, new_audit};
-use crate::audit_acts::{self, Act, ActFilter, ActSort};
-use crate::audit_log::{self, NewEntry, Stage};
-use crate::page::PageOf;
-use crate::testing::{number, on_both};
-use crate::types::now;
-use crate::watchdog_events::{NewWatchdogEvent, insert_batch};
-use crate::{Db, agent_updates, agents, places, tunnel_audit};
+use gururmm_db::audit_acts::{self, Act, ActFilter, ActSort};
+use gururmm_db::audit_log::{self, NewEntry, Stage};
+use gururmm_db::page::PageOf;
+use gururmm_db::testing::{number, on_both};
+use gururmm_db::types::now;
+use gururmm_db::watchdog_events::{NewWatchdogEvent, insert_batch};
+use gururmm_db::{Db, agent_updates, agents, places, tunnel_audit};
 
 async fn acts(db: &Db, filter: ActFilter) -> Vec<Act> {
     audit_acts::list(db, filter, PageOf::<ActSort>::first(100))

@@ -4,10 +4,10 @@ use gururmm_shared::{AgentId, AuditId, CommandId, SessionId};
 
 use super::sessions::{new_session, open};
 use super::{a_technician, an_agent, new_audit};
-use crate::testing::{execute, number, on_both};
-use crate::tunnel_audit::{self, AuditFilter};
-use crate::types::now;
-use crate::{agents, tech_sessions};
+use gururmm_db::testing::{execute, number, on_both};
+use gururmm_db::tunnel_audit::{self, AuditFilter};
+use gururmm_db::types::now;
+use gururmm_db::{agents, tech_sessions};
 
 fn of_session(session_id: SessionId) -> AuditFilter {
     AuditFilter {

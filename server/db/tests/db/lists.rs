@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use chrono::Duration;
 
 use super::{a_site, a_technician, an_agent, new_agent, new_site, new_user};
-use crate::agents::{self, AgentFilter, AgentSort, NewAgent};
-use crate::page::{PageOf, SortValue};
-use crate::removal::{Removal, remove_client, remove_site};
-use crate::testing::{number, on_both};
-use crate::types::now;
-use crate::users::{self, UserChange};
-use crate::{DbError, clients, sites};
+use gururmm_db::agents::{self, AgentFilter, AgentSort, NewAgent};
+use gururmm_db::page::{PageOf, SortValue};
+use gururmm_db::removal::{Removal, remove_client, remove_site};
+use gururmm_db::testing::{number, on_both};
+use gururmm_db::types::now;
+use gururmm_db::users::{self, UserChange};
+use gururmm_db::{DbError, clients, sites};
 use gururmm_domain::scope::Scope;
 
 #[test]

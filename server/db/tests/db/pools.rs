@@ -3,36 +3,18 @@
 use std::time::Duration;
 
 use super::all_clients;
-use crate::testing::{Scratch, number, on_both};
-use crate::{Db, DbError, clients};
-
-async fn panic_in_a_transaction(db: &Db) -> Result<(), DbError> {
-    batch!(
-        db,
-        postgres | conn | {
-            diesel_async::RunQueryDsl::execute(diesel::sql_query("DELETE FROM clients"), conn)
-                .await?;
-            if true {
-                panic!("a fault of ours");
-            }
-            Ok(())
-        },
-        sqlite | conn | {
-            diesel::RunQueryDsl::execute(diesel::sql_query("DELETE FROM clients"), conn)?;
-            if true {
-                panic!("a fault of ours");
-            }
-            Ok(())
-        },
-    )
-}
+use gururmm_db::testing::{
+    Scratch, number, on_both, panic_in_a_reader, panic_in_a_transaction, panic_in_a_writer,
+    settings_of,
+};
+use gururmm_db::{Db, clients};
 
 #[test]
 fn a_panic_in_the_writer_does_not_lose_the_pool() {
     on_both(async |db| {
         clients::insert(&db, "kept".to_owned()).await.unwrap();
         for n in 0..20 {
-            let error = panic_in_a_transaction(&db).await.unwrap_err();
+            let error = panic_in_a_writer(&db).await.unwrap_err();
             assert!(error.to_string().contains("panicked"), "{error}");
             clients::insert(&db, format!("after {n}")).await.unwrap();
         }
@@ -48,23 +30,8 @@ fn a_panic_in_the_writer_does_not_lose_the_pool() {
 fn a_panic_in_a_reader_or_between_statements_does_not_lose_the_pool() {
     on_both(async |db| {
         for n in 0..20 {
-            let read: Result<i64, DbError> = query!(&db, |conn| {
-                let _in_use = &conn;
-                if true {
-                    panic!("a fault of ours");
-                }
-                Ok::<i64, diesel::result::Error>(1)
-            });
-            assert!(read.is_err());
-            let write: Result<(), DbError> = transact!(&db, |conn| {
-                diesel_async::RunQueryDsl::execute(diesel::sql_query("DELETE FROM clients"), conn)
-                    .await?;
-                if true {
-                    panic!("a fault of ours");
-                }
-                Ok(())
-            });
-            assert!(write.is_err());
+            assert!(panic_in_a_reader(&db).await.is_err());
+            assert!(panic_in_a_transaction(&db).await.is_err());
             clients::insert(&db, format!("after {n}")).await.unwrap();
         }
         assert_eq!(all_clients(&db).await.unwrap().len(), 20);
@@ -93,10 +60,7 @@ fn a_dropped_future_still_commits() {
 #[test]
 fn a_write_outlives_the_last_handle() {
     on_both(async |db| {
-        let settings = crate::DatabaseSettings::new(match &db.inner.target {
-            crate::settings::Target::Sqlite(path) => format!("sqlite:{}", path.display()),
-            crate::settings::Target::Postgres(url) => url.clone(),
-        });
+        let settings = settings_of(&db);
         let other = Db::connect(&settings).await.unwrap();
         let begun =
             tokio::time::timeout(Duration::ZERO, clients::insert(&other, "last".to_owned())).await;

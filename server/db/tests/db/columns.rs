@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use gururmm_shared::{AgentId, SessionId};
 
 use super::{a_technician, an_agent, new_audit, new_user};
-use crate::testing::{execute, number, on_both};
-use crate::tunnel_audit::{self, AuditFilter};
-use crate::{DbError, agents, tech_sessions, users};
+use gururmm_db::testing::{execute, number, on_both};
+use gururmm_db::tunnel_audit::{self, AuditFilter};
+use gururmm_db::{DbError, agents, tech_sessions, users};
 
 pub(super) fn is_refused<T>(result: Result<T, DbError>) -> bool {
     matches!(result, Err(DbError::Constraint(_)))
@@ -31,7 +31,7 @@ fn ids_and_times_come_back_as_they_were_to_the_microsecond() {
             agents::mark_key_used(&db, agent.id, at).await.unwrap();
             let read = agents::by_id(&db, agent.id).await.unwrap().unwrap();
             assert_eq!(read.key_used_at, Some(at));
-            agents::mark_key_used(&db, agent.id, crate::types::now())
+            agents::mark_key_used(&db, agent.id, gururmm_db::types::now())
                 .await
                 .unwrap();
             let read = agents::by_id(&db, agent.id).await.unwrap().unwrap();
@@ -121,8 +121,8 @@ fn a_policy_has_one_target_at_most_and_an_alert_is_open_once() {
     on_both(async |db| {
         let agent = an_agent(&db).await;
         let literal = |id: uuid::Uuid| match db.kind() {
-            crate::DatabaseKind::Sqlite => format!("x'{}'", id.simple()),
-            crate::DatabaseKind::Postgres => format!("'{id}'::uuid"),
+            gururmm_db::DatabaseKind::Sqlite => format!("x'{}'", id.simple()),
+            gururmm_db::DatabaseKind::Postgres => format!("'{id}'::uuid"),
         };
         let (agent_id, site_id) = (literal(agent.id.0), literal(agent.site_id.unwrap().0));
         let time = "(SELECT created_at FROM agents)";

@@ -8,8 +8,16 @@
     reason = "a test that panics has failed, and its words are for people"
 )]
 
+mod faults;
+mod insides;
+mod schema;
+
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, RunQueryDsl};
+
+pub use faults::{panic_in_a_reader, panic_in_a_transaction, panic_in_a_writer};
+pub use insides::{like_pattern, run_script, settings_of, target_name, unique_name, unreachable};
+pub use schema::select_every_column;
 
 use super::pools::PgConn;
 use super::{DatabaseSettings, Db, DbError};

@@ -5,11 +5,11 @@ use gururmm_shared::AgentId;
 use serde_json::json;
 
 use super::an_agent;
-use crate::metrics::{self, MetricsSample};
-use crate::testing::{number, on_both};
-use crate::types::now;
-use crate::watchdog_events::{self, NewWatchdogEvent};
-use crate::{DbError, agent_state, agent_updates, agents};
+use gururmm_db::metrics::{self, MetricsSample};
+use gururmm_db::testing::{number, on_both};
+use gururmm_db::types::now;
+use gururmm_db::watchdog_events::{self, NewWatchdogEvent};
+use gururmm_db::{DbError, agent_state, agent_updates, agents};
 
 fn sample(agent_id: AgentId) -> MetricsSample {
     MetricsSample {
@@ -213,7 +213,7 @@ fn an_update_result_ends_the_update_under_way_or_is_kept_by_itself() {
         let failed = "SELECT count(*) FROM agent_updates WHERE status = 'failed' \
                       AND to_version = '1.2' AND error = 'checksum' AND finished_at IS NOT NULL";
         assert_eq!(number(&db, failed).await, 1);
-        crate::testing::execute(&db, "UPDATE agent_updates SET status = 'sent'")
+        gururmm_db::testing::execute(&db, "UPDATE agent_updates SET status = 'sent'")
             .await
             .unwrap();
         record("1.2", None).await.unwrap();
