@@ -113,7 +113,7 @@ fn by_message(message: &str) -> DbError {
 
 /// SQLite names the columns (`UNIQUE constraint failed: sites.client_id, sites.name`) where
 /// PostgreSQL names the constraint: this makes the latter's default name of the former.
-fn unique_name(message: &str) -> String {
+pub(super) fn unique_name(message: &str) -> String {
     let what = message.rsplit_once(": ").map_or(message, |(_, what)| what);
     if let Some(index) = what.strip_prefix("index '") {
         return index.trim_end_matches('\'').to_owned();

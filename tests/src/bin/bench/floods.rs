@@ -48,16 +48,15 @@ async fn run(effort: Effort) -> Result<Vec<Row>> {
         let took = ssh.read(&["-tt"], &command, bytes).await?;
         peer.push(mib_per_second(bytes, took));
         let start = Instant::now();
-        let mut terminals = Vec::new();
+        let mut viewer = stage.watch_terminals(session).await?;
         for _ in 0..AT_ONCE {
-            let viewer = stage.terminal(session, &printing(mib / AT_ONCE)).await?;
-            let part = ((mib / AT_ONCE) << 20) as u64;
-            terminals.push(tokio::spawn(drain(viewer, part)));
-        }
-        for terminal in terminals {
-            terminal.await??;
+            let part = printing(mib / AT_ONCE);
+            stage.start_terminal(session, &part).await?;
+            viewer.wait_for_one_more();
         }
         let total = ((mib / AT_ONCE * AT_ONCE) << 20) as u64;
+        let read = viewer.drain().await?;
+        ensure!(read == total, "terminals lost bytes: {read} of {total}");
         many.push(mib_per_second(total, start.elapsed()));
     }
     let what = format!("output of a terminal, {mib} MiB");

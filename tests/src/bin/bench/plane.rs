@@ -1,5 +1,7 @@
 //! A light viewer of a terminal over the data plane, on the same socket as the bare relay's.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use fastwebsockets::OpCode;
@@ -43,6 +45,17 @@ impl Stage {
         }
     }
 
+    /// Watches all terminals of a session.
+    pub async fn watch_terminals(&self, session: SessionId) -> Result<SessionViewer> {
+        Ok(SessionViewer {
+            socket: self.watch_plane(session).await?,
+            terminals: HashMap::new(),
+            ended: 0,
+            watched: 0,
+            total: 0,
+        })
+    }
+
     /// Starts `/bin/sh -c command` under a terminal.
     pub async fn start_terminal(&self, session: SessionId, command: &str) -> Result<StreamId> {
         let body = json!({"shell": "sh", "arguments": ["-c", command], "cols": 80, "rows": 24});
@@ -57,6 +70,66 @@ impl Stage {
         let ticket = ticket(&self.api, session).await;
         let path = format!("/api/v1/tunnel/{session}/stream?ticket={ticket}&protocol=2");
         Socket::open(self.server.address(), &path).await
+    }
+}
+
+/// A viewer of all terminals of a session, which it only reads.
+pub struct SessionViewer {
+    socket: Socket,
+    /// Of each terminal that has not ended: what came and what was granted.
+    terminals: HashMap<StreamId, Progress>,
+    ended: usize,
+    watched: usize,
+    total: u64,
+}
+
+#[derive(Default)]
+struct Progress {
+    received: u64,
+    granted: u64,
+}
+
+impl Progress {
+    /// The limit to grant after so many bytes more, once half a window has been used up.
+    fn take(&mut self, bytes: usize) -> Option<u64> {
+        self.received += bytes as u64;
+        let limit = self.received + INITIAL_WINDOW_BYTES;
+        let due = limit - self.granted.max(INITIAL_WINDOW_BYTES) >= INITIAL_WINDOW_BYTES / 2;
+        due.then(|| {
+            self.granted = limit;
+            limit
+        })
+    }
+}
+
+impl SessionViewer {
+    /// Counts a terminal to those that are waited for.
+    pub fn wait_for_one_more(&mut self) {
+        self.watched += 1;
+    }
+
+    /// Reads until every terminal has ended; the answer is how many bytes came.
+    pub async fn drain(mut self) -> Result<u64> {
+        while self.ended < self.watched {
+            let frame = self.socket.next().await?;
+            if frame.opcode == OpCode::Text {
+                continue;
+            }
+            match Frame::decode(Bytes::from(Vec::from(frame.payload)))? {
+                Frame::Data { stream, bytes, .. } => {
+                    self.total += bytes.len() as u64;
+                    let limit = self.terminals.entry(stream).or_default().take(bytes.len());
+                    if let Some(limit) = limit {
+                        let window = Frame::Window { stream, limit };
+                        self.socket.send(&window.encode()).await?;
+                    }
+                }
+                Frame::Eof { .. } => self.ended += 1,
+                Frame::Reset { reason, .. } => bail!("a terminal was cut off: {reason}"),
+                Frame::Window { .. } => {}
+            }
+        }
+        Ok(self.total)
     }
 }
 
