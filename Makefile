@@ -12,18 +12,19 @@ export RUST_TEST_THREADS ?= 4
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test check lint deny web bench fuzz fmt tools clean
+.PHONY: help run test check lint deny web openapi browser bench fuzz fmt tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: tools ## build and start a server and an agent here, run a command through a tunnel, stay up
+run: tools web/dist/index.html ## build and start a server and an agent here, run a command through a tunnel, stay up
 	@$(BUILD) -p gururmm-server -p gururmm-agent -p gururmm-tests --bins
 	@$(TARGET_DIR)/debug/demo
 
 test: ## install what tests need, then formatting, clippy, cargo-deny and every test on both databases
 	@.ci/install-test-tools
-	@$(MAKE) --no-print-directory lint deny check web
+	@$(MAKE) --no-print-directory lint deny web
+	@$(MAKE) --no-print-directory check browser
 
 lint: tools ## formatting and clippy, warnings denied
 	cargo fmt --all --check
@@ -37,12 +38,27 @@ check: tools ## every test of the workspace, on SQLite and on a private PostgreS
 	$(BUILD) --workspace --features gururmm-db/testing
 	$(TARGET_DIR)/debug/with-postgres cargo test --locked --workspace --no-fail-fast
 
-web: tools ## the web's checks, once there is a web
-	@if [ -f web/package.json ]; then \
-	    cd web && npm ci && npm run check; \
-	else \
-	    echo "web: there is no web/package.json yet"; \
-	fi
+web: tools web/node_modules/.package-lock.json ## the dashboard's checks: style, types, unit tests, build, size
+	cd web && npm run check
+
+# What the server carries: built anew when a source is newer.
+web/dist/index.html: web/node_modules/.package-lock.json web/index.html web/vite.config.ts $(shell find web/src web/public -type f 2>/dev/null)
+	cd web && npm run build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+openapi: tools ## write the API's description anew, and the dashboard's types from it
+	$(BUILD) -p gururmm-server
+	$(TARGET_DIR)/debug/gururmm-server openapi >web/src/api/openapi.json
+	cd web && npm run schema
+
+# After `check`, which has built the programs.
+browser: tools ## the dashboard in a browser, on the real server and agents
+	@$(TARGET_DIR)/debug/gururmm-server openapi | cmp - web/src/api/openapi.json || { \
+	    echo "make: web/src/api/openapi.json is not what the server says; run make openapi"; exit 1; }
+	cd web && GURURMM_BIN=$(abspath $(TARGET_DIR))/debug npm run e2e
 
 bench: tools ## the benchmarks, with their baselines in the same run
 	@.ci/install-bench-tools
@@ -60,7 +76,7 @@ tools:
 	    echo "make: cargo is missing; install Rust 1.95 or newer (https://rustup.rs)"; exit 1; }
 	@command -v cc >/dev/null || { \
 	    echo "make: a C compiler is missing; install the package build-essential"; exit 1; }
-	@[ ! -f web/package.json ] || command -v node >/dev/null || { \
+	@command -v node >/dev/null || { \
 	    echo "make: node is missing; install Node.js 20 or newer"; exit 1; }
 
 clean: ## remove what was built, and nothing else
