@@ -12,7 +12,7 @@ export RUST_TEST_THREADS ?= 4
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test check lint deny web bench fuzz fmt tools clean
+.PHONY: help run test check lint deny web windows bench fuzz fmt tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ web: tools ## the web's checks, once there is a web
 	else \
 	    echo "web: there is no web/package.json yet"; \
 	fi
+
+windows: tools ## build the agent for Windows, lint it and test it under Wine (docs/windows.md)
+	@.ci/windows
 
 bench: tools ## the benchmarks, with their baselines in the same run
 	@.ci/install-bench-tools
