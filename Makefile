@@ -12,7 +12,7 @@ export RUST_TEST_THREADS ?= 4
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test check lint deny web openapi browser bench fuzz fmt tools clean
+.PHONY: help run test check lint deny web openapi browser windows bench fuzz fmt tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ browser: tools ## the dashboard in a browser, on the real server and agents
 	@$(TARGET_DIR)/debug/gururmm-server openapi | cmp - web/src/api/openapi.json || { \
 	    echo "make: web/src/api/openapi.json is not what the server says; run make openapi"; exit 1; }
 	cd web && GURURMM_BIN=$(abspath $(TARGET_DIR))/debug npm run e2e
+
+windows: tools ## build the agent for Windows, lint it and test it under Wine (docs/windows.md)
+	@.ci/windows
 
 bench: tools ## the benchmarks, with their baselines in the same run
 	@.ci/install-bench-tools

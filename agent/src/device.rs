@@ -7,6 +7,7 @@ use sysinfo::System;
 
 use crate::config::Config;
 use crate::identity::{Identity, IdentityError, IdentityStore};
+use crate::platform;
 
 /// What an `auth` message says about the machine.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ impl Device {
     ) -> Result<Self, IdentityError> {
         Ok(Self {
             device_id: device_id(config, store, identity)?,
-            boot_id: boot_id(),
+            boot_id: platform::boot_id(),
             hostname: hostname::get().map_or_else(
                 |_| "unknown".to_owned(),
                 |name| name.to_string_lossy().into_owned(),
@@ -67,11 +68,6 @@ fn device_id(
 /// The raw id is confidential (machine-id(5)): only its hash leaves the machine.
 fn hashed(raw: &str) -> String {
     hex(&Sha256::digest(format!("gururmm-device:{raw}")))
-}
-
-fn boot_id() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned())
 }
 
 fn os_info() -> OsInfo {

@@ -1,19 +1,18 @@
-//! Who this agent is to its server: `identity.json`, kept for its owner only (mode 0600) and replaced
+//! Who this agent is to its server: `identity.json`, kept for its owner only and replaced
 //! as a whole, so that a crash leaves the old or the new one, never half of it.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use gururmm_shared::AgentId;
 use serde::{Deserialize, Serialize};
 
 use crate::device;
+use crate::platform::{self, Exposure};
 
 const FILE_NAME: &str = "identity.json";
-const MODE: u32 = 0o600;
 
 /// What the agent keeps of itself.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +42,12 @@ impl fmt::Debug for Identity {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// Others than its owner may read or write the file.
-    #[error("{} may be read by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), path.display())]
+    #[error("{} may be read by others ({}): run `{}`", path.display(), exposure.what, exposure.mend)]
     Exposed {
         /// Which file.
         path: PathBuf,
-        /// Its mode.
-        mode: u32,
+        /// What lets them, and what to do about it.
+        exposure: Exposure,
     },
     /// The file is not what the agent wrote.
     #[error("{} is damaged ({source}): restore it, or remove it to enrol this machine anew", path.display())]
@@ -111,12 +110,12 @@ impl IdentityStore {
 
     fn load(&self) -> Result<Option<Identity>, IdentityError> {
         let path = self.path();
-        let read = || -> io::Result<(u32, String)> {
+        let read = || -> io::Result<(Option<Exposure>, String)> {
             let file = File::open(&path)?;
-            let mode = file.metadata()?.permissions().mode() & 0o777;
-            Ok((mode, io::read_to_string(file)?))
+            let exposure = platform::exposure(&file, &path)?;
+            Ok((exposure, io::read_to_string(file)?))
         };
-        let (mode, text) = match read() {
+        let (exposure, text) = match read() {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
@@ -127,8 +126,8 @@ impl IdentityStore {
                 });
             }
         };
-        if mode & 0o077 != 0 {
-            return Err(IdentityError::Exposed { path, mode });
+        if let Some(exposure) = exposure {
+            return Err(IdentityError::Exposed { path, exposure });
         }
         serde_json::from_str(&text)
             .map(Some)
@@ -150,22 +149,20 @@ impl IdentityStore {
     }
 
     fn replace(&self, path: &Path, identity: &Identity) -> io::Result<()> {
-        fs::create_dir_all(&self.directory)?;
+        platform::make_state_folder(&self.directory)?;
         let temporary = self.directory.join(".identity.json.new");
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(MODE)
-            .open(&temporary)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let mut file = platform::open_private(&mut options, &temporary)?;
         file.write_all(&serde_json::to_vec_pretty(identity)?)?;
         file.write_all(b"\n")?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        File::open(&self.directory)?.sync_all()
+        platform::sync_names(&self.directory)
     }
 }
 
@@ -173,8 +170,9 @@ impl IdentityStore {
 mod tests {
     use super::*;
 
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    fn exposure(store: &IdentityStore) -> Option<Exposure> {
+        let path = store.path();
+        platform::exposure(&File::open(&path).unwrap(), &path).unwrap()
     }
 
     #[test]
@@ -183,7 +181,7 @@ mod tests {
         let store = IdentityStore::new(&directory.path().join("made"));
         let made = store.load_or_create().unwrap();
         assert_eq!(made.enrollment_nonce.len(), 64);
-        assert_eq!(mode(&store.path()), 0o600);
+        assert_eq!(exposure(&store), None);
         assert_eq!(store.load_or_create().unwrap(), made);
     }
 
@@ -195,11 +193,11 @@ mod tests {
         // What a crash in the middle of an earlier write would leave must neither stop nor taint this one.
         let stale = directory.path().join(".identity.json.new");
         fs::write(&stale, "half").unwrap();
-        fs::set_permissions(&stale, fs::Permissions::from_mode(0o644)).unwrap();
+        platform::expose(&stale);
         identity.api_key = Some("grmm_x".to_owned());
         store.store(&identity).unwrap();
         assert_eq!(store.load_or_create().unwrap(), identity);
-        assert_eq!(mode(&store.path()), 0o600);
+        assert_eq!(exposure(&store), None);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
@@ -208,11 +206,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = IdentityStore::new(directory.path());
         store.load_or_create().unwrap();
-        for exposed in [0o640, 0o604, 0o660] {
-            fs::set_permissions(store.path(), fs::Permissions::from_mode(exposed)).unwrap();
-            let error = store.load_or_create().unwrap_err().to_string();
-            assert!(error.contains("chmod 600"), "{error}");
-        }
+        platform::expose(&store.path());
+        let error = store.load_or_create().unwrap_err().to_string();
+        let mend = exposure(&store).unwrap().mend;
+        assert!(error.contains(&mend), "{error}");
     }
 
     #[test]

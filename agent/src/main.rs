@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use gururmm_agent::config::Config;
-use gururmm_agent::platform::Remains;
-use gururmm_agent::{agent, platform, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use gururmm_agent::platform::{self, Remains, Stops, own_service};
+use gururmm_agent::{agent, telemetry};
 use tokio::sync::watch;
 
 /// A stop that takes longer is cut off; the guards then finish what is left.
 const STOP_LIMIT: Duration = Duration::from_millis(4500);
-
-/// What a guard is started from: the running program, even after an update has replaced its file.
-const OWN_PROGRAM: &str = "/proc/self/exe";
 
 #[derive(Parser)]
 #[command(name = "gururmm-agent", version, about = "The GuruRMM agent")]
@@ -35,6 +31,9 @@ enum Task {
     /// Looks at the configuration
     #[command(subcommand)]
     Config(ConfigTask),
+    /// The agent as a service of this machine
+    #[command(subcommand)]
+    Service(ServiceTask),
     /// Starts programs for the agent, and ends them once it is gone
     #[command(hide = true)]
     Guard {
@@ -54,9 +53,35 @@ enum ConfigTask {
     },
 }
 
+#[derive(Subcommand)]
+enum ServiceTask {
+    /// Installs the service, starts it, and lets it start with the machine
+    Install {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Ends the service and removes it; configuration and identity stay
+    Uninstall,
+    /// Starts the service
+    Start,
+    /// Ends the service
+    Stop,
+    /// Tells how the service is: running, stopped, not installed
+    Status,
+    /// What the service manager of Windows starts
+    #[command(hide = true)]
+    Run {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Run { config } => run(&config),
+        Task::Run { config } => run(&config, Stops::listen),
+        Task::Service(task) => service(task),
         Task::Config(ConfigTask::Check { config }) => check(&config),
         Task::Guard { remains_stay: true } => platform::guard_main(Remains::Stay),
         Task::Guard { .. } => platform::guard_main(Remains::End),
@@ -80,7 +105,32 @@ fn check(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn run(path: &Path) -> Result<(), String> {
+fn service(task: ServiceTask) -> Result<(), String> {
+    match task {
+        ServiceTask::Install { config } => {
+            let config = std::path::absolute(&config)
+                .map_err(|error| format!("{} cannot be used: {error}", config.display()))?;
+            // What does not start now would not start with the machine either.
+            Config::load(&config).map_err(|error| error.to_string())?;
+            own_service::install(&config)
+        }
+        ServiceTask::Uninstall => own_service::uninstall(),
+        ServiceTask::Start => own_service::start(),
+        ServiceTask::Stop => own_service::stop(),
+        ServiceTask::Status => {
+            report(&own_service::status()?);
+            Ok(())
+        }
+        ServiceTask::Run { config } => {
+            own_service::serve(move |stops| run(&config, move || Ok(stops)))
+        }
+    }
+}
+
+fn run(
+    path: &Path,
+    stops: impl FnOnce() -> std::io::Result<Stops> + Send + 'static,
+) -> Result<(), String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
     telemetry::start(&config.log)?;
     // Two threads, however many cores there are: to start a process blocks its thread for most of a
@@ -95,7 +145,7 @@ fn run(path: &Path) -> Result<(), String> {
         .build()
         .map_err(|error| format!("the runtime cannot be started: {error}"))?;
     // On a worker, so that the tasks it talks to need no third thread to be woken.
-    let agent = runtime.spawn(run_until_stopped(config));
+    let agent = runtime.spawn(run_until_stopped(config, stops));
     let result = runtime
         .block_on(agent)
         .map_err(|error| format!("the agent has failed: {error}"));
@@ -103,16 +153,16 @@ fn run(path: &Path) -> Result<(), String> {
     result?
 }
 
-async fn run_until_stopped(config: Config) -> Result<(), String> {
-    let unavailable = |error| format!("signals cannot be received: {error}");
-    let mut terminate = signal(SignalKind::terminate()).map_err(unavailable)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unavailable)?;
+async fn run_until_stopped(
+    config: Config,
+    stops: impl FnOnce() -> std::io::Result<Stops>,
+) -> Result<(), String> {
+    let mut stops = stops().map_err(|error| format!("signals cannot be received: {error}"))?;
+    let program = platform::own_program()
+        .map_err(|error| format!("the agent's own program cannot be found: {error}"))?;
     let (stop, stopping) = watch::channel(false);
     let stopped = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        stops.asked().await;
         tracing::info!("the agent is being stopped");
         // An error means that the agent has ended by itself.
         let _ = stop.send(true);
@@ -120,7 +170,7 @@ async fn run_until_stopped(config: Config) -> Result<(), String> {
         tracing::warn!("the agent did not stop in time");
     };
     tokio::select! {
-        ended = agent::run(config, PathBuf::from(OWN_PROGRAM), stopping) => {
+        ended = agent::run(config, program, stopping) => {
             ended.map_err(|error| error.to_string())
         }
         () = stopped => Ok(()),

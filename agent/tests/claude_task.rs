@@ -1,4 +1,5 @@
 //! Claude tasks with a program in place of the real one.
+#![cfg(unix)]
 
 mod harness;
 

@@ -1,4 +1,5 @@
 //! The policy's lists of commands, as far as the agent was told: inside of tunnels and outside.
+#![cfg(unix)]
 
 mod harness;
 

@@ -1,5 +1,6 @@
 //! Commands outside tunnels: none is lost and none runs twice, whatever becomes of the agent and of
 //! its connection.
+#![cfg(unix)]
 
 mod harness;
 

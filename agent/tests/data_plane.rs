@@ -1,4 +1,5 @@
 //! Frames, requests and TCP connections, seen from the server's end of a WebSocket.
+#![cfg(unix)]
 
 mod harness;
 

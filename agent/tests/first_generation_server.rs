@@ -1,4 +1,5 @@
 //! The agent against a server of the first generation, message by message as the reference has them.
+#![cfg(unix)]
 
 mod harness;
 

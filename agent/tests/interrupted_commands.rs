@@ -1,5 +1,6 @@
 //! Commands outside tunnels that the end of the agent or of their guard cuts off: what is reported as
 //! interrupted does not run any more, and what was left running on purpose does.
+#![cfg(unix)]
 
 mod harness;
 

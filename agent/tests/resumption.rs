@@ -1,5 +1,6 @@
 //! Sessions that outlive their connection: nothing is lost, nothing comes twice, and nothing stays that
 //! nobody wants any more.
+#![cfg(unix)]
 
 mod harness;
 

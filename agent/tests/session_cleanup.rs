@@ -1,5 +1,6 @@
 //! No process that a tunnel started stays behind, however it tried to get away and however the
 //! session ended.
+#![cfg(unix)]
 
 mod harness;
 

@@ -1,5 +1,6 @@
 //! Terminals over the data plane: real shells on real pseudo-terminals, seen from the server's
 //! end of a WebSocket.
+#![cfg(unix)]
 
 mod harness;
 

@@ -1,7 +1,6 @@
 //! A real agent process with a state directory of its own.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use gururmm_shared::AgentId;
@@ -9,9 +8,9 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::api::Api;
-use crate::binaries::binary;
 use crate::deployment::wait_device_online;
 use crate::process::Process;
+use crate::windows;
 
 /// The intervals of an agent, short enough for tests.
 #[derive(Debug, Clone)]
@@ -65,8 +64,8 @@ impl TestAgent {
             .device_id
             .clone()
             .unwrap_or_else(|| format!("test-device-{}", uuid::Uuid::new_v4()));
-        let state = directory.path().join("state");
-        let text = config(url, key, &device_id, &state.to_string_lossy(), &settings);
+        let state = windows::as_agents_see(&directory.path().join("state"));
+        let text = config(url, key, &device_id, &state, &settings);
         std::fs::write(directory.path().join("agent.toml"), text).unwrap();
         let process = spawn(&directory);
         Self {
@@ -135,10 +134,10 @@ impl TestAgent {
 }
 
 fn spawn(directory: &TempDir) -> Process {
-    let mut command = Command::new(binary("gururmm-agent"));
+    let mut command = windows::agent();
     command
         .args(["run", "--config"])
-        .arg(directory.path().join("agent.toml"))
+        .arg(windows::as_agents_see(&directory.path().join("agent.toml")))
         .current_dir(directory.path());
     Process::start("gururmm-agent", command)
 }

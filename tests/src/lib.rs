@@ -30,6 +30,7 @@ pub mod token;
 pub mod tool;
 pub mod viewer;
 pub mod wait;
+pub mod windows;
 pub mod world;
 
 pub use agent::{AgentSettings, TestAgent};

@@ -63,7 +63,7 @@ async fn carry_out(operation: Operation, rules: &TunnelRules) -> Result<Reply, O
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -86,7 +86,7 @@ fn describe(process: &Process, most_command: usize, names: &mut OwnerNames) -> P
         parent: process.parent().map(Pid::as_u32),
         name: plain(&process.name().to_string_lossy(), 200),
         command: plain(&words.join(" "), most_command),
-        user: process.user_id().map(|id| names.user(**id)),
+        user: process.user_id().and_then(|id| names.user_of_process(id)),
         cpu_percent: process.cpu_usage(),
         memory: process.memory(),
         started: process.start_time(),
@@ -152,7 +152,7 @@ fn failed(error: &dyn std::fmt::Display) -> OperationError {
     OperationError::new(ErrorCode::Failed, error.to_string())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Child, Command};

@@ -142,6 +142,6 @@ impl Channel {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[path = "terminal_tests.rs"]
 mod tests;

@@ -179,6 +179,6 @@ fn prompt(task: &str, files: &[PathBuf]) -> String {
     format!("{task}\n\nRead these files first:\n{}", files.join("\n"))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[path = "claude_task_tests.rs"]
 mod tests;

@@ -392,6 +392,6 @@ fn every(period: Duration) -> Interval {
     interval
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[path = "dispatcher_tests.rs"]
 mod tests;

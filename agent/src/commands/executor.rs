@@ -10,17 +10,15 @@
 //! that is blocked because nobody takes its output.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use gururmm_shared::EndReason;
-use tokio::net::unix::pipe::Receiver;
 use tokio::time::{Instant, sleep_until};
 
 use super::job::{Ending, Job, Progress, Stream};
 use super::pipe::Pipe;
-use crate::platform::{self, Launched, Launcher, Leader, Order, Running};
+use crate::platform::{self, Launched, Launcher, Leader, Order, Output, Running};
 
 /// Between the request to end and the end by force.
 const GRACE: Duration = Duration::from_secs(2);
@@ -38,8 +36,8 @@ const TIMED_OUT: i32 = 124;
 #[derive(Debug)]
 pub struct Execution {
     running: Running,
-    stdout: Pipe<Receiver>,
-    stderr: Pipe<Receiver>,
+    stdout: Pipe<Output>,
+    stderr: Pipe<Output>,
     started: Instant,
     times_out: Option<Instant>,
     killed_at: Option<Instant>,
@@ -152,7 +150,7 @@ impl Execution {
         let status = status.unwrap_or_else(|error| {
             tracing::error!(%error, "the end of a program cannot be waited for");
             self.unwatched = true;
-            ExitStatus::from_raw(libc::SIGKILL)
+            platform::unknown_end()
         });
         let now = Instant::now();
         self.exited = Some((status, now));
@@ -211,7 +209,7 @@ impl Execution {
             self.running.kill();
         }
         self.finished = true;
-        let by_signal = status.signal().map(|signal| 128 + signal);
+        let by_signal = platform::signal_code(status);
         let exit_code = status.code().or(by_signal).unwrap_or(-1);
         Some(Ending {
             exit_code: if self.reason == Some(EndReason::TimedOut) {
@@ -240,6 +238,10 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[path = "executor_tests.rs"]
+mod tests;
+
+#[cfg(all(test, windows))]
+#[path = "executor_windows_tests.rs"]
 mod tests;

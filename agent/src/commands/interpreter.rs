@@ -22,10 +22,7 @@ impl Invocation {
     #[must_use]
     pub fn new(kind: &CommandType, command: &str, settings: &CommandSettings) -> Option<Self> {
         let (program, options): (&str, &[&str]) = match kind {
-            CommandType::Shell => {
-                let (shell, option) = platform::shell();
-                (shell, &[option])
-            }
+            CommandType::Shell => platform::shell(),
             CommandType::Powershell => (
                 &settings.powershell,
                 &["-NoProfile", "-NonInteractive", "-Command"],
@@ -42,7 +39,7 @@ impl Invocation {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -1,19 +1,17 @@
 //! The journal's file: records appended and forced to disk, read back after a crash, and rewritten as
 //! a whole when it has grown. It knows no command's state; that is the ledger's.
 //!
-//! Kept for the owner only (mode 0600) and locked, so that two agents cannot share it. What a crash or
+//! Kept for the owner only and locked, so that two agents cannot share it. What a crash or
 //! a full disk left of a line is cut off, and a damaged line among whole ones is passed over.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::record::Record;
+use crate::platform::{self, REPLACES_OPEN_FILES};
 
 const FILE_NAME: &str = "commands.journal";
-const MODE: u32 = 0o600;
-const DIRECTORY_MODE: u32 = 0o700;
 
 /// Above this, and above twice what was left by the last time, it is worth to rewrite the file.
 const REWRITE_ABOVE_BYTES: u64 = 4 * 1024 * 1024;
@@ -53,23 +51,11 @@ impl Journal {
     /// # Errors
     /// What the operating system said, or that another agent uses it. What it holds is never a reason.
     pub fn open(directory: &Path, limit: u64) -> io::Result<(Self, Found)> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(DIRECTORY_MODE)
-            .create(directory)?;
-        let path = directory.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(MODE)
-            .open(&path)?;
-        lock(&file)?;
-        if file.metadata()?.permissions().mode() & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(MODE))?;
-        }
+        platform::make_private_folder(directory)?;
+        let file = open_locked(&directory.join(FILE_NAME))?;
+        platform::make_private(&file)?;
         // Always: who made the file may have died before this.
-        sync_directory(directory)?;
+        platform::sync_names(directory)?;
         let (found, whole) = read(&file)?;
         if found.torn > 0 {
             file.set_len(whole)?;
@@ -98,6 +84,8 @@ impl Journal {
         if length > self.limit {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        // Where the system has no appending that can also cut off, the place is ours to find.
+        self.file.seek(SeekFrom::Start(self.bytes))?;
         if let Err(error) = self.file.write_all(&lines) {
             // Room for others; where this fails too, the next start cuts it off.
             if let Err(error) = self.file.set_len(self.bytes) {
@@ -136,7 +124,7 @@ impl Journal {
         {
             tracing::debug!(%error, "there is no half-written journal to be removed");
         }
-        self.file = replaced?;
+        replaced?;
         self.bytes = lines.len() as u64;
         self.rewrite_above = REWRITE_ABOVE_BYTES.max(2 * self.bytes);
         self.unsettled = true;
@@ -145,33 +133,45 @@ impl Journal {
 
     fn settle(&mut self) -> io::Result<()> {
         if self.unsettled {
-            sync_directory(&self.directory)?;
+            platform::sync_names(&self.directory)?;
             self.unsettled = false;
         }
         Ok(())
     }
 
-    fn replace(&self, temporary: &Path, lines: &[u8]) -> io::Result<File> {
+    /// Replaces the file. Where that cannot be done to one that is open, it is closed for that moment.
+    fn replace(&mut self, temporary: &Path, lines: &[u8]) -> io::Result<()> {
         match fs::remove_file(temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create_new(true)
-            .mode(MODE)
-            .open(temporary)?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true);
+        let mut file = platform::open_private(&mut options, temporary)?;
         lock(&file)?;
         file.write_all(lines)?;
         file.sync_all()?;
-        fs::rename(temporary, self.directory.join(FILE_NAME))?;
-        Ok(file)
+        let path = self.directory.join(FILE_NAME);
+        if REPLACES_OPEN_FILES {
+            fs::rename(temporary, &path)?;
+            self.file = file;
+            return Ok(());
+        }
+        self.file = file;
+        if let Err(error) = fs::rename(temporary, &path) {
+            self.file = open_locked(&path)?;
+            return Err(error);
+        }
+        Ok(())
     }
 }
 
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+fn open_locked(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    let file = platform::open_private(&mut options, path)?;
+    lock(&file)?;
+    Ok(file)
 }
 
 fn lock(file: &File) -> io::Result<()> {

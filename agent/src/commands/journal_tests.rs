@@ -50,11 +50,12 @@ fn what_was_written_is_found_again_and_only_the_owner_may_read_it() {
         .unwrap();
     drop(journal);
     let path = state.join(FILE_NAME);
-    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(), 0o600);
-    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let exposure = || platform::exposure(&File::open(&path).unwrap(), &path).unwrap();
+    assert_eq!(exposure(), None);
+    platform::expose(&path);
+    assert!(exposure().is_some());
     assert_eq!(open(&state).1, whole(vec![first, second]));
-    assert_eq!(mode(), 0o600);
+    assert_eq!(exposure(), None);
 }
 
 #[test]

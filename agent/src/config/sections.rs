@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::platform;
+
 /// `[server]`.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,9 +171,9 @@ impl Default for CommandSettings {
             max_running: 32,
             max_queued: 256,
             output_limit_bytes: 1024 * 1024,
-            python: "python3".to_owned(),
-            powershell: "pwsh".to_owned(),
-            script_interpreter: "/bin/sh".to_owned(),
+            python: platform::PYTHON.to_owned(),
+            powershell: platform::POWERSHELL.to_owned(),
+            script_interpreter: platform::SCRIPT_INTERPRETER.to_owned(),
             claude_task_root: None,
             claude_task_program: "claude".to_owned(),
         }

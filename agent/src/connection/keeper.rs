@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use gururmm_shared::{
     Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
     CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_DATA_PLANE, CAPABILITY_FILES,
-    CAPABILITY_OUTPUT_WINDOW, CAPABILITY_PROCESSES, CAPABILITY_RESUME, CAPABILITY_SERVICES,
-    CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, CommandId, KeptSession, PROTOCOL,
+    CAPABILITY_OUTPUT_WINDOW, CAPABILITY_PROCESSES, CAPABILITY_REGISTRY, CAPABILITY_RESUME,
+    CAPABILITY_SERVICES, CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, CommandId, KeptSession,
+    PROTOCOL,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -26,6 +27,7 @@ use crate::config::Config;
 use crate::device::Device;
 use crate::identity::{Identity, IdentityStore};
 use crate::machine;
+use crate::platform::registry;
 use crate::reports::Reporter;
 
 /// How long the server may take to answer the agent's good-bye.
@@ -57,6 +59,13 @@ const CAPABILITIES: [&str; 12] = [
     CAPABILITY_PROCESSES,
     CAPABILITY_RESUME,
 ];
+
+/// All that this agent can do on its platform.
+fn capabilities() -> Vec<String> {
+    let registry = registry::IS_THERE.then_some(CAPABILITY_REGISTRY);
+    let all = CAPABILITIES.into_iter().chain(registry);
+    all.map(str::to_owned).collect()
+}
 
 /// Keeps the connection.
 pub struct Keeper {
@@ -177,7 +186,7 @@ impl Keeper {
             device_id: Some(device.device_id),
             previous_version: None,
             protocol: Some(PROTOCOL),
-            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+            capabilities: capabilities(),
             boot_id: device.boot_id,
             enrollment_nonce: Some(self.identity.enrollment_nonce.clone()),
             in_flight: in_flight.unwrap_or_default(),

@@ -5,6 +5,8 @@ use sysinfo::{
     CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, Networks, RefreshKind, System,
 };
 
+use crate::platform;
+
 /// Entries of a list that are told.
 const MOST: usize = 500;
 
@@ -15,6 +17,7 @@ pub fn machine() -> HardwareInfo {
         .with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(kind).ok();
     let cpus = system.as_ref().map(System::cpus).unwrap_or_default();
+    let [vendor, model, serial] = platform::board().map(told);
     HardwareInfo {
         cpu_model: cpus
             .first()
@@ -22,15 +25,15 @@ pub fn machine() -> HardwareInfo {
             .filter(|brand| !brand.is_empty()),
         cpu_cores: Some(cpus.len() as u64).filter(|cores| *cores > 0),
         memory_bytes: system.as_ref().map(System::total_memory),
-        vendor: board("sys_vendor"),
-        model: board("product_name"),
-        serial: board("product_serial"),
+        vendor,
+        model,
+        serial,
     }
 }
 
-/// What the firmware says; its serial number may be read by root only.
-fn board(name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/sys/class/dmi/id/{name}")).ok()?;
+/// What the firmware says, where it says something.
+fn told(text: Option<String>) -> Option<String> {
+    let text = text?;
     let text = text.trim();
     (!text.is_empty()).then(|| text.chars().take(200).collect())
 }

@@ -2,12 +2,12 @@
 //! as the package manager takes: callers move it off the runtime.
 
 mod hardware;
-mod listing;
 
 use gururmm_shared::{Inventory, InventorySections};
 use sha2::{Digest, Sha256};
 
 use crate::device::hex;
+use crate::platform::listing;
 
 /// Bytes left for the message around the sections.
 const ENVELOPE_BYTES: usize = 1024;

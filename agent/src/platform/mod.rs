@@ -1,21 +1,20 @@
-//! The operating system behind one façade: how programs are started and ended, the guard process that
-//! outlives the agent and the sweep where it failed, the socket's options. The only place for `unsafe`.
+//! The operating system behind one façade: how programs are started and ended, and whatever they leave
+//! with them; terminals, files, services, the registry, the agent's own service; the socket's options. Each
+//! platform's room promises the same, so that nothing above asks which one it is. The only place for
+//! `unsafe`.
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("the agent runs on Linux only so far; the Windows agent is not there yet");
+mod terms;
 
+#[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
-#[cfg(test)]
-pub use unix::make_pipe;
-pub use unix::systemd;
-pub use unix::{
-    FileFacts, KillError, OwnerNames, begin_write_back, give_to_owner_of, is_link_in_the_way,
-    is_other_file_system, kill_process, make_link, name_bytes, private, rename_to_new,
-    set_folder_mode, set_mode, sync_file_system, sync_folder, without_waiting,
-};
-pub use unix::{
-    Guard, Launched, Launcher, Leader, Login, Order, Pty, Remains, Running, SESSION_MARK, Sweep,
-    guard_main, home_directory, is_administrator, is_program, shell, sweep, tell_people,
-    tune_socket,
-};
+#[cfg(not(any(target_os = "linux", windows)))]
+compile_error!("the agent runs on Linux and on Windows");
+
+pub use terms::{Exposure, KillError, Leader, Order, Remains, SESSION_MARK, Sweep};
+#[cfg(unix)]
+pub use unix::*;
+#[cfg(windows)]
+pub use windows::*;

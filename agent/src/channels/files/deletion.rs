@@ -58,7 +58,7 @@ impl Deletion {
         let explained = |error: std::io::Error| failure(&error, place.path());
         let metadata = folder.symlink_metadata(&name).map_err(explained)?;
         if !metadata.is_dir() {
-            folder.remove_file(&name).map_err(explained)?;
+            folder.remove_file_or_symlink(&name).map_err(explained)?;
             return Ok(None);
         }
         if !recursive {
@@ -108,7 +108,8 @@ impl Deletion {
         if metadata.is_dir() {
             return self.descend(name);
         }
-        ignore_gone(self.innermost().remove_file(&name)).map_err(|error| self.explained(&error))
+        ignore_gone(self.innermost().remove_file_or_symlink(&name))
+            .map_err(|error| self.explained(&error))
     }
 
     fn innermost(&self) -> &Dir {

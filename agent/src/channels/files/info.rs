@@ -31,8 +31,8 @@ pub(super) fn describe(
         },
         modified: metadata.modified().ok().and_then(|at| time(at.into_std())),
         mode: facts.mode,
-        owner: Some(names.user(facts.owner)),
-        group: Some(names.group(facts.group)),
+        owner: names.user(&facts),
+        group: names.group(&facts),
         link_target,
         unnameable: name.to_str().is_none(),
     }

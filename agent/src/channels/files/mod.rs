@@ -24,20 +24,22 @@ mod tar_header;
 mod unpacking;
 mod upload;
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod archive_tests;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod download_tests;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod operation_tests;
 #[cfg(test)]
 mod path_tests;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod race_tests;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod upload_tests;
+#[cfg(all(test, windows))]
+mod windows_tests;
 
 use std::time::Duration;
 

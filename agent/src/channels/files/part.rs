@@ -14,7 +14,7 @@ use super::failure::{failure, wrong_kind};
 use super::path::MOST_NAME_BYTES;
 use super::place::Place;
 use crate::device::hex;
-use crate::platform::{FileFacts, private, without_waiting};
+use crate::platform::{FileFacts, is_in_use, private, protect, without_waiting};
 
 /// How every temporary file's name ends.
 const SUFFIX: &str = ".gururmm-part";
@@ -76,6 +76,7 @@ pub(super) fn take(
             Err(error) if error.kind() == io::ErrorKind::NotFound && !make => {
                 return Ok(Taken::Ours(None));
             }
+            Err(error) if is_in_use(&error) => return Ok(Taken::Elsewhere),
             Err(error) => return Err(explained(error)),
         };
         let metadata = Metadata::from_file(&file).map_err(explained)?;
@@ -109,17 +110,18 @@ pub(super) fn is_named(folder: &Dir, name: &str, file: &File) -> bool {
 fn open(folder: &Dir, name: &str, make: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).follow(FollowSymlinks::No);
-    without_waiting(&mut options);
+    private(without_waiting(&mut options));
     match folder.open_with(name, &options) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && make => {
-            private(options.create_new(true));
+            options.create_new(true);
             match folder.open_with(name, &options) {
                 // Somebody was quicker.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     options.create_new(false);
                     folder.open_with(name, &options)
                 }
-                made => made,
+                Ok(made) => protect(&made).map(|()| made),
+                failed => failed,
             }
         }
         opened => opened,

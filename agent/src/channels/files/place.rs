@@ -12,7 +12,7 @@ use gururmm_shared::{ErrorCode, OperationError, TunnelRules};
 
 use super::failure::{bad_path, failure, is_escape, leads_out, wrong_kind};
 use super::path::{CleanPath, Semantics};
-use crate::platform::without_waiting;
+use crate::platform::{whole_file_system, without_waiting};
 
 /// The folders that files may lie in.
 #[derive(Debug, Clone)]
@@ -39,9 +39,12 @@ impl Roots {
         Self(parsed.collect())
     }
 
-    #[cfg(not(windows))]
     fn everything() -> Self {
-        Self(CleanPath::parse("/", Semantics::OWN).into_iter().collect())
+        let all = whole_file_system().into_iter();
+        Self(
+            all.filter_map(|root| CleanPath::parse(&root, Semantics::OWN).ok())
+                .collect(),
+        )
     }
 
     /// The innermost allowed folder around a path, and the names from there.
@@ -206,5 +209,7 @@ impl Place {
 fn resolved(path: &CleanPath) -> Result<CleanPath, OperationError> {
     let resolved = std::fs::canonicalize(path.to_string()).map_err(|_| leads_out(path))?;
     let text = resolved.to_str().ok_or_else(|| leads_out(path))?;
+    // Windows answers in the form for long paths.
+    let text = text.strip_prefix(r"\\?\").unwrap_or(text);
     CleanPath::parse(text, Semantics::OWN).map_err(|_| leads_out(path))
 }

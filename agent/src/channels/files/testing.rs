@@ -50,6 +50,7 @@ impl Ground {
         self.text(name)
     }
 
+    #[cfg(unix)]
     pub fn link(&self, target: impl AsRef<Path>, name: &str) -> String {
         std::os::unix::fs::symlink(target, self.path(name)).unwrap();
         self.text(name)

@@ -26,7 +26,7 @@ use super::place::Place;
 use super::tar_decoder::{Decoder, Event, Member, MemberKind};
 use crate::channels::stream::Stream;
 use crate::platform::{
-    make_link, private, rename_to_new, set_folder_mode, set_mode, sync_file_system,
+    make_link, private, protect, rename_to_new, set_folder_mode, set_mode, sync_file_system,
 };
 
 /// Takes an archive into a folder.
@@ -194,8 +194,8 @@ impl Unpacker {
                 private(&mut options);
                 let file = folder
                     .open_with(&temporary, &options)
-                    .map_err(|error| self.explained(&error, &member.name))?
-                    .into_std();
+                    .and_then(|file| protect(&file).map(|()| file.into_std()))
+                    .map_err(|error| self.explained(&error, &member.name))?;
                 self.current = Some(Current {
                     folder,
                     file,

@@ -1,14 +1,13 @@
 //! How a terminal ends: by itself, or told to and then by force.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use gururmm_shared::{Closed, EndReason, ErrorCode, OperationError};
 use tokio::time::Instant;
 
-use crate::platform::Running;
+use crate::platform::{self, Running};
 
 /// Between the hang-up and the end by force.
 const GRACE: Duration = Duration::from_secs(1);
@@ -56,7 +55,7 @@ impl End {
         self.killed_at = None;
         self.status = Some(status.unwrap_or_else(|error| {
             tracing::error!(%error, "the end of a terminal's program cannot be waited for");
-            ExitStatus::from_raw(libc::SIGKILL)
+            platform::unknown_end()
         }));
         if self.told.is_some() {
             self.given_up_at = Some(Instant::now() + LAST_OUTPUT);
@@ -65,8 +64,7 @@ impl End {
 
     /// What the server is told.
     pub fn closed(&self) -> Closed {
-        let signal = self.status.and_then(|status| status.signal());
-        let by_signal = signal.map(|signal| 128 + signal);
+        let by_signal = self.status.and_then(platform::signal_code);
         let code = self.status.and_then(|status| status.code()).or(by_signal);
         let reason = match (&self.told, by_signal) {
             (Some(_), _) => Some(EndReason::Cancelled),

@@ -6,18 +6,10 @@ use std::path::{Path, PathBuf};
 use gururmm_shared::{ErrorCode, OperationError, TerminalOptions};
 
 use crate::channels::session::Session;
-use crate::platform::{self, Login, Order, SESSION_MARK};
+use crate::platform::{Login, Order, SESSION_MARK};
 
 /// What `TERM` is if nothing else is asked for.
 const TERM: &str = "xterm-256color";
-
-/// Where `bash` and `pwsh` are looked for.
-const PROGRAM_FOLDERS: [&str; 4] = [
-    "/bin",
-    "/usr/bin",
-    "/usr/local/bin",
-    "/opt/microsoft/powershell/7",
-];
 
 /// What is to be started in a terminal with these options. May ask the network for the agent's user and
 /// touches the disk: blocks its thread.
@@ -26,12 +18,12 @@ const PROGRAM_FOLDERS: [&str; 4] = [
 /// [`OperationError`]: which option cannot be used.
 pub fn order(options: &TerminalOptions, session: &Session) -> Result<Order, OperationError> {
     let login = Login::of_agent();
-    let program = program(options.shell.as_deref(), &login)?;
+    let program = login.program(options.shell.as_deref())?;
     let directory = match &options.working_directory {
         Some(directory) => existing(directory)?,
         None => login.home.clone(),
     };
-    let mut variables = login_environment(&login, &program);
+    let mut variables = login.environment(&program);
     variables.extend(options.environment.clone());
     let term = options.term.as_deref().unwrap_or(TERM);
     variables.push(("TERM".to_owned(), term.to_owned()));
@@ -39,52 +31,14 @@ pub fn order(options: &TerminalOptions, session: &Session) -> Result<Order, Oper
     variables.push((SESSION_MARK.to_owned(), session.mark.to_string()));
     let program = path_text(&program);
     Ok(Order {
-        // By a dash in front of its name a shell knows that it is a log-in's (login(1)).
-        name: options.arguments.is_none().then(|| login_name(&program)),
+        name: login
+            .name_of(&program)
+            .filter(|_| options.arguments.is_none()),
         program,
         arguments: options.arguments.clone().unwrap_or_default(),
         environment: variables,
         directory,
     })
-}
-
-fn program(shell: Option<&str>, login: &Login) -> Result<PathBuf, OperationError> {
-    let asked = match shell {
-        None => return Ok(login.shell.clone()),
-        Some("sh") => return Ok(PathBuf::from("/bin/sh")),
-        Some("bash") => return found("bash"),
-        Some("powershell") => return found("pwsh"),
-        Some("cmd") => {
-            return Err(OperationError::new(
-                ErrorCode::Unsupported,
-                "cmd is there on Windows only, take sh or bash",
-            ));
-        }
-        Some(path) => Path::new(path),
-    };
-    if !asked.is_absolute() {
-        return Err(bad_name("the shell is no absolute path"));
-    }
-    if !platform::is_program(asked) {
-        return Err(OperationError::new(
-            ErrorCode::NotFound,
-            format!("{} is no program", asked.display()),
-        ));
-    }
-    Ok(asked.to_owned())
-}
-
-fn found(name: &str) -> Result<PathBuf, OperationError> {
-    PROGRAM_FOLDERS
-        .iter()
-        .map(|folder| Path::new(folder).join(name))
-        .find(|path| platform::is_program(path))
-        .ok_or_else(|| {
-            OperationError::new(
-                ErrorCode::NotFound,
-                format!("{name} is not installed on this machine, take sh"),
-            )
-        })
 }
 
 fn existing(directory: &str) -> Result<PathBuf, OperationError> {
@@ -97,31 +51,6 @@ fn existing(directory: &str) -> Result<PathBuf, OperationError> {
     Ok(path.to_owned())
 }
 
-/// What a log-in would set and the agent, as a service, may not have.
-fn login_environment(login: &Login, program: &Path) -> Vec<(String, String)> {
-    let usual = [
-        ("HOME", path_text(&login.home)),
-        ("USER", login.name.clone()),
-        ("LOGNAME", login.name.clone()),
-        (
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-        ),
-    ];
-    let missing = usual
-        .into_iter()
-        .filter(|(name, _)| std::env::var_os(name).is_none());
-    missing
-        .chain([("SHELL", path_text(program))])
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-fn login_name(program: &str) -> String {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    format!("-{name}")
-}
-
 fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -130,7 +59,7 @@ fn bad_name(message: impl Into<String>) -> OperationError {
     OperationError::new(ErrorCode::BadName, message)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::sync::Arc;
 

@@ -63,8 +63,17 @@ pub struct OwnerNames {
 }
 
 impl OwnerNames {
-    /// The user's name, or the number where there is none.
-    pub fn user(&mut self, id: u32) -> String {
+    /// The user of a file: the name, or the number where there is none.
+    pub fn user(&mut self, file: &FileFacts) -> Option<String> {
+        Some(self.named(file.owner))
+    }
+
+    /// The user of a process, in the same way.
+    pub fn user_of_process(&mut self, id: &sysinfo::Uid) -> Option<String> {
+        Some(self.named(**id))
+    }
+
+    fn named(&mut self, id: u32) -> String {
         let ask = || User::from_uid(Uid::from_raw(id)).ok().flatten();
         let entry = self.users.entry(id);
         entry
@@ -72,13 +81,14 @@ impl OwnerNames {
             .clone()
     }
 
-    /// The group's name, or the number where there is none.
-    pub fn group(&mut self, id: u32) -> String {
+    /// The group of a file: the name, or the number where there is none.
+    pub fn group(&mut self, file: &FileFacts) -> Option<String> {
+        let id = file.group;
         let ask = || Group::from_gid(Gid::from_raw(id)).ok().flatten();
         let entry = self.groups.entry(id);
-        entry
-            .or_insert_with(|| ask().map_or_else(|| id.to_string(), |group| group.name))
-            .clone()
+        let name =
+            entry.or_insert_with(|| ask().map_or_else(|| id.to_string(), |group| group.name));
+        Some(name.clone())
     }
 }
 
@@ -90,6 +100,26 @@ pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
 /// Sees to it that a new file is the agent's user's alone.
 pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
+}
+
+/// The folders that all files lie in.
+#[must_use]
+pub fn whole_file_system() -> Vec<String> {
+    vec!["/".to_owned()]
+}
+
+/// Makes a file that was opened as [`private`] its owner's alone, which it is by its permission bits.
+///
+/// # Errors
+/// None here.
+pub fn protect(_file: &cap_std::fs::File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether somebody else has a file open in a way that keeps others out: nobody can here.
+#[must_use]
+pub fn is_in_use(_error: &io::Error) -> bool {
+    false
 }
 
 /// Whether a link was in the way where none is followed.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use super::launch::Order;
+use crate::platform::Order;
 
 /// What starts a program on `terminal`.
 ///

@@ -2,33 +2,15 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
-use serde::{Deserialize, Serialize};
 use tokio::net::unix::pipe::{self, Receiver};
 use tokio::process::{Child, Command};
 
 use super::foreground;
 use super::group::ProcessGroup;
 use super::guard::{Guarded, Starter};
-use super::trees::Leader;
-
-/// A program to be started: with nothing to read, as the leader of a process group of its own, or with a
-/// terminal, as the leader of a session of its own.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Order {
-    /// The program; one without a slash is looked for in the path.
-    pub program: String,
-    /// What it is told of its own name; none means the program's path.
-    pub name: Option<String>,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-    /// Variables beside the agent's own environment.
-    pub environment: Vec<(String, String)>,
-    /// Where it starts.
-    pub directory: PathBuf,
-}
+use crate::platform::{Leader, Order};
 
 /// Who starts a program.
 #[derive(Debug, Clone)]
@@ -39,15 +21,18 @@ pub enum Launcher {
     Guard(Starter),
 }
 
+/// The read end of what a program writes.
+pub type Output = Receiver;
+
 /// A program that was started, and the read ends of its output.
 #[derive(Debug)]
 pub struct Launched {
     /// The program.
     pub running: Running,
     /// Its standard output.
-    pub stdout: Receiver,
+    pub stdout: Output,
     /// Its standard error.
-    pub stderr: Receiver,
+    pub stderr: Output,
 }
 
 /// A program that was started.
@@ -170,7 +155,7 @@ impl Running {
     }
 }
 
-fn output() -> io::Result<(Receiver, OwnedFd)> {
+fn output() -> io::Result<(Output, OwnedFd)> {
     let (writer, reader) = pipe::pipe()?;
     Ok((reader, writer.into_blocking_fd()?))
 }

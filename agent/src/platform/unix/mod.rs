@@ -5,12 +5,19 @@ mod foreground;
 mod group;
 mod guard;
 mod launch;
+pub mod listing;
 mod login;
+pub mod own_service;
 mod people;
+mod private;
 mod processes;
 mod pty;
+pub mod registry;
+pub mod services;
+mod status;
+mod stops;
 mod sweep;
-pub mod systemd;
+mod systemd;
 mod trees;
 
 use std::path::PathBuf;
@@ -22,18 +29,32 @@ use tokio::net::TcpStream;
 #[cfg(test)]
 pub use files::make_pipe;
 pub use files::{
-    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_link_in_the_way,
-    is_other_file_system, make_link, name_bytes, private, rename_to_new, set_folder_mode, set_mode,
-    sync_file_system, sync_folder, without_waiting,
+    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_in_use, is_link_in_the_way,
+    is_other_file_system, make_link, name_bytes, private, protect, rename_to_new, set_folder_mode,
+    set_mode, sync_file_system, sync_folder, whole_file_system, without_waiting,
 };
-pub use guard::{Guard, Remains, guard_main};
-pub use launch::{Launched, Launcher, Order, Running};
+pub use guard::{Guard, guard_main};
+pub use launch::{Launched, Launcher, Output, Running};
 pub use login::{Login, is_program};
 pub use people::tell_people;
-pub use processes::{KillError, kill_process};
+#[cfg(test)]
+pub use private::expose;
+pub use private::{
+    REPLACES_OPEN_FILES, exposure, make_private, make_private_folder, make_state_folder,
+    open_private, sync_names,
+};
+pub use processes::kill_process;
 pub use pty::Pty;
-pub use sweep::{SESSION_MARK, Sweep, sweep};
-pub use trees::Leader;
+pub use status::{signal_code, unknown_end};
+pub use stops::Stops;
+pub use sweep::sweep;
+
+/// What runs commands where the configuration names nothing else.
+pub const POWERSHELL: &str = "pwsh";
+/// The same for Python.
+pub const PYTHON: &str = "python3";
+/// The same for scripts; it takes `-c` and the text.
+pub const SCRIPT_INTERPRETER: &str = "/bin/sh";
 
 /// Sent data that nobody acknowledged for so long ends the connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
@@ -52,10 +73,32 @@ pub fn tune_socket(stream: &TcpStream) -> std::io::Result<()> {
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)
 }
 
-/// The shell and the option before its command line.
+/// The shell and the options before its command line.
 #[must_use]
-pub fn shell() -> (&'static str, &'static str) {
-    ("/bin/sh", "-c")
+pub fn shell() -> (&'static str, &'static [&'static str]) {
+    ("/bin/sh", &["-c"])
+}
+
+/// What a guard is started from: the running program, even after an update has replaced its file.
+///
+/// # Errors
+/// None here.
+pub fn own_program() -> std::io::Result<PathBuf> {
+    Ok(PathBuf::from("/proc/self/exe"))
+}
+
+/// What changes with every start of the machine.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// What the firmware says of the machine: its vendor, model and serial number, which root only may read.
+#[must_use]
+pub fn board() -> [Option<String>; 3] {
+    ["sys_vendor", "product_name", "product_serial"]
+        .map(|name| std::fs::read_to_string(format!("/sys/class/dmi/id/{name}")).ok())
 }
 
 /// Whether the agent has the rights of the administrator.

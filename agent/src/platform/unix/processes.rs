@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::platform::KillError;
+
 /// One living process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
@@ -71,17 +73,6 @@ impl Process {
             tracing::warn!(process = self.pid, %signal, %error, "a process cannot be signalled");
         }
     }
-}
-
-/// Why a process was not ended.
-#[derive(Debug, thiserror::Error)]
-pub enum KillError {
-    /// It has ended, or another one has its number.
-    #[error("it is not there any more")]
-    Gone,
-    /// The operating system does not let the agent, or something else.
-    #[error("{0}")]
-    Refused(io::Error),
 }
 
 /// Ends a process for good, where `is_it` still holds once nothing can take its number over.

@@ -15,18 +15,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::processes::{self, Process};
-
-/// The name of the environment variable that holds the mark of a session.
-pub const SESSION_MARK: &str = "GURURMM_TUNNEL_MARK";
-
-/// What a sweep did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sweep {
-    /// How many processes were killed.
-    pub killed: usize,
-    /// How many were still there when its time was over.
-    pub left: usize,
-}
+use crate::platform::Sweep;
 
 /// Kills the processes with the mark `entry` (`NAME=value`) until none is left, for at most `patience`.
 ///
@@ -97,6 +86,7 @@ fn closure(all: &[Process], mut pids: HashSet<i32>, own: i32) -> Vec<Process> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::SESSION_MARK;
 
     fn process(pid: i32, parent: i32, group: i32, session: i32) -> Process {
         Process {

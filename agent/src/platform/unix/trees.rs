@@ -8,21 +8,12 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use serde::{Deserialize, Serialize};
 
 use super::processes::{self, Process};
+use crate::platform::Leader;
 
 /// Looks in which new processes may be found; more is a program that forks faster than it is stopped.
 const LOOKS: usize = 100;
-
-/// The first process of a program, named so that no later one can be taken for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leader {
-    /// Its number, and that of its process group.
-    pub pid: i32,
-    /// When it started, in the kernel's ticks since the machine did.
-    pub started: u64,
-}
 
 impl Leader {
     /// The leader with this number; none if it has ended already.

@@ -35,19 +35,10 @@ use tokio::task::JoinHandle;
 pub use process::guard_main;
 use wire::{OUTPUTS, Reply, Request};
 
-use crate::platform::Order;
+use crate::platform::{Order, Remains};
 
 /// Questions that may wait: some for every command that may run at once.
 const QUESTIONS: usize = 1024;
-
-/// What becomes, at a guard's end, of processes that programs left behind which have ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remains {
-    /// They are killed.
-    End,
-    /// They stay. Programs that have not ended are killed, with their groups and descendants.
-    Stay,
-}
 
 /// The agent's end of a guard; dropping it makes the guard kill what is left.
 #[derive(Debug)]

@@ -16,13 +16,12 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use super::Remains;
 use super::wire::{self, OUTPUTS, Reply, Request};
-use crate::platform::Order;
 use crate::platform::unix::foreground;
 use crate::platform::unix::group::ProcessGroup;
 use crate::platform::unix::processes::{self, Reaped};
 use crate::platform::unix::trees;
+use crate::platform::{Order, Remains};
 
 /// The first pause between two attempts to kill what is left, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));

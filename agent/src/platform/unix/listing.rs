@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gururmm_shared::{ServiceInfo, SoftwareInfo, UserInfo};
 
-use crate::platform::systemd;
+use super::systemd;
 
 /// How long a program may take.
 const PATIENCE: Duration = Duration::from_secs(30);
