@@ -13,11 +13,15 @@ export interface TerminalPreferences {
   gpu: boolean
   /** Ask before lines are pasted. */
   askBeforePaste: boolean
+  /** In pixels. */
+  dockHeight: number
 }
 
 const PLACE = 'gururmm.terminal'
 const SMALLEST_FONT = 8
 const LARGEST_FONT = 32
+export const LOWEST_DOCK = 120
+const HIGHEST_DOCK = 4000
 
 const DEFAULTS: TerminalPreferences = {
   fontSize: 13,
@@ -25,6 +29,7 @@ const DEFAULTS: TerminalPreferences = {
   screenReader: false,
   gpu: true,
   askBeforePaste: true,
+  dockHeight: 340,
 }
 
 export const preferences = createStore<TerminalPreferences>(recall())
@@ -49,9 +54,12 @@ export function recall(): TerminalPreferences {
 }
 
 function checked(wanted: TerminalPreferences): TerminalPreferences {
-  const size = Number.isFinite(wanted.fontSize) ? Math.round(wanted.fontSize) : DEFAULTS.fontSize
+  const within = (value: number, least: number, most: number, usual: number) =>
+    Number.isFinite(value) ? Math.min(Math.max(Math.round(value), least), most) : usual
+  const { fontSize, dockHeight } = wanted
   return {
-    fontSize: Math.min(Math.max(size, SMALLEST_FONT), LARGEST_FONT),
+    fontSize: within(fontSize, SMALLEST_FONT, LARGEST_FONT, DEFAULTS.fontSize),
+    dockHeight: within(dockHeight, LOWEST_DOCK, HIGHEST_DOCK, DEFAULTS.dockHeight),
     theme: THEME_NAMES.includes(wanted.theme) ? wanted.theme : DEFAULTS.theme,
     screenReader: wanted.screenReader === true,
     gpu: wanted.gpu !== false,

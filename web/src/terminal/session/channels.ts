@@ -17,10 +17,7 @@ export class Channels {
   readonly #commands = new Map<string, number>()
   #expecting = 0
 
-  constructor(
-    readonly send: Send,
-    readonly takesAll: boolean,
-  ) {}
+  constructor(readonly send: Send) {}
 
   get(id: string): TerminalChannel | undefined {
     return this.#byId.get(id)
@@ -60,7 +57,7 @@ export class Channels {
 
   opened(opened: TerminalOpened): TerminalChannel | undefined {
     const id = opened.channel_id
-    const wanted = this.takesAll || this.#expecting > 0 || this.#wanted.has(id)
+    const wanted = this.#expecting > 0 || this.#wanted.has(id)
     if (!wanted) {
       this.#refuse(opened.stream)
       return undefined
@@ -104,7 +101,6 @@ export class Channels {
   }
 
   #letGoUnwanted(): void {
-    if (this.takesAll) return
     for (const channel of this.all()) {
       if (!this.#wanted.has(channel.id)) this.letGo(channel.id)
     }

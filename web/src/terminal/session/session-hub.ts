@@ -13,12 +13,14 @@ const GRACE_MS = 60_000
 /** A use of a session; whoever has one releases it once. */
 export interface Lease {
   sessionId: string
-  /** `end`: nothing of it is to run on, so that the session may end if nobody else uses it. */
+  /** Without `end` something of it is to run on, so that the session is left as it is. */
   release(end: boolean): void
 }
 
 interface Entry {
   uses: number
+  /** Somebody left something running in it. */
+  kept: boolean
   link: ViewerLink | undefined
   ending: ReturnType<typeof setTimeout> | undefined
 }
@@ -29,7 +31,7 @@ function entryOf(sessionId: string, readOnly: boolean): Entry {
   const key = `${sessionId} ${readOnly}`
   let entry = entries.get(key)
   if (!entry) {
-    entry = { uses: 0, link: undefined, ending: undefined }
+    entry = { uses: 0, kept: false, link: undefined, ending: undefined }
     entries.set(key, entry)
   }
   return entry
@@ -52,7 +54,8 @@ export function leaseSession(sessionId: string, readOnly = false): Lease {
       if (released) return
       released = true
       entry.uses -= 1
-      if (entry.uses === 0) leave(sessionId, readOnly, entry, end)
+      if (!end) entry.kept = true
+      if (entry.uses === 0) leave(sessionId, readOnly, entry)
     },
   }
 }
@@ -66,12 +69,12 @@ export function linkOf(sessionId: string, readOnly = false): ViewerLink {
   return entry.link
 }
 
-function leave(sessionId: string, readOnly: boolean, entry: Entry, end: boolean): void {
+function leave(sessionId: string, readOnly: boolean, entry: Entry): void {
   const others = (entry.link?.view.get().viewers.length ?? 1) > 1
   const over = entry.link && isOver(entry.link.state.get())
   entry.link?.close()
   entry.link = undefined
-  if (!end || readOnly || others || over) return
+  if (entry.kept || readOnly || others || over) return
   entry.ending = setTimeout(() => {
     // It may have ended by itself, which is as good.
     endSession(sessionId).catch(() => undefined)

@@ -5,18 +5,18 @@
 
 import { createStore } from '~/util/store'
 import { ResetCode } from '../wire/frame'
-import type {
-  ChannelSummary,
-  ChannelWord,
-  StreamMessage,
-  TerminalSize,
-  ViewerInfo,
-  ViewerMessage,
-} from '../wire/message'
+import type { ChannelWord, StreamMessage, TerminalSize, ViewerMessage } from '../wire/message'
 import { BackOff } from './back-off'
 import { Channels } from './channels'
 import { Connection } from './connection'
 import { isOver, type LinkState } from './link-state'
+import {
+  NOTHING_SEEN,
+  runningTerminals,
+  type SessionView,
+  withClosed,
+  withOpened,
+} from './session-view'
 import type { TerminalChannel } from './terminal-channel'
 import { whenPresent } from './when-present'
 
@@ -32,29 +32,12 @@ export interface LinkWorld {
   outcome(error: unknown): LinkState
 }
 
-/** Who watches a session and what runs in it, as the server last said. */
-export interface SessionView {
-  viewers: ViewerInfo[]
-  /** This viewer's number. */
-  viewer: number | undefined
-  readOnly: boolean
-  channels: ChannelSummary[]
-  /** What the server refused last. */
-  refusal: string | undefined
-}
-
 /** How long a terminal that was opened may take to be seen on the stream. */
 const SEEN_PATIENCE_MS = 30_000
 
 export class ViewerLink {
   readonly state = createStore<LinkState>({ state: 'connecting' })
-  readonly view = createStore<SessionView>({
-    viewers: [],
-    viewer: undefined,
-    readOnly: false,
-    channels: [],
-    refusal: undefined,
-  })
+  readonly view = createStore(NOTHING_SEEN)
   readonly channels: Channels
   readonly #viewerId = crypto.randomUUID()
   readonly #backOff = new BackOff()
@@ -68,7 +51,7 @@ export class ViewerLink {
     readonly world: LinkWorld,
     readonly readOnly = false,
   ) {
-    this.channels = new Channels(frame => this.#connection?.sendFrame(frame), readOnly)
+    this.channels = new Channels(frame => this.#connection?.sendFrame(frame))
     window.addEventListener('online', this.#onLine)
     window.addEventListener('offline', this.#onLine)
     void this.#dial()
@@ -101,6 +84,19 @@ export class ViewerLink {
     this.channels.want(id)
     if (!this.channels.get(id)) this.#comeBack('attaching')
     return await this.#appears(id)
+  }
+
+  /** Takes the first terminal that runs, or the next one that is opened. */
+  anyTerminal(): Promise<TerminalChannel> {
+    return this.channels.expecting(async () => {
+      const find = () => {
+        if (isOver(this.state.get())) throw new Error('the session is over')
+        return runningTerminals(this.view.get())[0]?.channel_id
+      }
+      const id = await whenPresent(find, [this.view, this.state], SEEN_PATIENCE_MS)
+      this.channels.want(id)
+      return await this.#appears(id)
+    })
   }
 
   say(message: ViewerMessage): void {
@@ -190,16 +186,17 @@ export class ViewerLink {
   #onWord(message: Exclude<StreamMessage, { type: 'pong' }>): void {
     switch (message.type) {
       case 'session': {
-        const { viewer, read_only, channels } = message.payload
+        const { viewer, read_only, channels, notice } = message.payload
         this.#backOff.reset()
         this.channels.onSnapshot(message.payload)
-        this.#look({ viewer, readOnly: read_only ?? false, channels })
+        this.#look({ viewer, readOnly: read_only ?? false, channels, notice })
         this.state.set({ state: 'connected' })
         return
       }
       case 'terminal_opened':
         this.channels.opened(message.payload)
         this.#seen.set(count => count + 1)
+        this.#look({ channels: withOpened(this.view.get().channels, message.payload) })
         return
       case 'terminal_screen':
         this.channels.get(message.payload.channel_id)?.onScreen(message.payload)
@@ -211,6 +208,7 @@ export class ViewerLink {
       }
       case 'terminal_closed':
         this.channels.get(message.payload.channel_id)?.onClosed(message.payload)
+        this.#look({ channels: withClosed(this.view.get().channels, message.payload) })
         return
       case 'tunnel_error': {
         const { channel_id, error } = message.payload

@@ -63,6 +63,8 @@ export interface SessionSnapshot {
   /** This viewer's number within the session. */
   viewer?: number
   read_only?: boolean
+  /** Whether the person at the machine was asked, or told. */
+  notice?: 'asked' | 'told'
 }
 
 /** What the server says; other types are a newer server's and left out. */
