@@ -34,6 +34,6 @@ export async function versioned<T>(
 }
 
 /** Parameters that the document does not describe yet; the server names those that it does not know. */
-export function alsoAsk<Q>(query: Record<string, string | number | boolean | undefined>): Q {
-  return query as Q
+export function alsoAsk(query: Record<string, string | number | boolean | undefined>): never {
+  return query as never
 }
