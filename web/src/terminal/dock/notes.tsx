@@ -11,6 +11,7 @@ import type { TabInfo } from '../tabs/layout'
 import classes from './dock.module.css'
 import { endOf } from './end-text'
 import type { TerminalTab } from './terminal-tab'
+import { useNotice } from './use-notice'
 import { useLinkState } from './use-tab-health'
 
 /** A connection that comes back sooner than this is not worth a word. */
@@ -31,6 +32,7 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
   const line = useLinkState(link)
   const view = useStore(link?.view ?? UNSEEN)
   const { ended } = useStore(channel?.state ?? NO_CHANNEL)
+  const notice = useNotice(info.agentId, view)
   const over = line.state === 'closed' || line.state === 'failed'
   return (
     <div aria-live="polite">
@@ -41,9 +43,9 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
       {phase === 'open' && channel && !over && (
         <SizeNote info={info} tab={tab} channel={channel} view={view} />
       )}
-      {phase === 'open' && view.notice && (
+      {phase === 'open' && notice && (
         <Note tone="info">
-          {view.notice === 'asked'
+          {notice === 'asked'
             ? 'The person at the machine was asked and has agreed.'
             : 'The person at the machine was told that you are here.'}
         </Note>
