@@ -6,7 +6,7 @@ const source = new URL('../src/api/openapi.json', import.meta.url)
 const target = new URL('../src/api/schema.d.ts', import.meta.url)
 
 const head = '// Made by `npm run schema` from openapi.json. Do not edit.\n\n'
-const made = head + astToString(await openapi(source))
+const made = head + astToString(await openapi(source, { defaultNonNullable: false }))
 
 if (process.argv.includes('--check')) {
   const there = await readFile(target, 'utf8').catch(() => '')

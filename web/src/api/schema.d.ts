@@ -1926,21 +1926,21 @@ export interface components {
         /** @description The rules; a kind without one raises nothing. */
         AlertsPolicy: {
             /** @default null */
-            clock: components["schemas"]["ClockRule"] | null;
+            clock?: components["schemas"]["ClockRule"] | null;
             /** @default null */
-            cpu: components["schemas"]["ThresholdRule"] | null;
+            cpu?: components["schemas"]["ThresholdRule"] | null;
             /** @default null */
-            disk: components["schemas"]["ThresholdRule"] | null;
+            disk?: components["schemas"]["ThresholdRule"] | null;
             /** @default null */
-            memory: components["schemas"]["ThresholdRule"] | null;
+            memory?: components["schemas"]["ThresholdRule"] | null;
             /** @default null */
-            offline: components["schemas"]["OfflineRule"] | null;
+            offline?: components["schemas"]["OfflineRule"] | null;
             /** @default null */
-            service_down: components["schemas"]["EventRule"] | null;
+            service_down?: components["schemas"]["EventRule"] | null;
             /** @default null */
-            update_failed: components["schemas"]["EventRule"] | null;
+            update_failed?: components["schemas"]["EventRule"] | null;
             /** @default null */
-            watchdog_gave_up: components["schemas"]["EventRule"] | null;
+            watchdog_gave_up?: components["schemas"]["EventRule"] | null;
         };
         /** @description The process answers. */
         Alive: {
@@ -2105,18 +2105,18 @@ export interface components {
              * @description Whether it counts.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             /**
              * Format: int32
              * @description By more than so much, either way.
              * @default 60
              */
-            off_by_seconds: number;
+            off_by_seconds?: number;
             /**
              * @description How bad it is.
              * @default warning
              */
-            severity: components["schemas"]["Severity"];
+            severity?: components["schemas"]["Severity"];
         };
         /** @description A session that was closed. */
         ClosedTunnel: {
@@ -2181,12 +2181,12 @@ export interface components {
              * @description Only these, where there is a list.
              * @default null
              */
-            allow: components["schemas"]["CommandPattern"][] | null;
+            allow?: components["schemas"]["CommandPattern"][] | null;
             /**
              * @description And none of these.
              * @default null
              */
-            deny: components["schemas"]["CommandPattern"][] | null;
+            deny?: components["schemas"]["CommandPattern"][] | null;
         };
         /** @description Body of a result. */
         CommandResult: {
@@ -2288,12 +2288,12 @@ export interface components {
              * @description Whether it counts.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             /**
              * @description How bad it is.
              * @default warning
              */
-            severity: components["schemas"]["Severity"];
+            severity?: components["schemas"]["Severity"];
         };
         /**
          * @description What a channel or a request is for.
@@ -2306,37 +2306,37 @@ export interface components {
              * @description Commands without a terminal.
              * @default null
              */
-            commands: components["schemas"]["Role"][] | null;
+            commands?: components["schemas"]["Role"][] | null;
             /**
              * @description Files and folders.
              * @default null
              */
-            files: components["schemas"]["Role"][] | null;
+            files?: components["schemas"]["Role"][] | null;
             /**
              * @description Processes.
              * @default null
              */
-            processes: components["schemas"]["Role"][] | null;
+            processes?: components["schemas"]["Role"][] | null;
             /**
              * @description The Windows registry.
              * @default null
              */
-            registry: components["schemas"]["Role"][] | null;
+            registry?: components["schemas"]["Role"][] | null;
             /**
              * @description Services.
              * @default null
              */
-            services: components["schemas"]["Role"][] | null;
+            services?: components["schemas"]["Role"][] | null;
             /**
              * @description TCP forwards.
              * @default null
              */
-            tcp: components["schemas"]["Role"][] | null;
+            tcp?: components["schemas"]["Role"][] | null;
             /**
              * @description Programs under a pseudo-terminal.
              * @default null
              */
-            terminal: components["schemas"]["Role"][] | null;
+            terminal?: components["schemas"]["Role"][] | null;
         };
         /** @description A file, as a folder lists it. */
         FileInfo: {
@@ -2445,7 +2445,7 @@ export interface components {
              * @description Time between looks at the machine.
              * @default null
              */
-            interval_seconds: number | null;
+            interval_seconds?: number | null;
         };
         /** @description The sections; what the agent cannot find out is missing. */
         InventorySections: {
@@ -2694,28 +2694,28 @@ export interface components {
              * @description Whether the load of the CPUs is measured.
              * @default null
              */
-            collect_cpu: boolean | null;
+            collect_cpu?: boolean | null;
             /**
              * @description Whether disks are measured.
              * @default null
              */
-            collect_disk: boolean | null;
+            collect_disk?: boolean | null;
             /**
              * @description Whether memory is measured.
              * @default null
              */
-            collect_memory: boolean | null;
+            collect_memory?: boolean | null;
             /**
              * @description Whether network traffic is measured.
              * @default null
              */
-            collect_network: boolean | null;
+            collect_network?: boolean | null;
             /**
              * Format: int64
              * @description Time between samples.
              * @default null
              */
-            interval_seconds: number | null;
+            interval_seconds?: number | null;
         };
         /** @description One sample of a machine's load; what an agent does not collect is missing. */
         MetricsSample: {
@@ -2952,18 +2952,18 @@ export interface components {
              * @description Whether it counts.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             /**
              * Format: int32
              * @description For how long; 0 means at once.
              * @default 5
              */
-            for_minutes: number;
+            for_minutes?: number;
             /**
              * @description How bad it is.
              * @default critical
              */
-            severity: components["schemas"]["Severity"];
+            severity?: components["schemas"]["Severity"];
         };
         /** @description An open session. */
         OpenSession: {
@@ -3708,47 +3708,47 @@ export interface components {
              * @description What raises an alert.
              * @default {}
              */
-            alerts: components["schemas"]["AlertsPolicy"];
+            alerts?: components["schemas"]["AlertsPolicy"];
             /**
              * @description Which commands may run.
              * @default {}
              */
-            commands: components["schemas"]["CommandPolicy"];
+            commands?: components["schemas"]["CommandPolicy"];
             /**
              * @description How often the inventory is taken.
              * @default {}
              */
-            inventory: components["schemas"]["InventoryPolicy"];
+            inventory?: components["schemas"]["InventoryPolicy"];
             /**
              * @description What is measured and how often.
              * @default {}
              */
-            metrics: components["schemas"]["MetricsPolicy"];
+            metrics?: components["schemas"]["MetricsPolicy"];
             /**
              * @description Whether terminals are recorded.
              * @default {}
              */
-            recording: components["schemas"]["RecordingPolicy"];
+            recording?: components["schemas"]["RecordingPolicy"];
             /**
              * @description How long figures are kept.
              * @default {}
              */
-            retention: components["schemas"]["RetentionPolicy"];
+            retention?: components["schemas"]["RetentionPolicy"];
             /**
              * @description How tunnels are.
              * @default {}
              */
-            tunnel: components["schemas"]["TunnelPolicy"];
+            tunnel?: components["schemas"]["TunnelPolicy"];
             /**
              * @description Which builds the agents are given.
              * @default {}
              */
-            update: components["schemas"]["UpdatePolicy"];
+            update?: components["schemas"]["UpdatePolicy"];
             /**
              * @description Which services are watched.
              * @default {}
              */
-            watchdog: components["schemas"]["WatchdogPolicy"];
+            watchdog?: components["schemas"]["WatchdogPolicy"];
         };
         /** @description Where a field comes from. */
         PolicySource: {
@@ -3952,14 +3952,14 @@ export interface components {
              * @description How long a recording is kept; 90 days where nobody says.
              * @default null
              */
-            keep_days: number | null;
+            keep_days?: number | null;
             /** @default null */
-            mode: components["schemas"]["RecordingMode"] | null;
+            mode?: components["schemas"]["RecordingMode"] | null;
             /**
              * @description Whether a terminal that cannot be recorded is refused, and ended where its recording fails.
              * @default null
              */
-            required: boolean | null;
+            required?: boolean | null;
         };
         /** @description A user that registered. */
         Registered: {
@@ -4081,19 +4081,19 @@ export interface components {
              * @description Samples by the hour.
              * @default null
              */
-            hour_days: number | null;
+            hour_days?: number | null;
             /**
              * Format: int32
              * @description Samples by the minute.
              * @default null
              */
-            minute_days: number | null;
+            minute_days?: number | null;
             /**
              * Format: int32
              * @description Samples as agents sent them.
              * @default null
              */
-            raw_days: number | null;
+            raw_days?: number | null;
         };
         /** @description A job that was given again. */
         RetriedJob: {
@@ -4382,35 +4382,35 @@ export interface components {
              * @description Above this share.
              * @default 90
              */
-            above_percent: number;
+            above_percent?: number;
             /**
              * @description Whether it counts.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
             /**
              * Format: int32
              * @description For how long; 0 means at once.
              * @default 5
              */
-            for_minutes: number;
+            for_minutes?: number;
             /**
              * Format: int32
              * @description It is over only below the threshold less so much.
              * @default 5
              */
-            margin_percent: number;
+            margin_percent?: number;
             /**
              * Format: int32
              * @description It is over after so long below; 0 means at once.
              * @default 5
              */
-            resolve_minutes: number;
+            resolve_minutes?: number;
             /**
              * @description How bad it is.
              * @default warning
              */
-            severity: components["schemas"]["Severity"];
+            severity?: components["schemas"]["Severity"];
         };
         /** @description A ticket as the API shows it. */
         Ticket: {
@@ -4446,49 +4446,49 @@ export interface components {
              * @description Who may use what in it.
              * @default {}
              */
-            features: components["schemas"]["FeatureRoles"];
+            features?: components["schemas"]["FeatureRoles"];
             /**
              * @description Folders that files may lie in; empty means all of the machine.
              * @default null
              */
-            file_roots: string[] | null;
+            file_roots?: string[] | null;
             /**
              * @description Whether files may be changed, and not only read.
              * @default null
              */
-            file_writes: boolean | null;
+            file_writes?: boolean | null;
             /**
              * Format: int32
              * @description How long a session may lie still.
              * @default null
              */
-            idle_timeout_seconds: number | null;
+            idle_timeout_seconds?: number | null;
             /**
              * Format: int32
              * @description How long a session may be, whatever happens in it.
              * @default null
              */
-            max_session_seconds: number | null;
+            max_session_seconds?: number | null;
             /**
              * @description Who may open one, of those who may at all.
              * @default null
              */
-            roles: components["schemas"]["Role"][] | null;
+            roles?: components["schemas"]["Role"][] | null;
             /**
              * @description Paths of shells beside `sh`, `bash`, `cmd`, `powershell` and the machine's default.
              * @default null
              */
-            shells: string[] | null;
+            shells?: string[] | null;
             /**
              * @description Where TCP may go, as `HOST:PORT` or `HOST:*`; empty means the machine's own loopback.
              * @default null
              */
-            tcp_targets: string[] | null;
+            tcp_targets?: string[] | null;
             /**
              * @description Whether who sits at the machine is told.
              * @default null
              */
-            tell_person: boolean | null;
+            tell_person?: boolean | null;
         };
         /** @description One of the agents of a device. */
         TwinAgent: {
@@ -4520,7 +4520,7 @@ export interface components {
         /** @description Which builds the agents are given. */
         UpdatePolicy: {
             /** @default null */
-            channel: components["schemas"]["UpdateChannel"] | null;
+            channel?: components["schemas"]["UpdateChannel"] | null;
         };
         /** @description How far an upload is. */
         UploadProgress: {
@@ -4580,17 +4580,17 @@ export interface components {
              * @description Time between looks at them.
              * @default null
              */
-            check_interval_seconds: number | null;
+            check_interval_seconds?: number | null;
             /**
              * @description Whether services are watched at all.
              * @default null
              */
-            enabled: boolean | null;
+            enabled?: boolean | null;
             /**
              * @description In place of those of the agent's own configuration.
              * @default null
              */
-            services: components["schemas"]["WatchedService"][] | null;
+            services?: components["schemas"]["WatchedService"][] | null;
         };
         /** @description A service that is watched. */
         WatchedService: {

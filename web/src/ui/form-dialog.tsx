@@ -10,6 +10,8 @@ interface FormDialogProps {
   ready?: boolean
   save: () => Promise<unknown>
   onClose: () => void
+  /** What was made is shown next, by whoever opened it; it does not close by itself. */
+  stays?: boolean
   /** Gets the message for a field that the server finds wrong. */
   children: (at: (field: string) => string | undefined) => React.ReactNode
 }
@@ -22,9 +24,10 @@ export function FormDialog({
   ready = true,
   save,
   onClose,
+  stays,
   children,
 }: FormDialogProps) {
-  const saving = useMutation({ mutationFn: save, onSuccess: onClose })
+  const saving = useMutation({ mutationFn: save, onSuccess: () => !stays && onClose() })
   const problem = saving.error instanceof ApiError ? saving.error : null
   let placed = false
   const at = (field: string) => {

@@ -43,7 +43,8 @@ export function TokenDialog({ onClose }: { onClose: () => void }) {
       verb="Create"
       ready={Boolean(site)}
       save={save}
-      onClose={() => !site && onClose()}
+      onClose={onClose}
+      stays
     >
       {at => (
         <>
