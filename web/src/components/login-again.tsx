@@ -32,6 +32,7 @@ export function LoginAgain({ user }: { user: User }) {
             label={`Password of ${user.email}`}
             autoComplete="current-password"
             required
+            withAsterisk={false}
             data-autofocus
             value={password}
             onChange={event => setPassword(event.currentTarget.value)}

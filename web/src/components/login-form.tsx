@@ -26,6 +26,7 @@ export function LoginForm() {
             autoComplete="username"
             size="sm"
             required
+            withAsterisk={false}
             autoFocus
             value={email}
             onChange={event => setEmail(event.currentTarget.value)}
@@ -36,6 +37,7 @@ export function LoginForm() {
             autoComplete="current-password"
             size="sm"
             required
+            withAsterisk={false}
             value={password}
             onChange={event => setPassword(event.currentTarget.value)}
           />

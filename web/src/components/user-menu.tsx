@@ -14,7 +14,12 @@ export function UserMenu({ onHelp }: { onHelp: () => void }) {
     <Menu width={220}>
       <Menu.Target>
         <UnstyledButton
-          style={{ display: 'flex', alignItems: 'center', gap: 6 }}
+          style={{
+            display: 'flex',
+            alignItems: 'center',
+            gap: 6,
+            fontSize: 'var(--mantine-font-size-sm)',
+          }}
           aria-label={`Account of ${user.email}`}
         >
           <Icon name="user" />

@@ -35,6 +35,7 @@ export default function SetupPage() {
             label="One-time token"
             description="The server wrote it to setup-token in its data directory at its first start."
             required
+            withAsterisk={false}
             autoFocus
             autoComplete="off"
             spellCheck={false}
@@ -46,6 +47,7 @@ export default function SetupPage() {
             label="Your name"
             autoComplete="name"
             required
+            withAsterisk={false}
             value={name}
             error={at('name')}
             onChange={event => setName(event.currentTarget.value)}
@@ -55,6 +57,7 @@ export default function SetupPage() {
             type="email"
             autoComplete="username"
             required
+            withAsterisk={false}
             value={email}
             error={at('email')}
             onChange={event => setEmail(event.currentTarget.value)}

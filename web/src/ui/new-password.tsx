@@ -18,6 +18,7 @@ export function NewPassword({ value, onChange, label = 'Password', error }: NewP
         description={`${SHORTEST} to ${LONGEST} characters`}
         autoComplete="new-password"
         required
+        withAsterisk={false}
         minLength={SHORTEST}
         maxLength={LONGEST}
         value={value}
