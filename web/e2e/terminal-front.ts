@@ -11,7 +11,7 @@ import {
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { extname, join, normalize } from 'node:path'
 
-const DIST = join(import.meta.dirname, '../dist')
+const DIST = process.env.GURURMM_WEB_DIST ?? join(import.meta.dirname, '../dist')
 
 /** As strict as the dashboard can bear. */
 const POLICY = [

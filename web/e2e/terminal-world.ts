@@ -18,11 +18,15 @@ export interface World {
   front: Front
   /** Of the administrator. */
   token: string
+  /** Of the technician. */
+  technician: string
   agentId: string
   /** A folder on the "machine". */
   folder: string
   log(): string
   call(method: string, path: string, body?: object, token?: string): Promise<Answer>
+  /** A machine has one session at a time. */
+  endSessions(): Promise<void>
   close(): Promise<void>
 }
 
@@ -39,7 +43,7 @@ export async function startWorld(): Promise<World> {
   const start = (program: string, args: string[], environment: Record<string, string>) => {
     const { PATH = '', HOME = folder } = process.env
     const child = spawn(join(BINARIES, program), args, {
-      env: { PATH, HOME, SHELL: '/bin/bash', ...environment },
+      env: { PATH, HOME, LANG: 'C.UTF-8', SHELL: '/bin/bash', ...environment },
       cwd: folder,
     })
     const keep = (chunk: Buffer) => {
@@ -81,6 +85,8 @@ export async function startWorld(): Promise<World> {
   const token: string = setup.json.token
   const user = { email: 'tech@example.com', name: 'Grace', password: PASSWORD, role: 'technician' }
   await call('POST', '/api/users', user, token)
+  const { email, password } = user
+  const technician: string = (await call('POST', '/api/auth/login', { email, password })).json.token
   const client = await call('POST', '/api/clients', { name: 'Acme' }, token)
   const site = await call('POST', '/api/sites', { client_id: client.json.id, name: 'HQ' }, token)
   const config = join(folder, 'agent.toml')
@@ -100,10 +106,19 @@ export async function startWorld(): Promise<World> {
   return {
     front,
     token,
+    technician,
     agentId,
     folder,
     log: () => logged,
     call,
+    async endSessions() {
+      for (const whose of [token, technician]) {
+        const { json } = await call('GET', '/api/v1/tunnel', undefined, whose)
+        for (const { session_id } of json.items) {
+          await call('POST', '/api/v1/tunnel/close', { session_id }, whose)
+        }
+      }
+    },
     async close() {
       await front.close()
       const ended = processes.map(child => new Promise(done => child.once('exit', done)))
@@ -153,11 +168,20 @@ export async function sitDown(
     if (message.type() === 'error' && !isOfLine) errors.push(message.text())
   })
   await page.goto(`/devices/${agentId}`)
-  await page.getByLabel('E-mail').fill(email)
-  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
-  await page.getByRole('button', { name: 'Log in' }).click()
-  await page.waitForURL(`**/devices/${agentId}**`)
+  await logIn(page, email)
   return { context, page, errors }
+}
+
+/** Logs in, where the page asks for it. */
+export async function logIn(page: Page, email = 'admin@example.com'): Promise<void> {
+  const terminal = page.getByRole('button', { name: /Terminal/ }).first()
+  const field = page.getByLabel('E-mail')
+  await field.or(terminal).first().waitFor()
+  if (!(await field.isVisible())) return
+  await field.fill(email)
+  await page.locator('input[name=password]').fill(PASSWORD)
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await terminal.waitFor()
 }
 
 export function sleep(ms: number): Promise<void> {

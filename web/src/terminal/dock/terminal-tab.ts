@@ -39,6 +39,8 @@ export interface TabEvents {
   leave(): void
 }
 
+/** Keys that are kept for a shell that is not there yet. */
+const MOST_AHEAD = 4096
 const USUAL_SIZE: TerminalSize = { cols: 80, rows: 24 }
 
 export class TerminalTab {
@@ -57,6 +59,7 @@ export class TerminalTab {
   #size: TerminalSize | undefined
   #told: TerminalSize | undefined
   #stops: (() => void)[] = []
+  #ahead: Uint8Array[] = []
   #started = false
   #disposed = false
 
@@ -86,7 +89,10 @@ export class TerminalTab {
     this.#info = { ...this.#info, channelId: undefined }
     if (!this.#info.readOnly) this.#info.sessionId = undefined
     learn(this.#info.key, { channelId: undefined, sessionId: this.#info.sessionId })
+    this.#ahead = []
     this.screen.term.reset()
+    this.screen.readOnly(this.#info.readOnly ?? false)
+    this.screen.term.focus()
     void this.#open()
   }
 
@@ -197,6 +203,7 @@ export class TerminalTab {
       }
     }
     this.#stops.push(channel.state.subscribe(follow), link.view.subscribe(follow))
+    for (const bytes of this.#ahead.splice(0)) channel.type(bytes)
     this.screen.readOnly(this.#info.readOnly ?? false)
     follow()
   }
@@ -216,8 +223,13 @@ export class TerminalTab {
   }
 
   #type(bytes: Uint8Array): void {
-    const { channel } = this.state.get()
-    if (!channel || this.#info.readOnly) return
+    const { channel, phase } = this.state.get()
+    if (this.#info.readOnly) return
+    if (!channel) {
+      // Typed ahead of the shell: it gets it when it is there.
+      if (phase === 'opening' && this.#ahead.length < MOST_AHEAD) this.#ahead.push(bytes)
+      return
+    }
     if (!channel.type(bytes)) {
       const full = new Error('the program has not taken what was typed before; wait a moment')
       failed(full, 'Not typed')

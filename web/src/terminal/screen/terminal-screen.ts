@@ -59,6 +59,7 @@ export class TerminalScreen implements TerminalSink {
       linkHandler: { activate: (_, uri) => openLink(uri) },
     })
     this.host.style.height = '100%'
+    this.#paint()
     this.#load()
     this.#listen()
     this.#label(label)
@@ -200,9 +201,15 @@ export class TerminalScreen implements TerminalSink {
     const { options } = this.term
     options.fontSize = fontSize
     options.theme = themeOf(theme)
+    this.#paint()
     options.minimumContrastRatio = contrastOf(theme)
     options.screenReaderMode = screenReader
     this.#accelerate()
+  }
+
+  /** What the characters leave free at the edges. */
+  #paint(): void {
+    this.host.style.background = themeOf(preferences.get().theme).background ?? ''
   }
 
   /** Draws with the graphics card where there is one; the page's own drawing is as good, only slower. */

@@ -245,6 +245,14 @@ test('a terminal that was let go is attached by a new connection, from its scree
   expect(screen.text).toBe('$ x')
 })
 
+test('a terminal that is no longer there is not waited for', async () => {
+  const { link } = await opened()
+  const attaching = link.attach('terminal-9').catch(error => error)
+  await vi.advanceTimersByTimeAsync(10)
+  last().greet()
+  expect(await attaching).toEqual(new Error('this terminal is no longer there'))
+})
+
 test('a server that has forgotten this viewer is not typed the same twice', async () => {
   const { channel } = await opened()
   channel.type(encode('reboot\r'))

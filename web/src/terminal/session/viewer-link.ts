@@ -83,7 +83,13 @@ export class ViewerLink {
   async attach(id: string): Promise<TerminalChannel> {
     this.channels.want(id)
     if (!this.channels.get(id)) this.#comeBack('attaching')
-    return await this.#appears(id)
+    return await this.#appears(id, () => {
+      const { channels } = this.view.get()
+      const isTold = this.state.get().state === 'connected'
+      if (isTold && !channels.some(channel => channel.channel_id === id)) {
+        throw new Error('this terminal is no longer there')
+      }
+    })
   }
 
   /** Takes the first terminal that runs, or the next one that is opened. */
@@ -120,10 +126,11 @@ export class ViewerLink {
     else if (navigator.onLine) this.retryNow()
   }
 
-  #appears(id: string): Promise<TerminalChannel> {
+  #appears(id: string, check?: () => void): Promise<TerminalChannel> {
     const find = () => {
       const channel = this.channels.get(id)
       if (!channel && isOver(this.state.get())) throw new Error('the session is over')
+      if (!channel) check?.()
       return channel
     }
     return whenPresent(find, [this.#seen, this.state], SEEN_PATIENCE_MS)

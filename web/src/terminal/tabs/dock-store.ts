@@ -149,7 +149,11 @@ function isKept(value: unknown): value is TabInfo {
   return texts.every(text => typeof text === 'string')
 }
 
-// Whoever logs out leaves nothing on the screen for the next.
+// Whoever logs out leaves nothing for the next. A page that was loaded without a log-in keeps what it had: the same
+// person may log in again, and to anybody else the server refuses it.
+let before = session.get().state
 session.subscribe(() => {
-  if (session.get().state === 'anonymous') change(() => EMPTY)
+  const { state } = session.get()
+  if (state === 'anonymous' && before !== 'unknown') change(() => EMPTY)
+  before = state
 })
