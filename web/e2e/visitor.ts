@@ -64,14 +64,23 @@ export class Visitor {
     await this.settle()
   }
 
-  /** Until nothing is being loaded. */
+  /** Until nothing has been loading for a while. */
   async settle(): Promise<void> {
-    await this.page.waitForLoadState('networkidle')
     await this.page.waitForFunction(
-      () => !document.querySelector('[aria-busy="true"], .mantine-Skeleton-root'),
+      () => {
+        const now = performance.now()
+        const busy = document.querySelector('[aria-busy="true"], .mantine-Skeleton-root')
+        const window_ = window as { quietSince?: number }
+        if (busy) window_.quietSince = undefined
+        else window_.quietSince ??= now
+        return window_.quietSince !== undefined && now - window_.quietSince > 500
+      },
       undefined,
-      { timeout: 15_000 },
+      { timeout: 20_000, polling: 50 },
     )
+    await this.page.evaluate(() => {
+      ;(window as { quietSince?: number }).quietSince = undefined
+    })
   }
 
   async shot(name: string): Promise<void> {

@@ -67,5 +67,6 @@ const NEXT_STEPS: Record<string, string> = {
   tunnel_not_allowed: 'The policy of this device leaves sessions to other roles.',
   feature_not_allowed: 'The policy of this device leaves this to other roles.',
   setup_done: 'Log in instead.',
+  wrong_setup_token: 'Copy it from there, as a whole.',
   unreachable: 'Check your connection; it is tried again by itself.',
 }

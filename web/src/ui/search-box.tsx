@@ -47,7 +47,7 @@ export function SearchBox({ value, onChange, label, slash }: SearchBoxProps) {
       leftSection={<Icon name="search" size={14} />}
       rightSection={slash ? <Kbd size="xs">/</Kbd> : undefined}
       data-search={slash || undefined}
-      w={260}
+      w={230}
     />
   )
 }

@@ -53,7 +53,7 @@ function Heading({ agent }: { agent: Device }) {
       <span style={{ color: 'var(--mantine-color-dimmed)' }}>
         {agent.client && (
           <>
-            <Link to="/clients/$clientId" params={{ clientId: agent.client.id }}>
+            <Link to="/clients/$clientId" params={{ clientId: agent.client.id }} underline="always">
               {agent.client.name}
             </Link>
             {' › '}

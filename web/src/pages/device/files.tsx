@@ -1,16 +1,29 @@
-import { getRouteApi } from '@tanstack/react-router'
-import { SessionGate } from '~/components/session-gate'
-import { useDevice } from './use-device'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { useHindrance } from '~/api/me'
+import { FilesPanel } from '~/files'
+import { Empty } from '~/ui/empty'
+import { type Device, useDevice } from './use-device'
 
-const route = getRouteApi('/inside/devices/$agentId')
+const route = getRouteApi('/inside/devices/$agentId/files')
 
 export default function DeviceFilesPage() {
   const { agentId } = route.useParams()
   const agent = useDevice(agentId).data
-  if (!agent) return null
+  return agent ? <Files agent={agent} /> : null
+}
+
+function Files({ agent }: { agent: Device }) {
+  const { path } = route.useSearch()
+  const navigate = useNavigate()
+  const why = useHindrance('openSession', agent)
+  if (why) return <Empty title="The files of this device" text={`They come from the machine itself, and ${why}.`} />
   return (
-    <SessionGate agent={agent} what="files">
-      {() => null}
-    </SessionGate>
+    <div style={{ overflow: 'auto', flex: 1, minHeight: 0 }}>
+      <FilesPanel
+        agentId={agent.id}
+        path={path}
+        onPath={next => void navigate({ to: '/devices/$agentId/files', params: { agentId: agent.id }, search: { path: next } })}
+      />
+    </div>
   )
 }

@@ -12,13 +12,13 @@ export const COLUMNS: GridColumn<Device>[] = [
   {
     id: 'status',
     header: 'State',
-    width: '92px',
+    width: '84px',
     cell: agent => <AgentStatus status={agent.status} />,
   },
   {
     id: 'name',
     header: 'Name',
-    width: 'minmax(150px, 2fr)',
+    width: 'minmax(130px, 2fr)',
     sort: 'name',
     cell: agent => (
       <Link to="/devices/$agentId" params={{ agentId: agent.id }} fw={600} tabIndex={-1}>
@@ -29,7 +29,7 @@ export const COLUMNS: GridColumn<Device>[] = [
   {
     id: 'client',
     header: 'Client',
-    width: 'minmax(110px, 1.2fr)',
+    width: 'minmax(90px, 1.2fr)',
     cell: agent =>
       agent.client && (
         <Link
@@ -45,13 +45,13 @@ export const COLUMNS: GridColumn<Device>[] = [
   {
     id: 'site',
     header: 'Site',
-    width: 'minmax(90px, 1fr)',
+    width: 'minmax(80px, 1fr)',
     cell: agent => agent.site?.name ?? 'no site',
   },
   {
     id: 'os',
     header: 'System',
-    width: 'minmax(130px, 1.4fr)',
+    width: 'minmax(110px, 1.4fr)',
     cell: agent => (
       <Untrusted
         text={[agent.os.name || agent.os.family, agent.os.version].join(' ')}
@@ -62,13 +62,13 @@ export const COLUMNS: GridColumn<Device>[] = [
   {
     id: 'cpu',
     header: 'CPU',
-    width: '92px',
+    width: '84px',
     cell: agent => <Meter label="CPU" value={agent.metrics?.cpu_percent} />,
   },
   {
     id: 'memory',
     header: 'Memory',
-    width: '92px',
+    width: '84px',
     cell: ({ metrics }) => (
       <Meter
         label="Memory"
@@ -79,7 +79,7 @@ export const COLUMNS: GridColumn<Device>[] = [
   {
     id: 'disk',
     header: 'Disk',
-    width: '92px',
+    width: '84px',
     cell: ({ metrics }) => (
       <Meter label="Disk" value={share(metrics?.disk_used_bytes, metrics?.disk_total_bytes)} />
     ),
@@ -87,27 +87,27 @@ export const COLUMNS: GridColumn<Device>[] = [
   {
     id: 'version',
     header: 'Agent',
-    width: '76px',
+    width: '64px',
     cell: agent => <Untrusted text={agent.agent_version} longest={24} />,
   },
   {
     id: 'seen',
     header: 'Last seen',
-    width: '104px',
+    width: '96px',
     sort: 'last_seen',
     cell: agent => <Time at={agent.last_seen_at} />,
   },
   {
     id: 'added',
     header: 'Added',
-    width: '104px',
+    width: '96px',
     sort: 'created',
     cell: agent => <Time at={agent.created_at} />,
   },
   {
     id: 'open',
     header: 'Terminal',
-    width: '76px',
+    width: '68px',
     end: true,
     cell: agent => <TerminalButton agent={agent} small />,
   },

@@ -43,7 +43,7 @@ export function Filters({ search, change, replace }: FiltersProps) {
       <Select
         aria-label="Client"
         placeholder="All clients"
-        w={150}
+        w={140}
         clearable
         searchable
         data={clients.data?.map(({ id, name }) => ({ value: id, label: name })) ?? []}
@@ -53,7 +53,7 @@ export function Filters({ search, change, replace }: FiltersProps) {
       <Select
         aria-label="Site"
         placeholder="All sites"
-        w={140}
+        w={130}
         clearable
         searchable
         data={sites.data?.map(({ id, name }) => ({ value: id, label: name })) ?? []}
@@ -63,7 +63,7 @@ export function Filters({ search, change, replace }: FiltersProps) {
       <Select
         aria-label="System"
         placeholder="All systems"
-        w={120}
+        w={116}
         clearable
         data={SYSTEMS}
         value={search.os ?? null}

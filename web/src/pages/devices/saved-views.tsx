@@ -1,6 +1,7 @@
-import { ActionIcon, Button, Group, Menu, Popover, Text, TextInput } from '@mantine/core'
+import { Button, Group, Menu, Text, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import { useUser } from '~/api/me'
+import { FormDialog } from '~/ui/form-dialog'
 import { Icon } from '~/ui/icons'
 import type { DevicesSearch } from './use-devices'
 import { readViews, writeViews } from './views'
@@ -55,41 +56,29 @@ export function SavedViews({ search, replace }: SavedViewsProps) {
           ))}
         </Menu.Dropdown>
       </Menu>
-      <Popover opened={naming} onChange={setNaming} trapFocus withArrow>
-        <Popover.Target>
-          <span />
-        </Popover.Target>
-        <Popover.Dropdown>
-          <form
-            onSubmit={event => {
-              event.preventDefault()
-              keep([...views.filter(view => view.name !== name), { name, search }])
-              setNaming(false)
-              setName('')
-            }}
-          >
-            <Group gap="xs" align="end">
-              <TextInput
-                label="Name of the view"
-                required
-                maxLength={60}
-                value={name}
-                onChange={event => setName(event.currentTarget.value)}
-                data-autofocus
-              />
-              <ActionIcon
-                type="submit"
-                variant="filled"
-                color="accent"
-                size={30}
-                aria-label="Save the view"
-              >
-                <Icon name="check" />
-              </ActionIcon>
-            </Group>
-          </form>
-        </Popover.Dropdown>
-      </Popover>
+      {naming && (
+        <FormDialog
+          title="Save this view"
+          verb="Save"
+          ready={name.trim() !== ''}
+          onClose={() => setNaming(false)}
+          save={async () => {
+            keep([...views.filter(view => view.name !== name), { name, search }])
+            setName('')
+          }}
+        >
+          {() => (
+            <TextInput
+              label="Name of the view"
+              required
+              maxLength={60}
+              value={name}
+              onChange={event => setName(event.currentTarget.value)}
+              data-autofocus
+            />
+          )}
+        </FormDialog>
+      )}
     </Group>
   )
 }

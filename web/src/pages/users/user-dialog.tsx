@@ -24,13 +24,13 @@ export function UserDialog({
       await body(
         api.PATCH('/api/users/{id}', {
           params: { path: { id: user.id } },
-          body: { name, role: role as 'technician', scope },
+          body: { name: name || undefined, role: role as 'technician', scope },
         }),
       )
     } else
       await body(
         api.POST('/api/users', {
-          body: { email, name, password, role: role as 'technician', scope },
+          body: { email, name: name || undefined, password, role: role as 'technician', scope },
         }),
       )
     await queries.invalidateQueries({ queryKey: keys.users })
