@@ -3,6 +3,7 @@ import { Icon } from '~/ui/icons'
 import { useStore } from '~/util/store'
 import { dock, openTerminal, reshape, split } from '../tabs/dock-store'
 import { MOST_GROUPS, type TabInfo } from '../tabs/layout'
+import { AlsoHere } from './also-here'
 import { DockIcon } from './dock-icons'
 import { NewTerminalMenu } from './new-terminal-menu'
 import { PreferencesMenu } from './preferences-menu'
@@ -28,6 +29,7 @@ export function GroupTools({ info, tab, alone }: Props) {
   }
   return (
     <>
+      <AlsoHere link={link} />
       {!readOnly && (
         <NewTerminalMenu
           agentId={agentId}

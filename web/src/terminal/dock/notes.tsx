@@ -36,7 +36,11 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
   const over = line.state === 'closed' || line.state === 'failed'
   return (
     <div aria-live="polite">
-      {phase === 'open' && link && !over && <LineNote link={link} line={line} />}
+      {phase === 'open' && link && !over && (
+        <div className={classes.over}>
+          <LineNote link={link} line={line} />
+        </div>
+      )}
       {(phase === 'ended' || (phase === 'open' && over)) && (
         <EndNote info={info} tab={tab} line={line} ended={ended} />
       )}
@@ -165,11 +169,11 @@ interface SizeProps {
   view: SessionView
 }
 
+/** Why the terminal is not as large as its pane, or takes no keys. */
 function SizeNote({ info, tab, channel, view }: SizeProps) {
   const { holder, size } = useStore(channel.state)
-  const others = otherViewers(view)
-  const held = others.find(one => one.viewer === holder)
-  if (others.length === 0 && !info.readOnly) return null
+  const held = otherViewers(view).find(one => one.viewer === holder)
+  if (!held && !info.readOnly) return null
   return (
     <Note
       tone="info"
@@ -185,19 +189,6 @@ function SizeNote({ info, tab, channel, view }: SizeProps) {
       }
     >
       {info.readOnly && 'You are watching; keys do nothing. '}
-      {others.length > 0 && (
-        <>
-          Also here:{' '}
-          {others.map((one, at) => (
-            <span key={one.viewer}>
-              {at > 0 && ', '}
-              <Untrusted text={one.name} longest={40} />
-              {one.read_only && ' (watching)'}
-            </span>
-          ))}
-          .{' '}
-        </>
-      )}
       {held && (
         <>
           <Untrusted text={held.name} longest={40} /> holds the size, {size.cols}×{size.rows}.

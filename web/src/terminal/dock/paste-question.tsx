@@ -40,7 +40,7 @@ export function PasteQuestion({ tab, raw }: { tab: TerminalTab; raw: string }) {
           <Button variant="default" onClick={cancel}>
             Cancel
           </Button>
-          {paste.lines > 1 && (
+          {paste.text.includes('\n') && (
             <Button variant="default" onClick={() => tab.paste(onOneLine(paste))}>
               Paste on one line
             </Button>

@@ -18,12 +18,13 @@ export interface Paste {
 export function pasteOf(raw: string): Paste {
   const text = raw.replace(/\r\n?/g, '\n').replace(CONTROLS, '')
   const removed = raw.match(CONTROLS)?.length ?? 0
-  return { text, lines: text.split('\n').length, removed }
+  // A line end at the end begins no other line, though it runs the last one.
+  return { text, lines: text.replace(/\n$/, '').split('\n').length, removed }
 }
 
 /** Whether a shell could run something of it before anybody has read it. */
 export function needsQuestion(paste: Paste): boolean {
-  return paste.lines > 1 || paste.removed > 0
+  return paste.text.includes('\n') || paste.removed > 0
 }
 
 /** The same on one line, for those who copied a line end along. */
@@ -37,7 +38,7 @@ export function onOneLine(paste: Paste): string {
 
 /** What a question shows of it. */
 export function excerpt(paste: Paste): string[] {
-  const lines = paste.text.split('\n')
+  const lines = paste.text.replace(/\n$/, '').split('\n')
   const shown = lines.slice(0, SHOWN_LINES).map(cut)
   if (lines.length > SHOWN_LINES) shown.push(`… and ${lines.length - SHOWN_LINES} more lines`)
   return shown
