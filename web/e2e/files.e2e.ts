@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path'
 import type { Browser, Locator } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { seriousViolations } from './axe'
 import {
   type Desk,
   openBrowser,
@@ -73,6 +74,7 @@ test('hostile names are shown as they are and run nothing', async () => {
   expect(await row('U+001B').textContent()).toContain('U+000A')
   expect(await at.page.evaluate(() => (window as { pwned?: number }).pwned)).toBeUndefined()
   await shot('files')
+  expect(await seriousViolations(at.page)).toEqual([])
   await act('U+202E', 'Delete')
   await at.page
     .getByRole('dialog')
@@ -166,6 +168,7 @@ test('a text file is edited, and what somebody else wrote meanwhile is not lost'
   await at.page.getByRole('button', { name: 'Save' }).click()
   await at.page.getByText(/Somebody changed the file/).waitFor()
   await shot('files-conflict')
+  expect(await seriousViolations(at.page)).toEqual([])
   expect(readFileSync(path, 'utf8')).toBe('theirs')
   await at.page.getByRole('button', { name: 'Read it again' }).click()
   await until('it is read again', async () => (await text.inputValue()) === 'theirs')

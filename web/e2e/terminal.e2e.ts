@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { seriousViolations } from './axe'
 import { TerminalPage } from './terminal-page'
 import {
   type Desk,
@@ -233,4 +234,34 @@ test('tabs, splits and search', async () => {
   await at.page.getByRole('link', { name: 'Commands', exact: true }).click()
   await terminal.shows('second')
   await shot('terminal-split', at)
+})
+
+test('axe finds nothing serious in the dock, dark and light, and the preferences hold', async () => {
+  const { terminal, desk: at } = await desk()
+  await terminal.open()
+  await terminal.run('ls --color /etc | head -40')
+  const found: string[] = []
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await at.page.emulateMedia({ colorScheme })
+    await sleep(300)
+    await shot(`terminal-${colorScheme}`, at)
+    found.push(...(await seriousViolations(at.page)))
+  }
+  await terminal.dock.getByRole('button', { name: 'Terminal preferences' }).click()
+  await at.page.getByLabel('Font size').fill('18')
+  await shot('terminal-preferences', at)
+  found.push(...(await seriousViolations(at.page)))
+  await at.page.keyboard.press('Escape')
+  await terminal.dock.getByRole('button', { name: 'Maximise the terminals' }).click()
+  await sleep(300)
+  await shot('terminal-maximised', at)
+  await terminal.dock.getByRole('button', { name: 'Restore the terminals' }).click()
+  await terminal.dock.getByRole('button', { name: 'Minimise the terminals' }).click()
+  await shot('terminal-minimised', at)
+  await terminal.dock.getByRole('tab').click()
+  await terminal.dock.getByRole('tab').press('Delete')
+  await at.page.getByRole('dialog').getByText('Close this terminal?').waitFor()
+  await at.page.getByRole('button', { name: 'End it' }).click()
+  await terminal.dock.waitFor({ state: 'detached' })
+  expect(found).toEqual([])
 })

@@ -26,7 +26,7 @@ export function FileRow({ file, acts }: { file: FileInfo; acts: FileActs }) {
     <tr>
       <td>
         <div className={classes.file}>
-          <Icon name={isFolder ? 'site' : 'file'} className={classes.dim} />
+          {isFolder ? <FolderIcon /> : <Icon name="file" className={classes.dim} />}
           {opens ? (
             <UnstyledButton className={classes.open} onClick={() => acts.open(file)}>
               <VisibleName name={file.name} />
@@ -57,6 +57,25 @@ export function FileRow({ file, acts }: { file: FileInfo; acts: FileActs }) {
         )}
       </td>
     </tr>
+  )
+}
+
+/** In the manner of ~/ui/icons. */
+function FolderIcon() {
+  return (
+    <svg
+      aria-hidden="true"
+      className={classes.folder}
+      width={16}
+      height={16}
+      viewBox="0 0 24 24"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth={1.75}
+      strokeLinejoin="round"
+    >
+      <path d="M3 6h6l2 3h10v10H3V6Z" />
+    </svg>
   )
 }
 

@@ -29,7 +29,7 @@ export function FileTable({ items, acts }: { items: FileInfo[]; acts: FileActs }
                   key={column}
                   scope="col"
                   aria-sort={isSorted ? direction : undefined}
-                  className={number ? classes.number : undefined}
+                  className={number ? classes.number : column === 'name' ? classes.name : undefined}
                 >
                   <UnstyledButton className={classes.sort} onClick={() => turn(column)}>
                     {label}
@@ -38,10 +38,10 @@ export function FileTable({ items, acts }: { items: FileInfo[]; acts: FileActs }
                 </th>
               )
             })}
-            <th scope="col" className={`${classes.sort} ${classes.wide}`}>
+            <th scope="col" className={`${classes.head} ${classes.wide}`}>
               Mode
             </th>
-            <th scope="col" className={`${classes.sort} ${classes.wide}`}>
+            <th scope="col" className={`${classes.head} ${classes.wide}`}>
               Owner
             </th>
             <th scope="col" aria-label="Actions" />

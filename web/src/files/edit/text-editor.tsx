@@ -99,7 +99,7 @@ function Editing({ machine, path, read, onDirty, onClose, onReload, onSaved }: E
         value={text}
         onChange={event => change(event.currentTarget.value)}
         onKeyDown={press}
-        rows={22}
+        rows={18}
         spellCheck={false}
         styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
         error={tooLarge ? 'Too long to be edited here: at most 1 MiB.' : undefined}

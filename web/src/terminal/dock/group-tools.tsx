@@ -1,4 +1,4 @@
-import { ActionIcon, Menu, Tooltip } from '@mantine/core'
+import { ActionIcon, Popover, Tooltip } from '@mantine/core'
 import { Icon } from '~/ui/icons'
 import { useStore } from '~/util/store'
 import { dock, openTerminal, reshape, split } from '../tabs/dock-store'
@@ -6,7 +6,7 @@ import { MOST_GROUPS, type TabInfo } from '../tabs/layout'
 import { AlsoHere } from './also-here'
 import { DockIcon } from './dock-icons'
 import { NewTerminalMenu } from './new-terminal-menu'
-import { PreferencesMenu } from './preferences-menu'
+import { Preferences } from './preferences-form'
 import type { TerminalTab } from './terminal-tab'
 
 interface Props {
@@ -61,14 +61,16 @@ export function DockTools() {
   const minimised = shape === 'minimised'
   return (
     <>
-      <Menu position="top-end" width={260} closeOnItemClick={false}>
-        <Menu.Target>
+      <Popover position="top-end" width={260} trapFocus returnFocus shadow="md">
+        <Popover.Target>
           <ActionIcon aria-label="Terminal preferences">
             <Icon name="gear" />
           </ActionIcon>
-        </Menu.Target>
-        <PreferencesMenu />
-      </Menu>
+        </Popover.Target>
+        <Popover.Dropdown p="xs" aria-label="Terminal preferences">
+          <Preferences />
+        </Popover.Dropdown>
+      </Popover>
       <Tooltip label={maximised ? 'Restore' : 'Maximise'}>
         <ActionIcon
           aria-label={maximised ? 'Restore the terminals' : 'Maximise the terminals'}
