@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
@@ -147,6 +147,51 @@ test('two people in one session see the same, and who is there', async () => {
   await shot('terminal-two', first.desk)
   await shot('terminal-watching', second.desk)
   expect(await first.terminal.text()).not.toContain('intruder')
+})
+
+test('the same technician at two windows: both type, one holds the size', async () => {
+  const first = await desk()
+  await first.terminal.open()
+  const second = await desk()
+  await second.desk.page.setViewportSize({ width: 900, height: 600 })
+  await second.terminal.open()
+  await second.terminal.dock.getByRole('button', { name: 'New terminal on this device' }).click()
+  await second.desk.page.getByRole('menuitem', { name: /^terminal-/ }).click()
+  await second.terminal.note(/Ada holds the size/).waitFor()
+  await second.terminal.dock.locator('.xterm').click()
+  await second.terminal.run('echo from-the-sec""ond')
+  await first.terminal.shows('from-the-second')
+  await shot('terminal-held', second.desk)
+  await second.terminal.dock.getByRole('button', { name: 'Take the size' }).click()
+  await first.terminal.note(/Ada holds the size/).waitFor()
+  await second.terminal.dock.locator('.xterm').click()
+  await second.terminal.run('clear; tput cols')
+  const cols = (text: string) => Number(/^(\d+)$/m.exec(text)?.[1])
+  const seen = await second.terminal.shows(/^\d+$/m)
+  expect(cols(seen)).toBeLessThan(110)
+  await first.terminal.shows(new RegExp(`^${cols(seen)}$`, 'm'))
+})
+
+test('a flood is stopped by Ctrl-C, and the page stays quick', async () => {
+  const { terminal, desk: at } = await desk()
+  await at.page.evaluate(() => localStorage.setItem('gururmm.terminal', '{"gpu":true}'))
+  await at.page.reload()
+  await logIn(at.page)
+  await at.page
+    .getByRole('button', { name: /Terminal/ })
+    .first()
+    .click()
+  await terminal.dock.locator('.xterm-screen').waitFor()
+  await at.page.evaluate(() => localStorage.setItem('gururmm.terminal', '{"gpu":false}'))
+  const out = join(world.folder, 'after-flood')
+  await terminal.run('unset HISTFILE; yes "a flood of text that never ends"')
+  await sleep(4000)
+  const begun = Date.now()
+  await at.page.keyboard.press('Control+c')
+  await terminal.run(`date > ${out}`)
+  await until('the shell is back', () => existsSync(out), 10_000)
+  expect(Date.now() - begun).toBeLessThan(4000)
+  await shot('terminal-flood', at)
 })
 
 test('hostile output runs nothing, reaches no clipboard, and changes nothing but its own tab', async () => {
