@@ -83,7 +83,7 @@ describe.each(['light', 'dark'] as const)('%s', colorScheme => {
     await visitor.go('/devices')
     await page.keyboard.press('?')
     await page.getByRole('dialog').waitFor()
-    await visitor.shot(`keys-${colorScheme}`)
+    await visitor.shot(`help-${colorScheme}`)
     expect(await seriousViolations(page)).toEqual([])
     await page.keyboard.press('Escape')
     await page.keyboard.press('Control+k')

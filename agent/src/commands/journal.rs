@@ -169,19 +169,28 @@ impl Journal {
 fn open_locked(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
-    let file = platform::open_private(&mut options, path)?;
-    lock(&file)?;
-    Ok(file)
+    match platform::open_private(&mut options, path) {
+        Err(error) if platform::is_in_use(&error) => Err(used()),
+        opened => {
+            let file = opened?;
+            lock(&file)?;
+            Ok(file)
+        }
+    }
 }
 
 fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(io::Error::other(
-            "another agent uses it: stop that one, or give this one a state_dir of its own",
-        )),
+        Err(TryLockError::WouldBlock) => Err(used()),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+fn used() -> io::Error {
+    io::Error::other(
+        "another agent uses it: stop that one, or give this one a state_dir of its own",
+    )
 }
 
 fn encode(records: &[Record]) -> io::Result<Vec<u8>> {

@@ -9,11 +9,21 @@ import { api, body } from '~/api/client'
 import { useUser } from '~/api/me'
 import { keys } from '~/api/queries'
 import { Icon } from '~/ui/icons'
-import { Untrusted } from '~/ui/untrusted'
+import { plain } from '~/util/untrusted'
 import { AgentStatus } from './agent-status'
 import { PLACES } from './navigation'
 
 const [store, spotlight] = createSpotlight()
+
+const LIST = 'palette-results'
+
+/** What the server found comes later than what was typed and stands first; Enter goes to it. */
+function chooseFirst() {
+  const list = document.getElementById(LIST)
+  list?.querySelector('[data-selected]')?.removeAttribute('data-selected')
+  list?.querySelector('[data-action]')?.setAttribute('data-selected', 'true')
+  store.updateState(state => ({ ...state, selected: 0 }))
+}
 
 /** Finds a device on the server, or a page. */
 export default function Palette({ onClose }: { onClose: () => void }) {
@@ -30,6 +40,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   useEffect(() => {
     spotlight.open()
   }, [])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: new results are what it waits for
+  useEffect(chooseFirst, [found.data])
   const places = PLACES.flatMap(group => group.places)
     .filter(place => !place.needs || !hindrance(place.needs, user))
     .filter(place => place.name.toLowerCase().includes(query.trim().toLowerCase()))
@@ -49,22 +61,19 @@ export default function Palette({ onClose }: { onClose: () => void }) {
         aria-label="Find a device or page"
         leftSection={<Icon name="search" />}
       />
-      <Spotlight.ActionsList>
+      <Spotlight.ActionsList id={LIST}>
         {devices.length > 0 && (
           <Spotlight.ActionsGroup label="Devices">
             {devices.map(agent => (
               <Spotlight.Action
                 key={agent.id}
+                label={plain(agent.hostname, 60)}
                 onClick={() =>
                   void navigate({ to: '/devices/$agentId', params: { agentId: agent.id } })
                 }
                 rightSection={<AgentStatus status={agent.status} />}
                 leftSection={<Icon name="device" />}
-              >
-                <span style={{ flex: 1 }}>
-                  <Untrusted text={agent.hostname} longest={60} />
-                </span>
-              </Spotlight.Action>
+              />
             ))}
           </Spotlight.ActionsGroup>
         )}

@@ -20,7 +20,7 @@ export function UserMenu({ onHelp }: { onHelp: () => void }) {
             gap: 6,
             fontSize: 'var(--mantine-font-size-sm)',
           }}
-          aria-label={`Account of ${user.email}`}
+          aria-label={`Account of ${user.name || user.email}`}
         >
           <Icon name="user" />
           <span

@@ -17,15 +17,20 @@ interface ChartProps {
   lines: Line[]
   format: (value: number | null) => string
   most?: number
+  /** The time that is shown, in seconds since 1970. */
+  from: number
+  to: number
 }
 
 const HEIGHT_PX = 130
 
 /** Lines over time. The last values stand beside the title, so that the picture is not all there is. */
-export function Chart({ title, at, lines, format, most }: ChartProps) {
+export function Chart({ title, at, lines, format, most, from, to }: ChartProps) {
   const { ref, width } = useElementSize()
   const plot = useRef<UPlot | null>(null)
   const holder = useRef<HTMLDivElement>(null)
+  const shown = useRef<[number, number]>([from, to])
+  shown.current = [from, to]
   const scheme = useComputedColorScheme('light')
   const shape = lines.map(line => line.name).join('|')
 
@@ -47,7 +52,10 @@ export function Chart({ title, at, lines, format, most }: ChartProps) {
         height: HEIGHT_PX,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
-        scales: { y: { range: (_, __, highest) => [0, most ?? Math.max(highest * 1.1, 1)] } },
+        scales: {
+          x: { range: () => shown.current },
+          y: { range: (_, __, highest) => [0, most ?? Math.max(highest * 1.1, 1)] },
+        },
         axes: [axis, { ...axis, size: 62, values: (_, marks) => marks.map(mark => format(mark)) }],
         series: [
           {},
@@ -56,7 +64,7 @@ export function Chart({ title, at, lines, format, most }: ChartProps) {
             stroke: strokes[index],
             width: 1.5,
             spanGaps: false,
-            points: { show: false },
+            points: { show: at.length < 3, size: 5 },
           })),
         ],
       },

@@ -22,7 +22,11 @@ export function ErrorNote({
       role="alert"
       icon={<Icon name="alert" />}
       title={title ?? sentence(cause)}
-      styles={{ title: { color: 'var(--grmm-bad)' }, icon: { color: 'var(--grmm-bad)' } }}
+      styles={{
+        root: { background: 'color-mix(in srgb, var(--grmm-bad) 9%, var(--grmm-surface))' },
+        title: { color: 'var(--grmm-bad)' },
+        icon: { color: 'var(--grmm-bad)' },
+      }}
     >
       {title && <Text size="sm">{sentence(cause)}</Text>}
       {step && <Text size="sm">{step}</Text>}

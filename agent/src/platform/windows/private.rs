@@ -13,12 +13,12 @@ use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1,
-    SE_FILE_OBJECT, SetNamedSecurityInfoW, SetSecurityInfo,
+    SE_FILE_OBJECT, SetSecurityInfo,
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce,
-    GetSecurityDescriptorDacl, PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR,
-    UNPROTECTED_DACL_SECURITY_INFORMATION,
+    PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, SetFileSecurityW,
+    SetKernelObjectSecurity, UNPROTECTED_DACL_SECURITY_INFORMATION,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_SHARE_DELETE, READ_CONTROL, WRITE_DAC};
 use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
@@ -29,6 +29,9 @@ use crate::platform::Exposure;
 
 /// Whether a file that is open can be replaced by another one.
 pub const REPLACES_OPEN_FILES: bool = false;
+
+/// What is set: a list that inherits nothing.
+const PROTECTED: u32 = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
 
 /// The system, and the group of administrators.
 const SYSTEM: &str = "S-1-5-18";
@@ -76,19 +79,6 @@ impl Descriptor {
         }
         Ok(Self(descriptor))
     }
-
-    fn list(&self) -> io::Result<*mut ACL> {
-        let (mut present, mut defaulted, mut list) = (0, 0, null_mut());
-        // SAFETY: the descriptor is whole; the list that is answered is a part of it.
-        #[allow(unsafe_code)]
-        let found = unsafe {
-            GetSecurityDescriptorDacl(self.0, &raw mut present, &raw mut list, &raw mut defaulted)
-        };
-        if found == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(list)
-    }
 }
 
 /// Makes a folder, with those above it, that is the agent's alone; one that is there becomes so.
@@ -102,20 +92,13 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
 
 fn set_list_of(path: &Path, descriptor: &Descriptor) -> io::Result<()> {
     let name = wide(path);
-    // SAFETY: the name ends with a NUL; the list lives as long as its descriptor.
+    // SAFETY: the name ends with a NUL; the descriptor is whole.
     #[allow(unsafe_code)]
-    let code = unsafe {
-        SetNamedSecurityInfoW(
-            name.as_ptr(),
-            SE_FILE_OBJECT,
-            DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
-            null_mut(),
-            null_mut(),
-            descriptor.list()?,
-            null(),
-        )
-    };
-    checked(code)
+    let done = unsafe { SetFileSecurityW(name.as_ptr(), PROTECTED, descriptor.0) };
+    if done == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Makes the folder of the agent's state, where it is missing; one that is there may be the
@@ -150,11 +133,15 @@ pub fn open_private(options: &mut OpenOptions, path: &Path) -> io::Result<File> 
 /// What the operating system said.
 pub fn make_private(file: &impl AsHandle) -> io::Result<()> {
     let descriptor = Descriptor::private()?;
-    set_list(
-        file,
-        descriptor.list()?,
-        PROTECTED_DACL_SECURITY_INFORMATION,
-    )
+    // SAFETY: the handle is open while it is borrowed; the descriptor is whole.
+    #[allow(unsafe_code)]
+    let done = unsafe {
+        SetKernelObjectSecurity(file.as_handle().as_raw_handle(), PROTECTED, descriptor.0)
+    };
+    if done == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Gives an open file what those that are made in its folder have.
@@ -167,20 +154,17 @@ pub(super) fn make_as_its_folder(file: &impl AsHandle) -> io::Result<()> {
         AclSize: u16::try_from(size_of::<ACL>()).unwrap_or(8),
         ..ACL::default()
     };
-    set_list(file, &raw mut empty, UNPROTECTED_DACL_SECURITY_INFORMATION)
-}
-
-fn set_list(file: &impl AsHandle, list: *const ACL, protection: u32) -> io::Result<()> {
-    // SAFETY: the handle is open while it is borrowed, and who calls keeps the list for as long.
+    // SAFETY: the handle is open while it is borrowed, and the list is an empty one. (This call, other than
+    // the one that makes a file private, adds what the folder hands down.)
     #[allow(unsafe_code)]
     let code = unsafe {
         SetSecurityInfo(
             file.as_handle().as_raw_handle(),
             SE_FILE_OBJECT,
-            DACL_SECURITY_INFORMATION | protection,
+            DACL_SECURITY_INFORMATION | UNPROTECTED_DACL_SECURITY_INFORMATION,
             null_mut(),
             null_mut(),
-            list,
+            &raw mut empty,
             null(),
         )
     };

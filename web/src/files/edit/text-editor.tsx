@@ -141,7 +141,12 @@ function Conflict({
   onAnyway: () => void
 }) {
   return (
-    <Alert color="yellow" role="alert" title="Not saved">
+    <Alert
+      color="yellow"
+      role="alert"
+      title="Not saved"
+      styles={{ title: { color: 'var(--grmm-warn)' } }}
+    >
       <Text size="sm">
         {change.gone
           ? 'The file was deleted meanwhile.'

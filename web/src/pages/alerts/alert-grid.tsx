@@ -44,7 +44,7 @@ const COLUMNS: GridColumn<Alert>[] = [
   {
     id: 'actions',
     header: 'Actions',
-    width: '250px',
+    width: '290px',
     end: true,
     cell: alert => <AlertActions alert={alert} />,
   },

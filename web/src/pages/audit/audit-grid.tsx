@@ -24,18 +24,18 @@ export interface AuditFilter {
 }
 
 const COLUMNS: GridColumn<Act>[] = [
-  { id: 'at', header: 'When', width: '110px', cell: act => <Time at={act.at} /> },
+  { id: 'at', header: 'When', width: '96px', cell: act => <Time at={act.at} /> },
   {
     id: 'user',
     header: 'Who',
-    width: 'minmax(140px, 1fr)',
+    width: 'minmax(130px, 1fr)',
     cell: act => act.user_email || 'the system',
   },
-  { id: 'action', header: 'Did', width: '170px', cell: act => <code>{act.action}</code> },
+  { id: 'action', header: 'Did', width: '150px', cell: act => <code>{act.action}</code> },
   {
     id: 'device',
     header: 'Device',
-    width: 'minmax(110px, 1fr)',
+    width: 'minmax(90px, 1fr)',
     cell: act =>
       act.agent_id && (
         <Link to="/devices/$agentId" params={{ agentId: act.agent_id }} tabIndex={-1}>
@@ -46,7 +46,7 @@ const COLUMNS: GridColumn<Act>[] = [
   {
     id: 'detail',
     header: 'Detail',
-    width: 'minmax(180px, 2fr)',
+    width: 'minmax(150px, 2fr)',
     cell: act => <code>{plain(act.detail, 200)}</code>,
   },
   { id: 'outcome', header: 'Outcome', width: '150px', cell: act => <Outcome act={act} /> },

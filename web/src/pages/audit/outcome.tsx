@@ -2,7 +2,7 @@ import { Status } from '~/ui/status'
 import { words } from '~/util/format'
 import type { Act } from './audit-grid'
 
-const FINE = ['ok', 'completed']
+const FINE = ['ok', 'completed', 'ready', 'delivered']
 
 export function Outcome({ act }: { act: Act }) {
   if (!act.outcome) return <Status tone="info">going on</Status>

@@ -39,6 +39,8 @@ export default function Charts({ agentId }: { agentId: string }) {
     refetchInterval: REFRESH_MS,
   })
   const series = history.data
+  const to = history.dataUpdatedAt / 1000
+  const time = { from: to - RANGES[range].seconds, to }
   const empty = series && series.at.length === 0
   return (
     <Card
@@ -63,6 +65,7 @@ export default function Charts({ agentId }: { agentId: string }) {
       {series && !empty && (
         <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="sm">
           <Chart
+            {...time}
             title="CPU"
             at={series.at}
             lines={[{ name: 'CPU', values: series.cpu }]}
@@ -70,6 +73,7 @@ export default function Charts({ agentId }: { agentId: string }) {
             most={100}
           />
           <Chart
+            {...time}
             title="Memory"
             at={series.at}
             lines={[{ name: 'Memory', values: series.memory }]}
@@ -77,6 +81,7 @@ export default function Charts({ agentId }: { agentId: string }) {
             most={100}
           />
           <Chart
+            {...time}
             title="Disk"
             at={series.at}
             lines={[{ name: 'Disk', values: series.disk }]}
@@ -84,6 +89,7 @@ export default function Charts({ agentId }: { agentId: string }) {
             most={100}
           />
           <Chart
+            {...time}
             title="Network"
             at={series.at}
             lines={[

@@ -22,7 +22,13 @@ export default function DevicePage() {
     <Page
       title={agent ? plain(agent.hostname, 80) : 'Device'}
       fill
-      heading={agent ? <Heading agent={agent} /> : <Skeleton height={20} width={260} />}
+      heading={
+        agent ? (
+          <Heading agent={agent} />
+        ) : device.error ? undefined : (
+          <Skeleton height={20} width={260} />
+        )
+      }
       actions={
         agent && (
           <>

@@ -16,13 +16,25 @@ function Files({ agent }: { agent: Device }) {
   const { path } = route.useSearch()
   const navigate = useNavigate()
   const why = useHindrance('openSession', agent)
-  if (why) return <Empty title="The files of this device" text={`They come from the machine itself, and ${why}.`} />
+  if (why)
+    return (
+      <Empty
+        title="The files of this device"
+        text={`They come from the machine itself, and ${why}.`}
+      />
+    )
   return (
     <div style={{ overflow: 'auto', flex: 1, minHeight: 0 }}>
       <FilesPanel
         agentId={agent.id}
         path={path}
-        onPath={next => void navigate({ to: '/devices/$agentId/files', params: { agentId: agent.id }, search: { path: next } })}
+        onPath={next =>
+          void navigate({
+            to: '/devices/$agentId/files',
+            params: { agentId: agent.id },
+            search: { path: next },
+          })
+        }
       />
     </div>
   )

@@ -45,7 +45,8 @@ export default function DevicePolicyPage() {
           label="Effective policy"
           head={['Setting', 'Value', 'From']}
           rows={flatSettings(effective).map(([path, value]) => {
-            const source = sources[path]
+            // Of a rule as a whole, as an alert's, its own path tells the source.
+            const source = sources[path] ?? sources[path.slice(0, path.lastIndexOf('.'))]
             return {
               key: path,
               cells: [

@@ -116,11 +116,12 @@ export default function JobPage() {
         {PARTS.map(([value, name]) => (
           <RouterLink
             key={value}
-            {...tab}
+            className={tab.className}
+            data-active={(status ?? '') === value || undefined}
+            aria-current={(status ?? '') === value ? 'page' : undefined}
             to="/jobs/$jobId"
             params={{ jobId }}
             search={{ status: value || undefined }}
-            activeOptions={{ exact: true, explicitUndefined: true }}
           >
             {name}
           </RouterLink>

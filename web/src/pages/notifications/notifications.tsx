@@ -60,7 +60,7 @@ export default function NotificationsPage() {
       cell: channel => <strong>{channel.name}</strong>,
     },
     { id: 'kind', header: 'Kind', width: '90px', cell: channel => channel.kind },
-    { id: 'target', header: 'To', width: 'minmax(200px, 2fr)', cell: channel => channel.target },
+    { id: 'target', header: 'To', width: 'minmax(150px, 2fr)', cell: channel => channel.target },
     {
       id: 'severity',
       header: 'From',
@@ -70,13 +70,13 @@ export default function NotificationsPage() {
     {
       id: 'client',
       header: 'Of',
-      width: '150px',
+      width: '120px',
       cell: channel => <TargetName target={{ client_id: channel.client_id }} />,
     },
     {
       id: 'actions',
       header: 'Actions',
-      width: '250px',
+      width: '270px',
       end: true,
       cell: channel => (
         <Group gap={4} justify="flex-end" wrap="nowrap">

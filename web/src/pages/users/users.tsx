@@ -66,19 +66,19 @@ export default function UsersPage() {
     {
       id: 'email',
       header: 'E-mail',
-      width: 'minmax(200px, 2fr)',
+      width: 'minmax(170px, 2fr)',
       sort: 'email',
       cell: user => <strong>{user.email}</strong>,
     },
     {
       id: 'name',
       header: 'Name',
-      width: 'minmax(140px, 1.5fr)',
+      width: 'minmax(110px, 1.5fr)',
       sort: 'name',
       cell: user => user.name,
     },
-    { id: 'role', header: 'Role', width: '130px', cell: user => words(user.role) },
-    { id: 'scope', header: 'Sees', width: '150px', cell: user => scopeName(user.scope) },
+    { id: 'role', header: 'Role', width: '120px', cell: user => words(user.role) },
+    { id: 'scope', header: 'Sees', width: '130px', cell: user => scopeName(user.scope) },
     {
       id: 'login',
       header: 'Last log-in',
@@ -95,7 +95,7 @@ export default function UsersPage() {
     {
       id: 'actions',
       header: 'Actions',
-      width: '110px',
+      width: '84px',
       end: true,
       cell: user => (
         <UserMenu user={user} self={user.id === me.id} onEdit={() => setEdited(user)} />

@@ -4,12 +4,13 @@ import { Untrusted } from '~/ui/untrusted'
 import { createStore, useStore } from '~/util/store'
 import { closeReason, type LinkState } from '../session/link-state'
 import { NOTHING_SEEN, otherViewers, type SessionView } from '../session/session-view'
-import type { TerminalChannel, TerminalEnd, TerminalState } from '../session/terminal-channel'
+import type { TerminalChannel, TerminalEnd } from '../session/terminal-channel'
 import type { ViewerLink } from '../session/viewer-link'
 import { remove } from '../tabs/dock-store'
 import type { TabInfo } from '../tabs/layout'
 import classes from './dock.module.css'
 import { endOf } from './end-text'
+import { NO_CHANNEL } from './no-channel'
 import type { TerminalTab } from './terminal-tab'
 import { useNotice } from './use-notice'
 import { useLinkState } from './use-tab-health'
@@ -18,14 +19,6 @@ import { useLinkState } from './use-tab-health'
 const QUIET_MS = 400
 
 const UNSEEN = createStore<SessionView>(NOTHING_SEEN)
-const NO_CHANNEL = createStore<TerminalState>({
-  program: '',
-  size: { cols: 80, rows: 24 },
-  holder: undefined,
-  attached: false,
-  ended: undefined,
-})
-
 /** What there is to say about a terminal, most urgent first. */
 export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
   const { phase, link, channel } = useStore(tab.state)

@@ -2,10 +2,12 @@ import { type KeyboardEvent, type MouseEvent, useRef } from 'react'
 import { Icon } from '~/ui/icons'
 import { Untrusted } from '~/ui/untrusted'
 import { useStore } from '~/util/store'
+import { titleOf } from '../screen/title'
 import { show } from '../tabs/dock-store'
 import type { Group, TabInfo } from '../tabs/layout'
 import { askToClose } from './close-question'
 import classes from './dock.module.css'
+import { NO_CHANNEL } from './no-channel'
 import { tabAtWork } from './tabs-at-work'
 import type { TerminalTab } from './terminal-tab'
 import { type TabHealth, useTabHealth } from './use-tab-health'
@@ -62,7 +64,9 @@ const HEALTH: Record<TabHealth, string> = {
 }
 
 function Tab({ info, tab, shown, onKeyDown }: TabProps) {
-  const { title } = useStore(tab.state)
+  const { title: own, channel } = useStore(tab.state)
+  const { program } = useStore(channel?.state ?? NO_CHANNEL)
+  const title = own || titleOf(program.split(/[\\/]/).at(-1) ?? '')
   const health = useTabHealth(tab)
   const click = (event: MouseEvent) => {
     const target = event.target as Element
