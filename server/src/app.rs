@@ -1,75 +1,57 @@
 //! Puts the rooms together: `build` makes everything, `run` serves until it is told to stop.
 
-use std::any::Any;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::prelude::*;
-use actix_web::dev::{Extensions, Server};
+use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
 use actix_web::{App as WebApp, HttpServer};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
-use socket2::{Domain, Socket, Type};
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 use uuid::Uuid;
 
-use crate::actors::alerts::AlertWatcher;
-use crate::actors::audit_sealer::{AuditSealer, SealAll};
-use crate::actors::commands::CommandDispatcher;
-use crate::actors::metrics_messages::{Flush, WatchReports};
-use crate::actors::metrics_writer::MetricsWriter;
-use crate::actors::notifier::Notifier;
-use crate::actors::policy_push::PolicyPush;
-use crate::actors::recording_keeper::RecordingKeeper;
-use crate::actors::registry::AgentRegistry;
-use crate::actors::registry_messages::{Adopt, Drain};
-use crate::actors::rollups::Rollups;
-use crate::actors::scheduler::Scheduler;
+use crate::actors::audit_sealer::SealAll;
+use crate::actors::metrics_messages::Flush;
+use crate::actors::registry_messages::Drain;
 use crate::config::Settings;
-use crate::db::metrics_rollups::Keep;
-use crate::db::{self, DatabaseSettings, Db, retention};
+use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
 use crate::domain::idempotency::Run;
 use crate::http::audit_trail as audit_trail_of_requests;
+use crate::http::dashboard::Dashboard;
 use crate::http::docs::Docs;
 use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
 use crate::http::{once, problems, router};
+use crate::listener::{prepare_socket, stop_signal};
 use crate::services::accounts::Accounts;
 use crate::services::audit_seal::Sealer;
-use crate::services::audit_trail;
 use crate::services::commands::CommandRates;
-use crate::services::inventory::InventoryDesk;
+use crate::services::inventory::{self, InventoryDesk};
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recordings::Recordings;
-use crate::services::recovery;
 use crate::services::request_limits::RequestLimits;
-use crate::services::secret_file;
 use crate::services::tickets::Tickets;
 use crate::services::tokens::Tokens;
+use crate::services::{audit, audit_trail, recovery, secret_file};
+use crate::staff::Staff;
 use crate::ws::agent_socket::AgentGateway;
 
 /// How long the last writes may take when the server stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long requests that run have to end when the server stops, in seconds.
 const SHUTDOWN_SECONDS: u64 = 1;
-/// Unacknowledged data ends a connection after so long: a peer that takes nothing freezes its
-/// actor, and only the kernel can end that socket.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A server that is ready to listen.
 pub struct App {
     state: AppState,
-    writer: Addr<MetricsWriter>,
-    sealer: Addr<AuditSealer>,
-    arbiters: Vec<Arbiter>,
+    staff: Staff,
 }
 
 /// Opens the database that the settings name.
@@ -119,74 +101,43 @@ impl App {
         announce_setup(&db, &settings.data_dir).await?;
         let recordings = Recordings::new(db.clone(), &settings.data_dir);
         let settings = Arc::new(settings);
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let arbiters: Vec<Arbiter> = (0..cores + 4).map(|_| Arbiter::new()).collect();
-        let handles: Vec<ArbiterHandle> = arbiters
-            .iter()
-            .take(cores + 3)
-            .map(Arbiter::handle)
-            .collect();
-        let (registry, writer, commands) = start_actors(&db, &recordings, &settings, &handles);
-        registry.do_send(Adopt(left_open));
-        let scheduler = Scheduler::new(
-            db.clone(),
-            Arc::clone(&settings),
-            registry.clone(),
-            commands.clone(),
-        );
+        let staff = Staff::start(&db, &recordings, &settings, sealer, left_open);
         let gateway = AgentGateway {
             db: db.clone(),
-            registry: registry.clone(),
-            writer: writer.clone(),
-            commands: commands.clone(),
+            registry: staff.registry.clone(),
+            writer: staff.writer.clone(),
+            commands: staff.commands.clone(),
+            events: staff.events.clone().recipient(),
             settings: Arc::new(settings.agents.clone()),
             guesses: Arc::default(),
             audit_limits: Arc::default(),
             inventories: InventoryDesk::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
+        actix_web::rt::spawn(inventory::index_old(db.clone()));
         let audit_limits = gateway.audit_limits.clone();
-        let sealer = AuditSealer::new(sealer);
-        let writers = handles.get(1).cloned().unwrap_or_else(Arbiter::current);
-        let sealer = Supervisor::start_in_arbiter(&writers, |_| sealer);
-        let policies = PolicyPush::new(db.clone(), registry.clone());
-        let policies = Supervisor::start(|_| policies);
-        let alerts = start_alerts(&db, &settings, &registry, arbiters.last());
-        // It asks the database and waits; the alerts' arbiter has time for that.
-        let arbiter = arbiters
-            .last()
-            .map_or_else(Arbiter::current, Arbiter::handle);
-        Supervisor::start_in_arbiter(&arbiter, |_| scheduler);
-        let keeper = RecordingKeeper::new(recordings.clone());
-        Supervisor::start_in_arbiter(&arbiter, |_| keeper);
-        writer.do_send(WatchReports(alerts.clone().recipient()));
-        let tickets = Arc::new(Tickets::default());
-        let command_rates = Arc::new(CommandRates::new(settings.commands.per_minute));
-        let requests = Arc::new(RequestLimits::new(settings.limits.requests_per_minute));
         let state = AppState {
-            settings,
             run: Run(Uuid::now_v7()),
             db,
-            registry,
-            commands,
-            command_rates,
+            registry: staff.registry.clone(),
+            commands: staff.commands.clone(),
+            command_rates: Arc::new(CommandRates::new(settings.commands.per_minute)),
             poll_rates: Arc::default(),
-            policies,
-            alerts,
+            policies: staff.policies.clone(),
+            alerts: staff.alerts.clone(),
+            events: staff.events.clone(),
+            writer: staff.writer.clone(),
+            started_at: audit::now(),
             accounts,
-            requests,
+            requests: Arc::new(RequestLimits::new(settings.limits.requests_per_minute)),
             audit_limits,
             recordings,
-            tickets,
+            tickets: Arc::new(Tickets::default()),
             gateway,
             figures,
+            settings,
         };
-        Ok(Self {
-            state,
-            writer,
-            sealer,
-            arbiters,
-        })
+        Ok(Self { state, staff })
     }
 
     /// Serves on a listener until the process is told to stop, then stops within 5 s: sessions
@@ -200,16 +151,17 @@ impl App {
         let serving = actix_web::rt::spawn(server);
         let stopped_by = stop_signal().await?;
         tracing::info!(signal = stopped_by, "stopping");
+        self.state.events.send(Drain).await?;
         self.state.registry.send(Drain).await?;
         handle.stop(true).await;
         serving.await??;
         let last_writes = async {
-            self.writer.send(Flush).await?;
+            self.staff.writer.send(Flush).await?;
             self.state.recordings.drain().await;
             db::agents::set_all_offline(&self.state.db).await?;
             let stopped = audit_trail::event("server.stopped", "ok");
             audit_trail::note(&self.state.db, stopped).await;
-            self.sealer.send(SealAll).await?;
+            self.staff.sealer.send(SealAll).await?;
             anyhow::Ok(())
         };
         match tokio::time::timeout(FLUSH_TIMEOUT, last_writes).await {
@@ -217,9 +169,7 @@ impl App {
             Ok(Err(error)) => tracing::warn!(%error, "the last reports could not be written"),
             Err(_) => tracing::warn!("the last reports could not be written in time"),
         }
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
+        self.staff.stop();
         tracing::info!("stopped");
         Ok(())
     }
@@ -227,6 +177,8 @@ impl App {
     fn serve(&self, listener: TcpListener) -> anyhow::Result<Server> {
         let state = self.state.clone();
         let docs = Docs::new().context("cannot write the description of the API")?;
+        // One for all workers: each file is compressed once.
+        let dashboard = Dashboard::default();
         let make = move || {
             WebApp::new()
                 .wrap(from_fn(audit_trail_of_requests::follow))
@@ -235,7 +187,7 @@ impl App {
                 .wrap(from_fn(problems::complete))
                 .wrap(TracingLogger::<RequestSpan>::new())
                 .into_utoipa_app()
-                .configure(|config| router::routes(config, &state, &docs))
+                .configure(|config| router::routes(config, &state, &docs, &dashboard))
                 .into_app()
         };
         Ok(HttpServer::new(make)
@@ -247,72 +199,6 @@ impl App {
             .listen(listener)?
             .run())
     }
-}
-
-type Actors = (
-    Addr<AgentRegistry>,
-    Addr<MetricsWriter>,
-    Addr<CommandDispatcher>,
-);
-
-fn start_actors(
-    db: &Db,
-    recordings: &Recordings,
-    settings: &Settings,
-    arbiters: &[ArbiterHandle],
-) -> Actors {
-    // The first three are the registry's, the writer's and the dispatcher's; sessions are spread over
-    // the rest.
-    let current = Arbiter::current();
-    let (own, rest) = arbiters.split_at(3.min(arbiters.len()));
-    let own = |index: usize| own.get(index).unwrap_or(&current);
-    let idle = Duration::from_secs(settings.agents.idle_timeout_seconds.into());
-    let writer = MetricsWriter::new(db.clone());
-    let writer = Supervisor::start_in_arbiter(own(1), |_| writer);
-    let days = |days: u32| chrono::Duration::days(days.into());
-    let keep = Keep {
-        samples: days(settings.metrics.raw_days),
-        minutes: days(settings.metrics.minute_days),
-        hours: days(settings.metrics.hour_days),
-    };
-    let old = &settings.retention;
-    let unless_zero = |count: u32| (count > 0).then(|| days(count));
-    let ages = retention::Keep {
-        commands: unless_zero(old.commands_days),
-        alerts: unless_zero(old.alerts_days),
-        events: unless_zero(old.events_days),
-        sessions: unless_zero(old.sessions_days),
-        audit: unless_zero(old.audit_days),
-    };
-    let rollups = Rollups::new(db.clone(), keep, ages);
-    Supervisor::start_in_arbiter(own(1), |_| rollups);
-    let commands = CommandDispatcher::new(db.clone(), Arc::new(settings.commands.clone()));
-    let commands = Supervisor::start_in_arbiter(own(2), |_| commands);
-    let registry = AgentRegistry::new(
-        db.clone(),
-        recordings.clone(),
-        Arc::new(settings.tunnel.clone()),
-        idle,
-        rest.to_vec(),
-        writer.clone().recipient(),
-        commands.clone().recipient(),
-    );
-    let registry = Supervisor::start_in_arbiter(own(0), |_| registry);
-    (registry, writer, commands)
-}
-
-/// The last arbiter is that of the alerts: a slow rule holds nobody up.
-fn start_alerts(
-    db: &Db,
-    settings: &Settings,
-    registry: &Addr<AgentRegistry>,
-    arbiter: Option<&Arbiter>,
-) -> Addr<AlertWatcher> {
-    let arbiter = arbiter.map_or_else(Arbiter::current, Arbiter::handle);
-    let notifier = Notifier::new(db.clone(), Arc::new(settings.notifications.clone()));
-    Supervisor::start_in_arbiter(&arbiter, |_| notifier);
-    let watcher = AlertWatcher::new(db.clone(), registry.clone());
-    Supervisor::start_in_arbiter(&arbiter, |_| watcher)
 }
 
 fn accounts(settings: &Settings) -> anyhow::Result<Accounts> {
@@ -352,62 +238,4 @@ async fn announce_setup(db: &Db, data_dir: &Path) -> anyhow::Result<()> {
         "there is no user yet: make the first administrator with the one-time token in this file (POST /api/auth/setup), or with gururmm-server admin create"
     );
     Ok(())
-}
-
-fn prepare_socket(connection: &dyn Any, _: &mut Extensions) {
-    #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let socket = socket2::SockRef::from(stream);
-        if let Err(error) = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
-            tracing::debug!(%error, "a socket has no user time-out");
-        }
-    }
-}
-
-async fn stop_signal() -> anyhow::Result<&'static str> {
-    #[cfg(unix)]
-    {
-        use actix_web::rt::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        Ok(tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        })
-    }
-    #[cfg(not(unix))]
-    {
-        actix_web::rt::signal::ctrl_c().await?;
-        Ok("Ctrl-C")
-    }
-}
-
-/// Connections that wait to be accepted: after a restart all agents come back at once.
-const BACKLOG: i32 = 4096;
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A restarted server takes its port back at once.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// Opens the port, and keeps its address where scripts and tests find it.
-///
-/// # Errors
-/// The port is in use or may not be used, in one line.
-pub fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
-    let address = settings.listen;
-    let listener = bind(address).map_err(|error| {
-        anyhow::anyhow!("cannot listen on {address}: {error}; stop what uses the port, or set listen to another one")
-    })?;
-    let bound: SocketAddr = listener.local_addr()?;
-    let file = settings.data_dir.join("listen.addr");
-    std::fs::write(&file, bound.to_string())
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    tracing::info!("listening on http://{bound}");
-    Ok(listener)
 }

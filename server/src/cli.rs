@@ -13,6 +13,7 @@ use crate::db::audit_log::{self, NewEntry, Stage};
 use crate::db::users::{self, NewUser};
 use crate::domain::role::Role;
 use crate::domain::text::{check_name, normalize_email};
+use crate::listener;
 use crate::services::audit_head::ChainFiles;
 use crate::services::passwords::Passwords;
 use crate::services::{audit_trail, audit_verify};
@@ -162,7 +163,7 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         )
     })?;
     // The port first: a second server must not clear up what the first one has open.
-    let listener = app::listen(&loaded.settings)?;
+    let listener = listener::listen(&loaded.settings)?;
     App::build(loaded.settings, figures)
         .await?
         .run(listener)

@@ -1,6 +1,6 @@
 //! GuruRMM's server: agents, tunnels, audit.
 //!
-//! Rooms from top to bottom, imports only go down: `cli`, `app`, `http`, `ws`, `actors`, `services`,
+//! Rooms from top to bottom, imports only go down: `cli`, `app` (with `listener` and `staff`), `http`, `ws`, `actors`, `services`,
 //! then `db` and `domain`, which are crates of their own; `config`, `telemetry` and `error` stand
 //! beside them.
 
@@ -10,8 +10,10 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod http;
+mod listener;
 pub mod open_files;
 pub mod services;
+mod staff;
 pub mod telemetry;
 pub mod ws;
 

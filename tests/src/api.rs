@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub struct Api {
     base: String,
     token: Option<String>,
+    cookie: Option<String>,
+    csrf: bool,
     http: reqwest::Client,
 }
 
@@ -32,6 +34,8 @@ impl Api {
         Self {
             base: base.to_owned(),
             token: None,
+            cookie: None,
+            csrf: true,
             http: http(None),
         }
     }
@@ -52,6 +56,31 @@ impl Api {
             token: Some(token.to_owned()),
             ..self.clone()
         }
+    }
+
+    /// The same client as a browser: with this cookie, and the header that changes need.
+    #[must_use]
+    pub fn with_cookie(&self, cookie: &str) -> Self {
+        Self {
+            token: None,
+            cookie: Some(cookie.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same browser without the header that changes need, as a form of another page would have it.
+    #[must_use]
+    pub fn without_csrf(&self) -> Self {
+        Self {
+            csrf: false,
+            ..self.clone()
+        }
+    }
+
+    /// Its cookie, as `grmm_session=…`.
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
     }
 
     /// Its token.
@@ -81,9 +110,16 @@ impl Api {
         body: Option<String>,
     ) -> reqwest::Result<Answer> {
         let request_line = format!("{method} {path}");
+        let changes = method != Method::GET && method != Method::HEAD;
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+            if self.csrf && changes {
+                request = request.header("x-gururmm-csrf", "1");
+            }
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -167,7 +203,29 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Logs in as a browser does and answers a client that holds the cookie.
+    pub async fn log_in_with_cookie(&self, email: &str, password: &str) -> Self {
+        let body = json!({"email": email, "password": password, "cookie": true});
+        let answer = self.post("/api/auth/login", body).await;
+        answer.check(200);
+        self.with_cookie(&answer.cookie())
+    }
+}
+
 impl Answer {
+    /// The cookie that it sets, as `name=value`.
+    ///
+    /// # Panics
+    /// When it sets none.
+    #[must_use]
+    pub fn cookie(&self) -> String {
+        let set = self.header("set-cookie");
+        let pair = set.split(';').next().filter(|pair| pair.contains('='));
+        pair.unwrap_or_else(|| panic!("{} sets no cookie: {set:?}", self.request))
+            .to_owned()
+    }
+
     /// The body as JSON.
     ///
     /// # Panics

@@ -63,6 +63,12 @@ impl PreparedAgent {
         (agent, id)
     }
 
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// A path as the agent sees it.
     #[must_use]
     pub fn seen(&self, path: &Path) -> std::path::PathBuf {

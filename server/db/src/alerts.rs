@@ -8,6 +8,7 @@ use gururmm_shared::{AgentId, AlertId, ClientId, SiteId, UserId};
 
 use super::deliveries::{NewDelivery, QueueSteps};
 use super::notifications::Channel;
+use super::page::{PageOf, SortValue, lower, pattern};
 use super::schema::{agents, alerts, notification_channels, sites};
 use super::types::Bind;
 use super::{Db, DbError};
@@ -62,6 +63,28 @@ pub struct NewAlert {
     pub opened_at: DateTime<Utc>,
 }
 
+sorts! {
+    /// The orders of a list of alerts.
+    AlertSort, newest first: true {
+        /// By the time they were opened.
+        Opened = "opened" (time),
+        /// By kind.
+        Kind = "kind" (text),
+    }
+}
+
+impl Alert {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: AlertSort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            AlertSort::Opened => SortValue::Time(self.opened_at),
+            AlertSort::Kind => SortValue::Text(self.kind.clone()),
+        };
+        (value, self.id.0)
+    }
+}
+
 /// Which alerts to list.
 #[derive(Debug, Clone, Default)]
 pub struct AlertFilter {
@@ -71,12 +94,20 @@ pub struct AlertFilter {
     pub status: Option<String>,
     /// Those of this severity.
     pub severity: Option<String>,
+    /// Those of this kind; of `service_down` and the like those of every service.
+    pub kind: Option<String>,
     /// Those of this agent.
     pub agent_id: Option<AgentId>,
-    /// Those before this one.
-    pub before: Option<AlertId>,
-    /// At most so many.
-    pub limit: i64,
+    /// Those of this site's agents.
+    pub site_id: Option<SiteId>,
+    /// Those of this client's agents.
+    pub client_id: Option<ClientId>,
+    /// Those whose text, or whose agent's name, holds this.
+    pub words: Option<String>,
+    /// Opened not before.
+    pub from: Option<DateTime<Utc>>,
+    /// Opened before.
+    pub to: Option<DateTime<Utc>>,
 }
 
 /// What a notice is made of beside its alert.
@@ -325,8 +356,12 @@ pub async fn by_id(db: &Db, id: AlertId) -> Result<Option<Alert>, DbError> {
         .optional())
 }
 
-/// Lists alerts with the names of their agents, the newest first.
-pub async fn list(db: &Db, filter: AlertFilter) -> Result<Vec<(Alert, Option<String>)>, DbError> {
+/// Lists alerts with the names of their agents.
+pub async fn list(
+    db: &Db,
+    filter: AlertFilter,
+    page: PageOf<AlertSort>,
+) -> Result<Vec<(Alert, Option<String>)>, DbError> {
     query!(db, |conn| {
         let mut found = alerts::table
             .left_join(agents::table.left_join(sites::table))
@@ -341,16 +376,47 @@ pub async fn list(db: &Db, filter: AlertFilter) -> Result<Vec<(Alert, Option<Str
         if let Some(severity) = &filter.severity {
             found = found.filter(alerts::severity.eq(severity.clone()));
         }
-        if let Some(agent_id) = filter.agent_id {
-            found = found.filter(alerts::agent_id.eq(Bind(agent_id)));
+        if let Some(kind) = &filter.kind {
+            let begins = format!("{}%", pattern(&format!("{kind}:")).trim_matches('%'));
+            found = found.filter(
+                alerts::kind
+                    .eq(kind.clone())
+                    .or(alerts::kind.like(begins).escape('\\')),
+            );
         }
-        if let Some(before) = filter.before {
-            found = found.filter(alerts::id.lt(Bind(before)));
+        if let Some(id) = filter.agent_id {
+            found = found.filter(alerts::agent_id.eq(Bind(id)));
         }
-        found
-            .order(alerts::id.desc())
-            .limit(filter.limit.max(0))
-            .load::<(Alert, Option<String>)>(conn)
-            .await
+        if let Some(id) = filter.site_id {
+            found = found.filter(sites::id.nullable().eq(Bind(id)));
+        }
+        if let Some(id) = filter.client_id {
+            found = found.filter(sites::client_id.nullable().eq(Bind(id)));
+        }
+        if let Some(words) = &filter.words {
+            let message = lower(alerts::message).like(lower(pattern(words)));
+            let kind = lower(alerts::kind).like(lower(pattern(words)));
+            let named = agents::hostname.nullable().assume_not_null();
+            let hostname = lower(named).like(lower(pattern(words)));
+            found = found.filter(
+                message
+                    .escape('\\')
+                    .or(kind.escape('\\'))
+                    .or(hostname.escape('\\')),
+            );
+        }
+        if let Some(from) = filter.from {
+            found = found.filter(alerts::opened_at.ge(Bind(from)));
+        }
+        if let Some(to) = filter.to {
+            found = found.filter(alerts::opened_at.lt(Bind(to)));
+        }
+        match page.sort {
+            AlertSort::Opened => {
+                keyset!(found, page, alerts::opened_at, alerts::id, AlertId, time);
+            }
+            AlertSort::Kind => keyset!(found, page, alerts::kind, alerts::id, AlertId, text),
+        }
+        found.load::<(Alert, Option<String>)>(conn).await
     })
 }

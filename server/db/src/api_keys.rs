@@ -184,6 +184,16 @@ pub async fn by_id(db: &Db, id: ApiKeyId) -> Result<Option<ApiKey>, DbError> {
         .optional())
 }
 
+/// Which of these keys are there and not revoked.
+pub async fn alive(db: &Db, ids: Vec<ApiKeyId>) -> Result<Vec<ApiKeyId>, DbError> {
+    query!(db, |conn| api_keys::table
+        .filter(api_keys::id.eq_any(ids.into_iter().map(Bind)))
+        .filter(api_keys::revoked_at.is_null())
+        .select(api_keys::id)
+        .load(conn)
+        .await)
+}
+
 /// Removes a key; `false` where there is none.
 pub async fn delete(db: &Db, id: ApiKeyId) -> Result<bool, DbError> {
     exec!(db, |conn| diesel::delete(api_keys::table.find(Bind(id)))

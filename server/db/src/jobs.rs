@@ -9,6 +9,7 @@ use gururmm_shared::{AgentId, CommandId, JobId, UserId};
 use serde_json::Value;
 
 use super::commands::{CommandSteps, NewCommand};
+use super::page::{PageOf, SortValue, lower, pattern};
 use super::schema::{agents, commands, jobs, sites};
 use super::tunnel_audit::{AuditSteps, NewAudit};
 use super::types::Bind;
@@ -96,26 +97,53 @@ pub async fn by_id(db: &Db, id: JobId) -> Result<Option<Job>, DbError> {
         .optional())
 }
 
-/// Lists jobs given before `before` that have a command within a scope, the newest first.
-pub async fn list(
-    db: &Db,
-    scope: Scope,
-    before: Option<JobId>,
-    limit: i64,
-) -> Result<Vec<Job>, DbError> {
+sorts! {
+    /// The orders of a list of jobs.
+    JobSort, newest first: true {
+        /// By the time they were given.
+        Created = "created" (time),
+        /// By name.
+        Name = "name" (text),
+    }
+}
+
+impl Job {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: JobSort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            JobSort::Created => SortValue::Time(self.created_at),
+            JobSort::Name => SortValue::Text(self.name.clone()),
+        };
+        (value, self.id.0)
+    }
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Only those with a command for an agent within.
+    pub scope: Scope,
+    /// Only those that this user gave.
+    pub created_by: Option<UserId>,
+    /// Only those of which something waits or runs, or the others.
+    pub active: Option<bool>,
+    /// Only those whose name or command holds this.
+    pub words: Option<String>,
+    /// Given not before.
+    pub from: Option<DateTime<Utc>>,
+    /// Given before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// Lists jobs.
+pub async fn list(db: &Db, filter: JobFilter, page: PageOf<JobSort>) -> Result<Vec<Job>, DbError> {
     query!(db, |conn| {
-        let mut rows = jobs::table
-            .order(jobs::id.desc())
-            .limit(limit.max(0))
-            .select(Job::as_select())
-            .into_boxed();
-        if let Some(before) = before {
-            rows = rows.filter(jobs::id.lt(Bind(before)));
-        }
+        let mut rows = jobs::table.select(Job::as_select()).into_boxed();
         if let Scope::Only {
             clients,
             sites: own,
-        } = scope
+        } = filter.scope
         {
             let seen = commands::table
                 .inner_join(agents::table.left_join(sites::table))
@@ -123,6 +151,35 @@ pub async fn list(
                 .filter(commands::job_id.is_not_null())
                 .select(commands::job_id.assume_not_null());
             rows = rows.filter(jobs::id.eq_any(seen));
+        }
+        if let Some(active) = filter.active {
+            let goes_on = commands::table
+                .filter(commands::status.eq_any(["pending", "running"]))
+                .filter(commands::job_id.is_not_null())
+                .select(commands::job_id.assume_not_null());
+            rows = if active {
+                rows.filter(jobs::id.eq_any(goes_on))
+            } else {
+                rows.filter(jobs::id.ne_all(goes_on))
+            };
+        }
+        if let Some(id) = filter.created_by {
+            rows = rows.filter(jobs::created_by.eq(Bind(id)));
+        }
+        if let Some(words) = &filter.words {
+            let name = lower(jobs::name).like(lower(pattern(words)));
+            let line = lower(jobs::command).like(lower(pattern(words)));
+            rows = rows.filter(name.escape('\\').or(line.escape('\\')));
+        }
+        if let Some(from) = filter.from {
+            rows = rows.filter(jobs::created_at.ge(Bind(from)));
+        }
+        if let Some(to) = filter.to {
+            rows = rows.filter(jobs::created_at.lt(Bind(to)));
+        }
+        match page.sort {
+            JobSort::Created => keyset!(rows, page, jobs::created_at, jobs::id, JobId, time),
+            JobSort::Name => keyset!(rows, page, jobs::name, jobs::id, JobId, text),
         }
         rows.load(conn).await
     })

@@ -5,7 +5,7 @@
 //! - `batch!` a transaction whose SQLite side is one hop to a blocking thread
 //! - `insert_batch!` many rows of a table whose rows belong to agents
 //! - `ops!` steps that compose inside a transaction
-//! - `keyset!` and `within!` order, cut and scope the query of a list
+//! - `sorts!` declares the orders of a list; `keyset!` and `within!` order, cut and scope its query
 
 /// Runs one reading statement: `query!(db, |conn| table.load(conn).await)`.
 macro_rules! query {
@@ -250,6 +250,71 @@ macro_rules! within {
         if let gururmm_domain::scope::Scope::Only { clients, .. } = $scope {
             let clients: Vec<_> = clients.iter().copied().map($crate::types::Bind).collect();
             $query = $query.filter($client.eq_any(clients));
+        }
+    };
+}
+
+/// Keeps a boxed query's rows to those whose target, a client, a site or an agent, is within a scope;
+/// what is for all agents is for all to see.
+macro_rules! within_targets {
+    ($query:ident, $scope:expr, $client:expr, $site:expr, $agent:expr) => {
+        if let gururmm_domain::scope::Scope::Only {
+            clients,
+            sites: single,
+        } = $scope
+        {
+            use $crate::schema::{agents, sites};
+            let binds = || clients.iter().copied().map($crate::types::Bind);
+            let singles = || single.iter().copied().map($crate::types::Bind);
+            let own_sites = sites::table
+                .filter(
+                    sites::client_id
+                        .eq_any(binds())
+                        .or(sites::id.eq_any(singles())),
+                )
+                .select(sites::id.nullable());
+            let own_agents = agents::table
+                .inner_join(sites::table)
+                .filter(
+                    sites::client_id
+                        .eq_any(binds())
+                        .or(sites::id.eq_any(singles())),
+                )
+                .select(agents::id.nullable());
+            let of_all = $client.is_null().and($site.is_null()).and($agent.is_null());
+            $query = $query.filter(
+                of_all
+                    .or($client.eq_any(binds()).assume_not_null())
+                    .or($site.eq_any(own_sites).assume_not_null())
+                    .or($agent.eq_any(own_agents).assume_not_null()),
+            );
+        }
+    };
+}
+
+/// Declares the orders of a list, the first of which is the default: `sorts! { /// …
+/// ClientSort, newest first: false { /// … Name = "name" (text), … } }`.
+macro_rules! sorts {
+    (@is_time time) => { true };
+    (@is_time text) => { false };
+    ($(#[$doc:meta])* $name:ident, newest first: $newest:literal {
+        $($(#[$variant_doc:meta])* $variant:ident = $word:literal ($kind:ident),)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $crate::page::SortKey for $name {
+            const KEYS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),+];
+            const NEWEST_FIRST: bool = $newest;
+
+            fn is_time(self) -> bool {
+                match self {
+                    $(Self::$variant => sorts!(@is_time $kind),)+
+                }
+            }
         }
     };
 }

@@ -5,9 +5,11 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, ClientId, MaintenanceId, SiteId, UserId};
 
+use super::page::{PageOf, SortValue, lower, pattern};
 use super::schema::maintenance_windows as windows;
 use super::types::{Bind, now};
 use super::{Db, DbError};
+use gururmm_domain::scope::Scope;
 use gururmm_domain::target::Target;
 
 /// A stored window.
@@ -85,7 +87,110 @@ pub async fn insert(db: &Db, new: NewWindow) -> Result<Window, DbError> {
         .await)
 }
 
-/// Lists the windows that are not over yet, the earliest first.
+sorts! {
+    /// The orders of a list of windows.
+    WindowSort, newest first: false {
+        /// By their beginning.
+        Starts = "starts" (time),
+        /// By their end.
+        Ends = "ends" (time),
+    }
+}
+
+impl Window {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: WindowSort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            WindowSort::Starts => SortValue::Time(self.starts_at),
+            WindowSort::Ends => SortValue::Time(self.ends_at),
+        };
+        (value, self.id.0)
+    }
+}
+
+/// Which windows to list; those that are over are not.
+#[derive(Debug, Clone)]
+pub struct WindowFilter {
+    /// Only those for something within, and those for all.
+    pub scope: Scope,
+    /// Only those of this client as a whole.
+    pub client_id: Option<ClientId>,
+    /// Only those of this site.
+    pub site_id: Option<SiteId>,
+    /// Only those of this agent.
+    pub agent_id: Option<AgentId>,
+    /// Only those that have begun, or the others.
+    pub begun: Option<bool>,
+    /// Only those whose reason holds this.
+    pub words: Option<String>,
+    /// Now.
+    pub at: DateTime<Utc>,
+}
+
+/// Lists windows that are not over yet.
+pub async fn list(
+    db: &Db,
+    filter: WindowFilter,
+    page: PageOf<WindowSort>,
+) -> Result<Vec<Window>, DbError> {
+    query!(db, |conn| {
+        let mut rows = windows::table
+            .filter(windows::ends_at.gt(Bind(filter.at)))
+            .select(Window::as_select())
+            .into_boxed();
+        within_targets!(
+            rows,
+            &filter.scope,
+            windows::client_id,
+            windows::site_id,
+            windows::agent_id
+        );
+        if let Some(id) = filter.client_id {
+            rows = rows.filter(windows::client_id.eq(Bind(id)));
+        }
+        if let Some(id) = filter.site_id {
+            rows = rows.filter(windows::site_id.eq(Bind(id)));
+        }
+        if let Some(id) = filter.agent_id {
+            rows = rows.filter(windows::agent_id.eq(Bind(id)));
+        }
+        match filter.begun {
+            Some(true) => rows = rows.filter(windows::starts_at.le(Bind(filter.at))),
+            Some(false) => rows = rows.filter(windows::starts_at.gt(Bind(filter.at))),
+            None => {}
+        }
+        if let Some(words) = &filter.words {
+            let holds = lower(windows::reason).like(lower(pattern(words)));
+            rows = rows.filter(holds.escape('\\'));
+        }
+        match page.sort {
+            WindowSort::Starts => {
+                keyset!(
+                    rows,
+                    page,
+                    windows::starts_at,
+                    windows::id,
+                    MaintenanceId,
+                    time
+                );
+            }
+            WindowSort::Ends => {
+                keyset!(
+                    rows,
+                    page,
+                    windows::ends_at,
+                    windows::id,
+                    MaintenanceId,
+                    time
+                );
+            }
+        }
+        rows.load(conn).await
+    })
+}
+
+/// The windows that are not over yet, the earliest first.
 pub async fn upcoming(db: &Db, at: DateTime<Utc>) -> Result<Vec<Window>, DbError> {
     query!(db, |conn| windows::table
         .filter(windows::ends_at.gt(Bind(at)))

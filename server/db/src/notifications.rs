@@ -5,9 +5,11 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{ClientId, NotificationId};
 
+use super::page::{PageOf, SortValue, lower, pattern};
 use super::schema::notification_channels as channels;
 use super::types::{Bind, now};
 use super::{Db, DbError};
+use gururmm_domain::scope::Scope;
 
 /// A stored channel.
 #[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -138,13 +140,93 @@ pub async fn delete(
     .map(|deleted| deleted > 0)
 }
 
-/// Lists all channels by name.
-pub async fn list(db: &Db) -> Result<Vec<Channel>, DbError> {
-    query!(db, |conn| channels::table
-        .order((channels::name, channels::id))
-        .select(Channel::as_select())
-        .load(conn)
-        .await)
+sorts! {
+    /// The orders of a list of channels.
+    ChannelSort, newest first: false {
+        /// By name.
+        Name = "name" (text),
+        /// By the time they were made.
+        Created = "created" (time),
+    }
+}
+
+impl Channel {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: ChannelSort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            ChannelSort::Name => SortValue::Text(self.name.clone()),
+            ChannelSort::Created => SortValue::Time(self.created_at),
+        };
+        (value, self.id.0)
+    }
+}
+
+/// Which channels to list.
+#[derive(Debug, Clone, Default)]
+pub struct ChannelFilter {
+    /// Only those of clients within.
+    pub scope: Scope,
+    /// Only those of this client.
+    pub client_id: Option<ClientId>,
+    /// Only those of this kind.
+    pub kind: Option<String>,
+    /// Only those that are used, or the others.
+    pub enabled: Option<bool>,
+    /// Only those whose name or target holds this.
+    pub words: Option<String>,
+}
+
+/// Lists channels.
+pub async fn list(
+    db: &Db,
+    filter: ChannelFilter,
+    page: PageOf<ChannelSort>,
+) -> Result<Vec<Channel>, DbError> {
+    query!(db, |conn| {
+        let mut rows = channels::table.select(Channel::as_select()).into_boxed();
+        if let Scope::Only { clients, .. } = &filter.scope {
+            let clients: Vec<_> = clients.iter().copied().map(Bind).collect();
+            rows = rows.filter(channels::client_id.eq_any(clients).assume_not_null());
+        }
+        if let Some(id) = filter.client_id {
+            rows = rows.filter(channels::client_id.eq(Bind(id)));
+        }
+        if let Some(kind) = &filter.kind {
+            rows = rows.filter(channels::kind.eq(kind.clone()));
+        }
+        if let Some(enabled) = filter.enabled {
+            rows = rows.filter(channels::enabled.eq(enabled));
+        }
+        if let Some(words) = &filter.words {
+            let name = lower(channels::name).like(lower(pattern(words)));
+            let target = lower(channels::target).like(lower(pattern(words)));
+            rows = rows.filter(name.escape('\\').or(target.escape('\\')));
+        }
+        match page.sort {
+            ChannelSort::Name => {
+                keyset!(
+                    rows,
+                    page,
+                    channels::name,
+                    channels::id,
+                    NotificationId,
+                    text
+                );
+            }
+            ChannelSort::Created => {
+                keyset!(
+                    rows,
+                    page,
+                    channels::created_at,
+                    channels::id,
+                    NotificationId,
+                    time
+                );
+            }
+        }
+        rows.load(conn).await
+    })
 }
 
 /// Finds a channel.

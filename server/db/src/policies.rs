@@ -6,10 +6,11 @@ use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, ClientId, PolicyId, SiteId};
 use serde_json::Value;
 
+use super::page::{PageOf, SortValue, lower, pattern};
 use super::schema::policies;
 use super::types::{Bind, now};
 use super::{Db, DbError};
-use gururmm_domain::scope::Place;
+use gururmm_domain::scope::{Place, Scope};
 
 /// A stored policy; without a target it is the default.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
@@ -120,8 +121,117 @@ pub async fn delete(
     .map(|deleted| deleted > 0)
 }
 
-/// Lists all policies by name.
-pub async fn list(db: &Db) -> Result<Vec<Policy>, DbError> {
+sorts! {
+    /// The orders of a list of policies.
+    PolicySort, newest first: false {
+        /// By name.
+        Name = "name" (text),
+        /// By the time they were made.
+        Created = "created" (time),
+        /// By the time of the last change.
+        Updated = "updated" (time),
+    }
+}
+
+impl Policy {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: PolicySort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            PolicySort::Name => SortValue::Text(self.name.clone()),
+            PolicySort::Created => SortValue::Time(self.created_at),
+            PolicySort::Updated => SortValue::Time(self.updated_at),
+        };
+        (value, self.id.0)
+    }
+}
+
+/// Which policies to list.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyFilter {
+    /// Only those for something within, and the default.
+    pub scope: Scope,
+    /// Only those of this level: `default`, `client`, `site` or `agent`.
+    pub level: Option<String>,
+    /// Only the one of this client as a whole.
+    pub client_id: Option<ClientId>,
+    /// Only the one of this site.
+    pub site_id: Option<SiteId>,
+    /// Only the one of this agent.
+    pub agent_id: Option<AgentId>,
+    /// Only those whose name holds this.
+    pub words: Option<String>,
+}
+
+/// Lists policies.
+pub async fn list(
+    db: &Db,
+    filter: PolicyFilter,
+    page: PageOf<PolicySort>,
+) -> Result<Vec<Policy>, DbError> {
+    query!(db, |conn| {
+        let mut rows = policies::table.select(Policy::as_select()).into_boxed();
+        within_targets!(
+            rows,
+            &filter.scope,
+            policies::client_id,
+            policies::site_id,
+            policies::agent_id
+        );
+        match filter.level.as_deref() {
+            Some("client") => rows = rows.filter(policies::client_id.is_not_null()),
+            Some("site") => rows = rows.filter(policies::site_id.is_not_null()),
+            Some("agent") => rows = rows.filter(policies::agent_id.is_not_null()),
+            Some(_) => {
+                rows = rows
+                    .filter(policies::client_id.is_null())
+                    .filter(policies::site_id.is_null())
+                    .filter(policies::agent_id.is_null());
+            }
+            None => {}
+        }
+        if let Some(id) = filter.client_id {
+            rows = rows.filter(policies::client_id.eq(Bind(id)));
+        }
+        if let Some(id) = filter.site_id {
+            rows = rows.filter(policies::site_id.eq(Bind(id)));
+        }
+        if let Some(id) = filter.agent_id {
+            rows = rows.filter(policies::agent_id.eq(Bind(id)));
+        }
+        if let Some(words) = &filter.words {
+            let holds = lower(policies::name).like(lower(pattern(words)));
+            rows = rows.filter(holds.escape('\\'));
+        }
+        match page.sort {
+            PolicySort::Name => keyset!(rows, page, policies::name, policies::id, PolicyId, text),
+            PolicySort::Created => {
+                keyset!(
+                    rows,
+                    page,
+                    policies::created_at,
+                    policies::id,
+                    PolicyId,
+                    time
+                );
+            }
+            PolicySort::Updated => {
+                keyset!(
+                    rows,
+                    page,
+                    policies::updated_at,
+                    policies::id,
+                    PolicyId,
+                    time
+                );
+            }
+        }
+        rows.load(conn).await
+    })
+}
+
+/// All policies, by name.
+pub async fn all(db: &Db) -> Result<Vec<Policy>, DbError> {
     query!(db, |conn| policies::table
         .order((policies::name, policies::id))
         .select(Policy::as_select())

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, ClientId, RecordingId, SessionId, SiteId, UserId};
 
 use super::audit_log::{EntrySteps, NewEntry};
-use super::page::{PageOf, SortKey, SortValue};
+use super::page::{PageOf, SortKey, SortValue, lower, pattern};
 use super::schema::recordings;
 use super::types::Bind;
 use super::{Db, DbError};
@@ -141,6 +141,12 @@ pub struct RecordingFilter {
     pub agent_id: Option<AgentId>,
     /// Only those in this session.
     pub session_id: Option<SessionId>,
+    /// Only those of machines that were this client's.
+    pub client_id: Option<ClientId>,
+    /// Only those of machines that were at this site.
+    pub site_id: Option<SiteId>,
+    /// Only those whose machine's name, technician's address or program holds this.
+    pub words: Option<String>,
     /// Only those of this state.
     pub state: Option<String>,
     /// Begun not before.
@@ -299,6 +305,23 @@ pub async fn list(
         }
         if let Some(id) = filter.session_id {
             rows = rows.filter(recordings::session_id.eq(Bind(id)));
+        }
+        if let Some(id) = filter.client_id {
+            rows = rows.filter(recordings::client_id.eq(Bind(id)));
+        }
+        if let Some(id) = filter.site_id {
+            rows = rows.filter(recordings::site_id.eq(Bind(id)));
+        }
+        if let Some(words) = &filter.words {
+            let hostname = lower(recordings::agent_hostname).like(lower(pattern(words)));
+            let email = lower(recordings::tech_email).like(lower(pattern(words)));
+            let program = lower(recordings::program).like(lower(pattern(words)));
+            rows = rows.filter(
+                hostname
+                    .escape('\\')
+                    .or(email.escape('\\'))
+                    .or(program.escape('\\')),
+            );
         }
         if let Some(state) = &filter.state {
             rows = rows.filter(recordings::state.eq(state.clone()));

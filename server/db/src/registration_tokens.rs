@@ -4,12 +4,14 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use gururmm_shared::{AgentId, RegistrationTokenId, SiteId, UserId};
+use gururmm_shared::{AgentId, ClientId, RegistrationTokenId, SiteId, UserId};
 
 use super::agents::{Agent, NewAgent};
-use super::schema::{agent_approvals, registration_tokens as tokens};
+use super::page::{PageOf, SortValue, lower, pattern};
+use super::schema::{agent_approvals, registration_tokens as tokens, sites};
 use super::types::{Bind, now};
 use super::{Db, DbError};
+use gururmm_domain::scope::Scope;
 
 /// A stored token, without what opens the door.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -75,13 +77,105 @@ pub async fn insert(db: &Db, new: NewToken) -> Result<RegistrationToken, DbError
         .await)
 }
 
-/// Lists all tokens, the newest first.
-pub async fn list(db: &Db) -> Result<Vec<RegistrationToken>, DbError> {
-    query!(db, |conn| tokens::table
-        .order(tokens::id.desc())
-        .select(RegistrationToken::as_select())
-        .load(conn)
-        .await)
+sorts! {
+    /// The orders of a list of tokens.
+    TokenSort, newest first: true {
+        /// By the time they were made.
+        Created = "created" (time),
+        /// By their end.
+        Expires = "expires" (time),
+    }
+}
+
+impl RegistrationToken {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, sort: TokenSort) -> (SortValue, uuid::Uuid) {
+        let value = match sort {
+            TokenSort::Created => SortValue::Time(self.created_at),
+            TokenSort::Expires => SortValue::Time(self.expires_at),
+        };
+        (value, self.id.0)
+    }
+}
+
+/// Which tokens to list.
+#[derive(Debug, Clone)]
+pub struct TokenFilter {
+    /// Only those of sites within.
+    pub scope: Scope,
+    /// Only those of this site.
+    pub site_id: Option<SiteId>,
+    /// Only those of this client's sites.
+    pub client_id: Option<ClientId>,
+    /// Only those that let agents in, or the others.
+    pub usable: Option<bool>,
+    /// Only those whose name holds this.
+    pub words: Option<String>,
+    /// Now.
+    pub at: DateTime<Utc>,
+}
+
+/// Lists tokens.
+pub async fn list(
+    db: &Db,
+    filter: TokenFilter,
+    page: PageOf<TokenSort>,
+) -> Result<Vec<RegistrationToken>, DbError> {
+    query!(db, |conn| {
+        let mut rows = tokens::table
+            .inner_join(sites::table)
+            .select(RegistrationToken::as_select())
+            .into_boxed();
+        within!(rows, &filter.scope, sites::client_id, sites::id);
+        if let Some(id) = filter.site_id {
+            rows = rows.filter(tokens::site_id.eq(Bind(id)));
+        }
+        if let Some(id) = filter.client_id {
+            rows = rows.filter(sites::client_id.eq(Bind(id)));
+        }
+        match filter.usable {
+            Some(true) => {
+                rows = rows
+                    .filter(tokens::expires_at.gt(Bind(filter.at)))
+                    .filter(tokens::uses_left.is_null().or(tokens::uses_left.gt(0)));
+            }
+            Some(false) => {
+                let used_up = tokens::uses_left.le(0).assume_not_null();
+                let spent = tokens::uses_left.is_not_null().and(used_up);
+                rows = rows.filter(tokens::expires_at.le(Bind(filter.at)).or(spent));
+            }
+            None => {}
+        }
+        if let Some(words) = &filter.words {
+            let named = tokens::name.assume_not_null();
+            let holds = lower(named).like(lower(pattern(words)));
+            rows = rows.filter(holds.escape('\\'));
+        }
+        match page.sort {
+            TokenSort::Created => {
+                keyset!(
+                    rows,
+                    page,
+                    tokens::created_at,
+                    tokens::id,
+                    RegistrationTokenId,
+                    time
+                );
+            }
+            TokenSort::Expires => {
+                keyset!(
+                    rows,
+                    page,
+                    tokens::expires_at,
+                    tokens::id,
+                    RegistrationTokenId,
+                    time
+                );
+            }
+        }
+        rows.load(conn).await
+    })
 }
 
 /// Finds a token by its id.

@@ -414,6 +414,7 @@ table! {
         hash -> Text,
         data -> Jsonb,
         received_at -> Timestamptz,
+        indexed -> Bool,
     }
 }
 
@@ -430,6 +431,15 @@ table! {
         agent_id -> Uuid,
         name -> Text,
         terminal -> Text,
+    }
+}
+
+table! {
+    inventory_entries (agent_id, section, name, detail) {
+        agent_id -> Uuid,
+        section -> Text,
+        name -> Text,
+        detail -> Text,
     }
 }
 
@@ -502,9 +512,18 @@ table! {
 diesel::joinable!(agent_approvals -> agents (agent_id));
 diesel::joinable!(alerts -> agents (agent_id));
 diesel::joinable!(inventory_software -> agents (agent_id));
+diesel::joinable!(inventory_entries -> agents (agent_id));
+diesel::joinable!(registration_tokens -> sites (site_id));
 
 diesel::allow_tables_to_appear_in_same_query!(inventory_software, agents);
 diesel::allow_tables_to_appear_in_same_query!(inventory_software, sites);
+diesel::allow_tables_to_appear_in_same_query!(inventory_entries, agents);
+diesel::allow_tables_to_appear_in_same_query!(inventory_entries, sites);
+diesel::allow_tables_to_appear_in_same_query!(policies, agents);
+diesel::allow_tables_to_appear_in_same_query!(policies, sites);
+diesel::allow_tables_to_appear_in_same_query!(maintenance_windows, agents);
+diesel::allow_tables_to_appear_in_same_query!(maintenance_windows, sites);
+diesel::allow_tables_to_appear_in_same_query!(registration_tokens, sites);
 diesel::allow_tables_to_appear_in_same_query!(agent_approvals, agents);
 diesel::allow_tables_to_appear_in_same_query!(agent_approvals, sites);
 diesel::allow_tables_to_appear_in_same_query!(alerts, agents);

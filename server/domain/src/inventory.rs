@@ -171,6 +171,76 @@ pub fn pairs(sections: &Value, section: &str, second: &str) -> Option<Vec<(Strin
     Some(pairs)
 }
 
+/// Something that is searched over the fleet beside software.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// As `disks`.
+    pub section: &'static str,
+    /// Its name; of hardware and system the field's.
+    pub name: String,
+    /// What else is known of it, in one text.
+    pub detail: String,
+}
+
+/// The sections in which entries are searched for, software among them.
+pub const SECTION_NAMES: [&str; 7] = [
+    "disks", "hardware", "network", "os", "services", "users", "software",
+];
+/// Characters of a detail that are kept.
+const DETAIL_CHARS: usize = 200;
+/// Entries of one inventory that can be found; of more, the first of each section.
+const MOST_FOUND: usize = 5000;
+
+/// What of an inventory can be found beside software, without repetitions.
+#[must_use]
+pub fn searchable(sections: &Value) -> Vec<Entry> {
+    let mut found = Vec::new();
+    for (section, name) in SECTIONS {
+        if section == "software" {
+            continue;
+        }
+        let Some(value) = sections.get(section) else {
+            continue;
+        };
+        let of_section = entries(value, name).into_iter().filter_map(|(key, value)| {
+            let (label, detail) = match name {
+                None => (key, text_of(&value)),
+                Some(field) => {
+                    let label = tame(value[field].as_str().unwrap_or_default(), KEY_CHARS);
+                    let rest = value.as_object().into_iter().flatten();
+                    let rest = rest.filter(|(other, _)| other.as_str() != field);
+                    let texts: Vec<String> = rest
+                        .map(|(_, value)| text_of(value))
+                        .filter(|text| !text.is_empty())
+                        .collect();
+                    (label, texts.join(" "))
+                }
+            };
+            let entry = Entry {
+                section,
+                name: tame(&label, KEY_CHARS),
+                detail: tame(&detail, DETAIL_CHARS),
+            };
+            (!entry.name.is_empty()).then_some(entry)
+        });
+        found.extend(of_section.take(MOST_FOUND));
+    }
+    found.sort();
+    found.dedup();
+    found.truncate(MOST_FOUND);
+    found
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(" "),
+        Value::Null | Value::Object(_) => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -246,5 +316,44 @@ mod tests {
         assert_eq!(diff(&software(&[]), &value).len(), MOST_CHANGES);
         let pairs = pairs(&value, "software", "version").unwrap();
         assert!(pairs.iter().all(|(_, version)| version.len() <= 128));
+    }
+
+    #[test]
+    fn every_section_but_software_is_searchable_by_name_and_detail() {
+        let sections = json!({
+            "hardware": {"cpu_model": "Xeon", "cpu_cores": 4},
+            "disks": [{"mount": "/", "device": "/dev/sda1", "file_system": "ext4", "total_bytes": 10}],
+            "network": [{"name": "eth0", "mac": "aa:bb", "addresses": ["10.0.0.1", "fe80::1"]}],
+            "services": [{"name": "nginx", "state": "active"}, {"name": "nginx", "state": "active"}],
+            "software": [{"name": "bash", "version": "5"}],
+            "users": [{"name": "", "terminal": "tty1"}],
+        });
+        let found: Vec<_> = searchable(&sections)
+            .into_iter()
+            .map(|entry| (entry.section, entry.name, entry.detail))
+            .collect();
+        let wanted = [
+            ("disks", "/", "/dev/sda1 ext4 10"),
+            ("hardware", "cpu_cores", "4"),
+            ("hardware", "cpu_model", "Xeon"),
+            ("network", "eth0", "10.0.0.1 fe80::1 aa:bb"),
+            ("services", "nginx", "active"),
+        ];
+        let wanted = wanted.map(|(s, n, d)| (s, n.to_owned(), d.to_owned()));
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn what_is_searchable_is_bounded_and_tame() {
+        let long = "x".repeat(10_000);
+        let services: Vec<_> = (0..9000)
+            .map(|n| json!({"name": format!("s{n}\u{0}"), "state": long}))
+            .collect();
+        let found = searchable(&json!({ "services": services }));
+        assert_eq!(found.len(), MOST_FOUND);
+        let fits = |entry: &Entry| {
+            entry.detail.chars().count() <= DETAIL_CHARS && !entry.name.contains('\0')
+        };
+        assert!(found.iter().all(fits));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here has a clock, a socket or a database of its own; all of it is tested as functions.
 
+pub mod agent_news;
 pub mod alert_rules;
 pub mod byte_replay;
 pub mod channels;
@@ -10,10 +11,12 @@ pub mod command_state;
 pub mod credentials;
 pub mod delivery;
 pub mod enrollment;
+pub mod event_queue;
 pub mod idempotency;
 pub mod inventory;
 pub mod job_targets;
 pub mod message_budget;
+pub mod origins;
 pub mod policy;
 pub mod recording;
 pub mod redaction;

@@ -47,6 +47,8 @@ pub enum Capability {
     DeleteRecordings,
     /// Watch others' tunnels, and change nothing in them.
     WatchTunnels,
+    /// See how the server itself is.
+    ReadSystem,
 }
 
 impl Role {
@@ -144,6 +146,7 @@ mod tests {
             Capability::ReadRecordings,
             Capability::DeleteRecordings,
             Capability::WatchTunnels,
+            Capability::ReadSystem,
         ] {
             assert!(!Role::ReadOnly.may(capability), "{capability:?}");
         }

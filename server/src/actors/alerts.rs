@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use gururmm_shared::AgentId;
 
 use super::alert_messages::{AlertResolved, Observed, RulesChanged};
+use super::event_messages::Happened;
 use super::registry::AgentRegistry;
 use super::registry_messages::Online;
 use crate::db::maintenance::Window;
@@ -62,6 +63,7 @@ struct Waiting {
 pub struct AlertWatcher {
     db: Db,
     registry: Addr<AgentRegistry>,
+    events: Recipient<Happened>,
     agents: HashMap<AgentId, Watched>,
     windows: Vec<Window>,
     waiting: VecDeque<Waiting>,
@@ -73,12 +75,13 @@ pub struct AlertWatcher {
 }
 
 impl AlertWatcher {
-    /// An actor that knows nothing yet.
+    /// An actor that knows nothing yet; `events` is told which alerts change.
     #[must_use]
-    pub fn new(db: Db, registry: Addr<AgentRegistry>) -> Self {
+    pub fn new(db: Db, registry: Addr<AgentRegistry>, events: Recipient<Happened>) -> Self {
         Self {
             db,
             registry,
+            events,
             agents: HashMap::new(),
             windows: Vec::new(),
             waiting: VecDeque::new(),
@@ -277,7 +280,12 @@ impl AlertWatcher {
         ctx.spawn(write.into_actor(self).map(move |written, act, ctx| {
             act.writing = false;
             match written {
-                Ok(Told::Done) => act.write(ctx),
+                Ok(Told::Done(changed)) => {
+                    if let Some(id) = changed {
+                        act.events.do_send(Happened::Alerts(vec![id]));
+                    }
+                    act.write(ctx);
+                }
                 Ok(Told::Unknown) => {
                     act.agents.remove(&agent_id);
                     act.write(ctx);
@@ -299,7 +307,7 @@ impl AlertWatcher {
 async fn read(db: &Db) -> Result<Fleet, DbError> {
     Ok(Fleet {
         places: places::of_agents(db, 0).await?.into_iter().collect(),
-        policies: policies::list(db).await?,
+        policies: policies::all(db).await?,
         windows: maintenance::upcoming(db, audit::now()).await?,
     })
 }

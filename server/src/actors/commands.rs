@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::command_messages::{AgentDown, AgentUp, Cancel, CommandReport, Wake};
 use super::command_reports::{Reports, settle};
 use super::connection_messages::ToConnection;
+use super::event_messages::Happened;
 use super::registry_messages::Generation;
 use crate::config::CommandSettings;
 use crate::db::commands::{self, Command, Refused};
@@ -76,6 +77,7 @@ impl Link {
 pub struct CommandDispatcher {
     db: Db,
     settings: Arc<CommandSettings>,
+    events: Recipient<Happened>,
     agents: HashMap<AgentId, Link>,
     woken: BTreeSet<AgentId>,
     sending: bool,
@@ -84,12 +86,13 @@ pub struct CommandDispatcher {
 }
 
 impl CommandDispatcher {
-    /// A dispatcher that knows of no agent.
+    /// A dispatcher that knows of no agent; `events` is told which commands are further.
     #[must_use]
-    pub fn new(db: Db, settings: Arc<CommandSettings>) -> Self {
+    pub fn new(db: Db, settings: Arc<CommandSettings>, events: Recipient<Happened>) -> Self {
         Self {
             db,
             settings,
+            events,
             agents: HashMap::new(),
             woken: BTreeSet::new(),
             sending: false,
@@ -133,6 +136,9 @@ impl CommandDispatcher {
             match taken {
                 Ok(taken) => {
                     report_ended("refused", taken.refused);
+                    let sent = taken.sent.values().flatten();
+                    let further = sent.map(|command| command.id).chain(taken.refused_ids);
+                    tell(&act.events, further.collect());
                     act.woken.extend(taken.refused_for);
                     for (agent_id, commands) in taken.sent {
                         act.send(agent_id, commands, ctx);
@@ -156,12 +162,13 @@ impl CommandDispatcher {
         let most = self.settings.max_in_flight as usize;
         let Some(link) = self.agents.get_mut(&agent_id) else {
             // It went while they were taken: they were not sent, so they wait again.
-            let ids = commands.into_iter().map(|command| command.id).collect();
-            let db = self.db.clone();
+            let ids: Vec<CommandId> = commands.into_iter().map(|command| command.id).collect();
+            let (db, events) = (self.db.clone(), self.events.clone());
             let back = async move {
-                if let Err(error) = commands::put_back(&db, ids).await {
+                if let Err(error) = commands::put_back(&db, ids.clone()).await {
                     tracing::error!(%error, "commands that were not sent cannot be put back");
                 }
+                tell(&events, ids);
             };
             // Its agent may be back before they are.
             ctx.spawn(back.into_actor(self).map(move |(), act, ctx| {
@@ -231,10 +238,14 @@ impl CommandDispatcher {
         if refused.is_empty() {
             return;
         }
-        let db = self.db.clone();
+        let (db, events) = (self.db.clone(), self.events.clone());
+        let ids: Vec<CommandId> = refused.iter().map(|one| one.id).collect();
         let refuse = async move {
             match commands::refuse_sent(&db, refused, now()).await {
-                Ok(count) => report_ended("refused", count),
+                Ok(count) => {
+                    report_ended("refused", count);
+                    tell(&events, ids);
+                }
                 // They are looked at again when the agent comes back.
                 Err(error) => tracing::error!(%error, "commands cannot be refused"),
             }
@@ -253,6 +264,7 @@ impl CommandDispatcher {
         let keep = async move { settle(&db, batch).await };
         ctx.spawn(keep.into_actor(self).map(|kept, act, ctx| {
             act.settling = false;
+            tell(&act.events, kept.iter().map(|(_, id, _)| *id).collect());
             for (agent_id, id, connection) in kept {
                 connection.do_send(ToConnection::Tell(Box::new(ServerMessage::Ack(Ack {
                     id: Some(id),
@@ -295,11 +307,14 @@ impl CommandDispatcher {
     }
 
     fn give_up(&mut self, ids: Vec<CommandId>, reason: &'static str, ctx: &mut Context<Self>) {
-        let db = self.db.clone();
+        let (db, events) = (self.db.clone(), self.events.clone());
         ctx.spawn(
             async move {
                 match commands::give_up(&db, ids, reason, now()).await {
-                    Ok(ended) => report_ended(reason, ended.len()),
+                    Ok(ended) => {
+                        report_ended(reason, ended.len());
+                        tell(&events, ended);
+                    }
                     // The sweep finds them again when their time to wait is over.
                     Err(error) => tracing::error!(%error, "commands cannot be given up"),
                 }
@@ -310,15 +325,17 @@ impl CommandDispatcher {
 
     /// Ends what waited too long, also for agents that never came back.
     fn sweep(&mut self, ctx: &mut Context<Self>) {
-        let db = self.db.clone();
+        let (db, events) = (self.db.clone(), self.events.clone());
         let margin = chrono::Duration::seconds(self.settings.poll_margin_seconds.into());
         let look = async move {
             let at = now();
             let expired = commands::expire(&db, at).await?;
             report_ended("expired", expired.len());
+            tell(&events, expired);
             let late = commands::overdue_polled(&db, at, margin).await?;
             let ended = commands::give_up(&db, late, "timed_out", at).await?;
             report_ended("timed_out", ended.len());
+            tell(&events, ended);
             commands::overdue(&db, at).await
         };
         ctx.spawn(look.into_actor(self).map(
@@ -339,6 +356,13 @@ impl CommandDispatcher {
                 }
             },
         ));
+    }
+}
+
+/// Tells that commands are further than they were.
+fn tell(events: &Recipient<Happened>, ids: Vec<CommandId>) {
+    if !ids.is_empty() {
+        events.do_send(Happened::Commands(ids));
     }
 }
 

@@ -33,9 +33,16 @@ impl LiveSessions {
         self.0.insert(id, Open { live, generation });
     }
 
-    /// Forgets one.
-    pub(super) fn remove(&mut self, id: SessionId) {
-        self.0.remove(&id);
+    /// Forgets one, and tells whose it was.
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<UserId> {
+        self.0.remove(&id).map(|session| session.live.user_id)
+    }
+
+    /// Whether an agent has any.
+    pub(super) fn has_any(&self, agent_id: AgentId) -> bool {
+        self.0
+            .values()
+            .any(|session| session.live.agent_id == agent_id)
     }
 
     /// Finds one.

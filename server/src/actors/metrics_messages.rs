@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use gururmm_shared::{AgentId, Metrics, NetworkState, UpdateResult, WatchdogEvent};
 
 use super::alert_messages::Observed;
+use super::event_messages::Happened;
 use crate::db::agents::AgentConnected;
 
 /// Something to be written soon.
@@ -27,12 +28,22 @@ pub enum Report {
     Update(AgentId, UpdateResult),
 }
 
-/// Tell this one what is seen of agents.
+/// Tell these what is seen of agents.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct WatchReports(pub Recipient<Observed>);
+pub struct WatchReports {
+    /// Who watches for alerts.
+    pub alerts: Recipient<Observed>,
+    /// Who tells of load.
+    pub events: Recipient<Happened>,
+}
 
 /// Write what waits; answered when it is written.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Flush;
+
+/// How many rows wait to be written?
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct Backlog;

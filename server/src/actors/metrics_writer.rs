@@ -11,13 +11,15 @@ use chrono::{DateTime, Datelike, Utc};
 use gururmm_shared::{AgentId, Metrics, NetworkState, UpdateResult, WatchdogEvent};
 
 use super::alert_messages::Observed;
-use super::metrics_messages::{Flush, Report, WatchReports};
+use super::event_messages::Happened;
+use super::metrics_messages::{Backlog, Flush, Report, WatchReports};
 use crate::db::agents::AgentConnected;
 use crate::db::metrics::MetricsSample;
 use crate::db::watchdog_events::NewWatchdogEvent;
 use crate::db::{
     Db, DbError, agent_state, agent_updates, agents, metrics as samples, watchdog_events,
 };
+use crate::domain::agent_news::Load;
 use crate::domain::alert_rules::{Event, Sample};
 use crate::domain::text::tame;
 
@@ -62,19 +64,19 @@ impl Batch {
 /// The actor.
 pub struct MetricsWriter {
     db: Db,
-    alerts: Option<Recipient<Observed>>,
+    watchers: Option<WatchReports>,
     waiting: Batch,
     writing: bool,
     flushed: Vec<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl MetricsWriter {
-    /// A writer with nothing to write; `alerts` is told what is seen of agents.
+    /// A writer with nothing to write.
     #[must_use]
     pub fn new(db: Db) -> Self {
         Self {
             db,
-            alerts: None,
+            watchers: None,
             waiting: Batch::default(),
             writing: false,
             flushed: Vec::new(),
@@ -82,11 +84,8 @@ impl MetricsWriter {
     }
 
     fn take(&mut self, report: Report) {
-        if let Some(alerts) = &self.alerts
-            && let Some(observed) = observed(&report)
-            && let Err(SendError::Full(_)) = alerts.try_send(observed)
-        {
-            metrics::counter!("gururmm_alert_observations_dropped_total").increment(1);
+        if let Some(watchers) = &self.watchers {
+            tell(watchers, &report);
         }
         match report {
             Report::Connected(agent) => {
@@ -143,6 +142,28 @@ impl MetricsWriter {
                 act.flush(ctx);
             }
         }));
+    }
+}
+
+/// Tells those who watch; what they have no room for is lost to them.
+fn tell(watchers: &WatchReports, report: &Report) {
+    if let Some(observed) = observed(report)
+        && let Err(SendError::Full(_)) = watchers.alerts.try_send(observed)
+    {
+        metrics::counter!("gururmm_alert_observations_dropped_total").increment(1);
+    }
+    if let Report::Sample(agent_id, at, metrics) = report {
+        let Sample {
+            cpu, memory, disk, ..
+        } = load(*at, metrics);
+        let news = Happened::AgentLoad {
+            agent_id: *agent_id,
+            load: Load { cpu, memory, disk },
+            at: *at,
+        };
+        if let Err(SendError::Full(_)) = watchers.events.try_send(news) {
+            metrics::counter!("gururmm_event_loads_dropped_total").increment(1);
+        }
     }
 }
 
@@ -343,7 +364,15 @@ impl Handler<WatchReports> for MetricsWriter {
     type Result = ();
 
     fn handle(&mut self, message: WatchReports, _: &mut Self::Context) {
-        self.alerts = Some(message.0);
+        self.watchers = Some(message);
+    }
+}
+
+impl Handler<Backlog> for MetricsWriter {
+    type Result = usize;
+
+    fn handle(&mut self, _: Backlog, _: &mut Self::Context) -> Self::Result {
+        self.waiting.rows()
     }
 }
 

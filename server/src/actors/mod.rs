@@ -11,6 +11,11 @@ pub mod command_messages;
 pub mod command_reports;
 pub mod commands;
 pub mod connection_messages;
+pub mod event_messages;
+mod event_texts;
+pub mod events;
+#[cfg(test)]
+mod events_tests;
 mod live_sessions;
 pub mod metrics_messages;
 pub mod metrics_writer;

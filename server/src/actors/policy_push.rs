@@ -100,7 +100,7 @@ async fn push(
     if online.is_empty() {
         return Ok(());
     }
-    let all = policies::list(db).await?;
+    let all = policies::all(db).await?;
     for agent_id in online.into_keys() {
         let Some(place) = touched.get(&agent_id) else {
             continue;

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::command_messages::AgentDown;
 use super::connection_messages::{AgentHandle, ToConnection};
+use super::event_messages::Happened;
 use super::live_sessions::LiveSessions;
 use super::metrics_messages::Report;
 use super::pollers::Pollers;
@@ -27,6 +28,7 @@ use super::session_messages::SessionEnded;
 use super::tunnel::{NewTunnel, TunnelSession};
 use crate::config::TunnelSettings;
 use crate::db::Db;
+use crate::domain::agent_news::Mode;
 use crate::domain::close_reason::CloseReason;
 use crate::services::audit;
 use crate::services::recordings::Recordings;
@@ -61,7 +63,18 @@ pub struct AgentRegistry {
     idle_timeout: Duration,
     reports: Recipient<Report>,
     commands: Recipient<AgentDown>,
+    events: Recipient<Happened>,
     deleted: VecDeque<AgentId>,
+}
+
+/// Who is told what the registry hears.
+pub struct Listeners {
+    /// Who came and went.
+    pub reports: Recipient<Report>,
+    /// Who went.
+    pub commands: Recipient<AgentDown>,
+    /// What becomes of agents and sessions.
+    pub events: Recipient<Happened>,
 }
 
 impl AgentRegistry {
@@ -73,8 +86,7 @@ impl AgentRegistry {
         settings: Arc<TunnelSettings>,
         idle_timeout: Duration,
         arbiters: Vec<ArbiterHandle>,
-        reports: Recipient<Report>,
-        commands: Recipient<AgentDown>,
+        listeners: Listeners,
     ) -> Self {
         Self {
             agents: HashMap::new(),
@@ -88,8 +100,9 @@ impl AgentRegistry {
             recordings,
             settings,
             idle_timeout,
-            reports,
-            commands,
+            reports: listeners.reports,
+            commands: listeners.commands,
+            events: listeners.events,
             deleted: VecDeque::new(),
         }
     }
@@ -117,14 +130,32 @@ impl AgentRegistry {
             agent_id,
             generation,
         });
+        self.tell_mode(agent_id, Mode::Offline);
         self.report();
         agent
+    }
+
+    fn tell_mode(&self, agent_id: AgentId, mode: Mode) {
+        let at = audit::now();
+        self.events
+            .do_send(Happened::AgentMode { agent_id, mode, at });
+    }
+
+    /// Tells what a connected agent is doing.
+    fn tell_connected(&self, agent_id: AgentId) {
+        let mode = if self.sessions.has_any(agent_id) {
+            Mode::Tunnel
+        } else {
+            Mode::Heartbeat
+        };
+        self.tell_mode(agent_id, mode);
     }
 
     fn drop_silent_pollers(&mut self) {
         for agent_id in self.pollers.take_silent(Instant::now()) {
             self.reports
                 .do_send(Report::Disconnected(agent_id, audit::now()));
+            self.tell_mode(agent_id, Mode::Offline);
         }
     }
 
@@ -210,6 +241,7 @@ impl Handler<Register> for AgentRegistry {
         self.sessions.tell_back(&handle, generation, message.kept);
         // What polled before is connected now: when it goes, it is gone.
         self.pollers.forget(agent_id);
+        self.tell_connected(agent_id);
         self.report();
         Ok(generation)
     }
@@ -221,6 +253,9 @@ impl Handler<Polled> for AgentRegistry {
     fn handle(&mut self, message: Polled, _: &mut Self::Context) {
         if !self.deleted.contains(&message.0) {
             self.pollers.note(message.0, Instant::now());
+            if !self.agents.contains_key(&message.0) {
+                self.tell_mode(message.0, Mode::Heartbeat);
+            }
         }
     }
 }
@@ -234,15 +269,15 @@ impl Handler<Unregister> for AgentRegistry {
 }
 
 impl Handler<OpenTunnel> for AgentRegistry {
-    type Result = ResponseFuture<Result<SessionId, OpenError>>;
+    type Result = ResponseActFuture<Self, Result<SessionId, OpenError>>;
 
     fn handle(&mut self, message: OpenTunnel, ctx: &mut Self::Context) -> Self::Result {
         if self.stopping {
-            return Box::pin(std::future::ready(Err(OpenError::Stopping)));
+            return Box::pin(actix::fut::ready(Err(OpenError::Stopping)));
         }
         let agent = self.agents.get(&message.agent_id);
         let Some(agent) = agent else {
-            return Box::pin(std::future::ready(Err(OpenError::Offline)));
+            return Box::pin(actix::fut::ready(Err(OpenError::Offline)));
         };
         let (sender, opened) = oneshot::channel();
         let session_id = SessionId::generate();
@@ -275,13 +310,24 @@ impl Handler<OpenTunnel> for AgentRegistry {
         };
         self.sessions.insert(session_id, live, generation);
         self.report();
-        Box::pin(async move {
-            match opened.await {
-                Ok(Ok(())) => Ok(session_id),
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(OpenError::Ended("fault")),
+        let opened = opened.into_actor(self);
+        Box::pin(opened.map(move |opened, act, _| match opened {
+            Ok(Ok(())) => {
+                // It may have ended in this moment.
+                if act.sessions.get(session_id).is_some() {
+                    act.events.do_send(Happened::Session {
+                        session_id,
+                        agent_id,
+                        owner: user_id,
+                        status: "ready",
+                    });
+                    act.tell_connected(agent_id);
+                }
+                Ok(session_id)
             }
-        })
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(OpenError::Ended("fault")),
+        }))
     }
 }
 
@@ -334,7 +380,18 @@ impl Handler<SessionEnded> for AgentRegistry {
     type Result = ();
 
     fn handle(&mut self, message: SessionEnded, _: &mut Self::Context) {
-        self.sessions.remove(message.session_id);
+        let (session_id, agent_id) = (message.session_id, message.agent_id);
+        if let Some(owner) = self.sessions.remove(session_id) {
+            self.events.do_send(Happened::Session {
+                session_id,
+                agent_id,
+                owner,
+                status: message.status,
+            });
+        }
+        if self.agents.contains_key(&agent_id) {
+            self.tell_connected(agent_id);
+        }
         self.report();
     }
 }

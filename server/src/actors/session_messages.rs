@@ -289,4 +289,6 @@ pub struct SessionEnded {
     pub session_id: SessionId,
     /// To which agent.
     pub agent_id: AgentId,
+    /// What its row says now.
+    pub status: &'static str,
 }

@@ -138,6 +138,7 @@ impl TunnelSession {
         self.registry.do_send(SessionEnded {
             session_id: self.id,
             agent_id: self.agent.agent_id,
+            status: reason.status(),
         });
         for closer in self.closing.drain(..) {
             // Who no longer waits need not be told.
@@ -190,6 +191,7 @@ impl TunnelSession {
         self.registry.do_send(SessionEnded {
             session_id: self.id,
             agent_id: self.agent.agent_id,
+            status: CloseReason::Fault.status(),
         });
         let db = self.db.clone();
         actix::spawn(async move {

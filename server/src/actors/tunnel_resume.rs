@@ -106,6 +106,8 @@ impl TunnelSession {
         self.registry.do_send(SessionEnded {
             session_id: self.id,
             agent_id: self.agent.agent_id,
+            // It goes on with the server's next start.
+            status: "ready",
         });
         for closer in self.closing.drain(..) {
             // Who no longer waits need not be told.

@@ -247,6 +247,12 @@ impl Settings {
                 4096,
                 1 << 20,
             ),
+            (
+                "limits.event_streams_per_user",
+                self.limits.event_streams_per_user,
+                1,
+                1000,
+            ),
         ];
         for (key, value, min, max) in positive {
             if !(min..=max).contains(&value) {
@@ -284,16 +290,55 @@ impl Settings {
                 "notifications.smtp.from must be set beside notifications.smtp.host".to_owned(),
             );
         }
+        let public = &self.server.public_url;
+        if !public.is_empty() && !is_origin(public) {
+            return Err(format!(
+                "server.public_url: {public:?} is no origin; write it as https://host[:port], without a slash at its end"
+            ));
+        }
         for origin in &self.http.allowed_origins {
-            let host = origin
-                .strip_prefix("https://")
-                .or_else(|| origin.strip_prefix("http://"));
-            if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*'])) {
+            if !is_origin(origin) {
                 return Err(format!(
                     "http.allowed_origins: {origin:?} is no origin; write it as https://host[:port]"
                 ));
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a text is what browsers send as `Origin`.
+fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_url_is_an_origin_or_nothing() {
+        let with = |public_url: &str| {
+            let mut settings = Settings::default();
+            public_url.clone_into(&mut settings.server.public_url);
+            settings.check()
+        };
+        for good in ["", "https://rmm.example.com", "http://10.0.0.1:3001"] {
+            assert_eq!(with(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "rmm.example.com",
+            "https://",
+            "https://rmm.example.com/",
+            "ftp://x",
+        ] {
+            assert!(
+                with(bad).is_err_and(|why| why.contains("server.public_url")),
+                "{bad}"
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Settings: read once at start, from file, environment and flags, each value's origin known.
 
 mod check;
+mod defaults;
 mod load;
 mod report;
 mod settings;
@@ -8,6 +9,6 @@ mod settings;
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use settings::{
     AgentSettings, AuthSettings, CommandSettings, HttpSettings, LimitSettings, LogFormat,
-    LogSettings, MetricsSettings, NotificationSettings, ScheduleSettings, Settings, SmtpSettings,
-    SmtpTls, TunnelSettings,
+    LogSettings, MetricsSettings, NotificationSettings, ScheduleSettings, ServerSettings, Settings,
+    SmtpSettings, SmtpTls, TunnelSettings,
 };

@@ -15,7 +15,7 @@ use super::extract::{Authenticated, Signed};
 use super::list_parameters;
 use super::listing::Listing;
 use super::page::Page;
-use super::removal::{drop_agents, end_sessions_of};
+use super::removal::{drop_agents, end_sessions_of, tell_changed};
 use super::schemas::Name;
 use super::state::AppState;
 use crate::actors::alert_messages::RulesChanged;
@@ -271,6 +271,7 @@ pub async fn relocate(
         if moved.is_none() {
             return Err(AppError::not_found("agent"));
         }
+        tell_changed(&state, &[id]);
         state.policies.do_send(PolicyChanged::Agent(id));
         state.alerts.do_send(RulesChanged);
         // Whoever had a tunnel to it may have no business in its new place.
@@ -386,6 +387,7 @@ pub async fn register(
     };
     let agent = agents::enroll(&state.db, new).await.map_err(misplaced)?;
     tracing::info!(agent.id = %agent.id, user.id = %who.user.id, "agent registered by hand");
+    tell_changed(&state, &[agent.id]);
     let overview = agents::overview(&state.db, agent.id).await?;
     let overview = overview.ok_or_else(|| AppError::not_found("agent"))?;
     let view = view(overview, &OnlineAgents::new()).with_key(api_key);

@@ -1,20 +1,22 @@
 //! Alerts: listed, taken, resolved, put off.
 
-use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpResponse, get, post};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use gururmm_shared::{AgentId, AlertId, UserId};
+use gururmm_shared::{AgentId, AlertId, ClientId, SiteId, UserId};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Signed};
-use super::page::{Page, cut, limit_of};
+use super::list_parameters;
+use super::listing::Listing;
+use super::page::Page;
 use super::state::AppState;
 use crate::actors::alert_messages::AlertResolved;
+use crate::actors::event_messages::Happened;
 use crate::db::alerts::{self, Alert, AlertFilter};
 use crate::db::places;
-use crate::domain::policy::alerts::Severity;
 use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services;
@@ -22,7 +24,6 @@ use crate::services::audit;
 
 /// How long an alert may be put off.
 const SNOOZE_DAYS: i64 = 90;
-const STATUSES: [&str; 4] = ["open", "acknowledged", "resolved", "unresolved"];
 
 /// An alert as the API shows it.
 #[derive(Serialize, ToSchema)]
@@ -61,22 +62,10 @@ fn view(alert: Alert, hostname: Option<String>) -> AlertView {
     }
 }
 
-/// Which alerts.
-#[derive(Deserialize, IntoParams)]
-pub struct Filter {
-    /// `open`, `acknowledged`, `resolved` or `unresolved`.
-    status: Option<String>,
-    #[param(value_type = Option<Severity>, inline)]
-    severity: Option<String>,
-    agent_id: Option<uuid::Uuid>,
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<i64>,
-    cursor: Option<uuid::Uuid>,
-}
-
 /// Lists alerts, newest first.
 #[utoipa::path(
     tag = "alerts",
+    params(list_parameters::Alerts),
     responses(
         (status = 200, description = "a page", body = Page<AlertView>),
     ),
@@ -85,44 +74,25 @@ pub struct Filter {
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
-    filter: Query<Filter>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let limit = limit_of(filter.limit)?;
-    let Filter {
-        status, severity, ..
-    } = &*filter;
-    if status
-        .as_deref()
-        .is_some_and(|status| !STATUSES.contains(&status))
-    {
-        let detail = format!("status is one of {}", STATUSES.join(", "));
-        return Err(AppError::invalid_field("status", detail));
-    }
-    if severity
-        .as_deref()
-        .is_some_and(|word| Severity::of(word).is_none())
-    {
-        let detail = "severity is info, warning or critical";
-        return Err(AppError::invalid_field("severity", detail));
-    }
-    let wanted = AlertFilter {
-        scope: who.scope.clone(),
-        status: status.clone(),
-        severity: severity.clone(),
-        agent_id: filter.agent_id.map(AgentId),
-        before: filter.cursor.map(AlertId),
-        limit: limit + 1,
+    let asked = Listing::read::<list_parameters::Alerts>(&request)?;
+    let filter = AlertFilter {
+        scope: who.scope,
+        status: asked.choice("status", list_parameters::ALERT_STATUSES)?,
+        severity: asked.choice("severity", list_parameters::SEVERITIES)?,
+        kind: asked.text("kind")?,
+        agent_id: asked.id("agent_id", AgentId)?,
+        site_id: asked.id("site_id", SiteId)?,
+        client_id: asked.id("client_id", ClientId)?,
+        words: asked.text("q")?,
+        from: asked.time("from")?,
+        to: asked.time("to")?,
     };
-    let mut rows = alerts::list(&state.db, wanted).await?;
-    let more = cut(&mut rows, limit);
-    let last = rows.last().filter(|_| more);
-    let next_cursor = last.map(|(alert, _)| alert.id.to_string());
-    let items = rows
-        .into_iter()
-        .map(|(alert, hostname)| view(alert, hostname))
-        .collect();
-    Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
+    let rows = alerts::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, |(alert, _), sort| alert.position(sort));
+    Ok(HttpResponse::Ok().json(page.map(|(alert, hostname)| view(alert, hostname))))
 }
 
 /// An alert that the caller may handle.
@@ -162,7 +132,10 @@ pub async fn acknowledge(
     let before = find(&state, &who, id).await?;
     let taken = alerts::acknowledge(&state.db, id, who.user.id, audit::now()).await?;
     match taken {
-        Some(alert) => Ok(HttpResponse::Ok().json(view(alert, None))),
+        Some(alert) => {
+            state.events.do_send(Happened::Alerts(vec![id]));
+            Ok(HttpResponse::Ok().json(view(alert, None)))
+        }
         None if before.status == "acknowledged" => Err(AppError::conflict(
             "alert_acknowledged",
             "somebody takes care of this alert already",
@@ -190,6 +163,7 @@ pub async fn resolve(
     find(&state, &who, id).await?;
     let resolved = services::alerts::resolve_by(&state.db, id, who.user.id).await?;
     let alert = resolved.ok_or_else(resolved_already)?;
+    state.events.do_send(Happened::Alerts(vec![id]));
     if let Some(agent_id) = alert.agent_id {
         let kind = alert.kind.clone();
         state.alerts.do_send(AlertResolved { agent_id, kind });
@@ -230,5 +204,6 @@ pub async fn snooze(
     }
     let snoozed = alerts::snooze(&state.db, id, Some(body.until)).await?;
     let alert = snoozed.ok_or_else(resolved_already)?;
+    state.events.do_send(Happened::Alerts(vec![id]));
     Ok(HttpResponse::Ok().json(view(alert, None)))
 }

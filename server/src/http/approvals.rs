@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::extract::Authenticated;
 use super::page::Page;
+use super::removal::tell_changed;
 use super::state::AppState;
 use crate::db::approvals::{self, Waiting};
 use crate::db::places;
@@ -112,6 +113,7 @@ pub async fn approve(
     if !approvals::approve(&state.db, id).await? {
         return Err(not_waiting());
     }
+    tell_changed(&state, &[id]);
     tracing::info!(agent.id = %id, user.id = %who.user.id, "agent approved");
     Ok(HttpResponse::Ok().json(ApprovedView {
         agent_id: id,
@@ -139,6 +141,7 @@ pub async fn reject(
     if !approvals::reject(&state.db, id).await? {
         return Err(not_waiting());
     }
+    tell_changed(&state, &[id]);
     tracing::info!(agent.id = %id, user.id = %who.user.id, "agent rejected and deleted");
     Ok(HttpResponse::NoContent().finish())
 }

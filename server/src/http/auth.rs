@@ -1,6 +1,6 @@
 //! Log-in, log-out, set-up, registration, password.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::{DateTime, Utc};
@@ -8,11 +8,13 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::browser::{cookie, no_cookie};
 use super::extract::{Authenticated, Body, Signed, Valid, remote_address};
 use super::problems::request_id;
 use super::schemas::{Email, Name, NewPassword, Password};
 use super::state::AppState;
 use super::users::UserView;
+use crate::actors::event_messages::EndSubscriptions;
 use crate::actors::registry_messages::{CloseSessions, SessionsOf};
 use crate::db::audit_log::{NewEntry, Stage};
 use crate::db::users::Account;
@@ -32,6 +34,10 @@ pub struct Login {
     #[garde(length(chars, max = 256))]
     #[schema(value_type = Password)]
     password: String,
+    /// Whether the token is to come as a cookie, for browsers, and not in the body.
+    #[garde(skip)]
+    #[serde(default)]
+    cookie: bool,
 }
 
 /// Body of a registration.
@@ -63,6 +69,10 @@ pub struct SetUp {
     #[garde(length(chars, min = 10, max = 256))]
     #[schema(value_type = NewPassword)]
     password: String,
+    /// Whether the token is to come as a cookie, for browsers, and not in the body.
+    #[garde(skip)]
+    #[serde(default)]
+    cookie: bool,
 }
 
 /// Body of a change of password.
@@ -80,7 +90,9 @@ pub struct PasswordChange {
 #[derive(Serialize, ToSchema)]
 #[schema(as = LoggedIn)]
 struct LoggedInView {
-    token: String,
+    /// Missing where it came as a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
     expires_at: DateTime<Utc>,
     user: UserView,
 }
@@ -142,15 +154,31 @@ struct RegisteredView {
     user: UserView,
 }
 
-fn logged_in(answer: &LoggedIn) -> LoggedInView {
-    LoggedInView {
-        token: answer.token.token.clone(),
-        expires_at: answer.token.expires_at,
-        user: UserView::from(&answer.account),
+/// Hands a token over: in the body, or as a cookie, which no script can read.
+fn logged_in(
+    state: &AppState,
+    status: StatusCode,
+    answer: &LoggedIn,
+    by_cookie: bool,
+) -> HttpResponse {
+    let LoggedIn { token, account } = answer;
+    let mut response = HttpResponse::build(status);
+    if by_cookie {
+        let cookie = cookie(&state.settings, token.token.clone(), token.expires_at);
+        response.cookie(cookie);
     }
+    response
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(LoggedInView {
+            token: (!by_cookie).then(|| token.token.clone()),
+            expires_at: token.expires_at,
+            user: UserView::from(account),
+        })
 }
 
 /// Logs a user in.
+///
+/// With `cookie` the token comes as the cookie `grmm_session`, and not in the body.
 #[utoipa::path(
     tag = "auth",
     request_body = Login,
@@ -167,7 +195,11 @@ pub async fn login(
     state: Data<AppState>,
     body: Valid<Login>,
 ) -> Result<HttpResponse, AppError> {
-    let Valid(Login { email, password }) = body;
+    let Valid(Login {
+        email,
+        password,
+        cookie: by_cookie,
+    }) = body;
     let from = remote_address(&request);
     let answer = state
         .accounts
@@ -183,7 +215,7 @@ pub async fn login(
     // Nobody is let in unseen.
     let caller = caller_of(&request, &answer.account);
     audit_trail::require(&state.db, succeeded("session.login", &caller)).await?;
-    Ok(HttpResponse::Ok().json(logged_in(&answer)))
+    Ok(logged_in(&state, StatusCode::OK, &answer, by_cookie))
 }
 
 /// Makes a user that reads, where that is allowed.
@@ -251,6 +283,7 @@ pub async fn set_up(
     let account = NewAccount::administrator(body.email, body.name, body.password);
     let from = remote_address(&request);
     let email = account.email.clone();
+    let by_cookie = body.cookie;
     let answer = state
         .accounts
         .set_up(&state.db, &body.token, account, from)
@@ -264,7 +297,7 @@ pub async fn set_up(
     };
     let caller = caller_of(&request, &answer.account);
     audit_trail::note(&state.db, succeeded("user.setup", &caller)).await;
-    Ok(HttpResponse::Created().json(logged_in(&answer)))
+    Ok(logged_in(&state, StatusCode::CREATED, &answer, by_cookie))
 }
 
 /// Shows the caller.
@@ -292,7 +325,11 @@ pub async fn log_out(who: Authenticated, state: Data<AppState>) -> Result<HttpRe
     whole(async move {
         state.accounts.revoke(&state.db, who.user.id).await?;
         end_sessions(&state, who.user.id).await?;
-        Ok(HttpResponse::NoContent().finish())
+        let mut response = HttpResponse::NoContent();
+        if who.by_cookie {
+            response.cookie(no_cookie(&state.settings));
+        }
+        Ok(response.finish())
     })
     .await
 }
@@ -315,14 +352,14 @@ pub async fn change_password(
     who.require_person()?;
     let from = remote_address(&request);
     whole(async move {
-        let user_id = who.user.id;
+        let (user_id, by_cookie) = (who.user.id, who.by_cookie);
         let (current, new) = (body.current_password, body.new_password);
         let answer = state
             .accounts
             .change_password(&state.db, who.user, current, new, from)
             .await?;
         end_sessions(&state, user_id).await?;
-        Ok(HttpResponse::Ok().json(logged_in(&answer)))
+        Ok(logged_in(&state, StatusCode::OK, &answer, by_cookie))
     })
     .await
 }
@@ -348,6 +385,7 @@ pub async fn end_sessions(
 
 /// Ends sessions of somebody who may have none any more.
 pub async fn end_revoked(state: &AppState, of: SessionsOf) -> Result<(), AppError> {
+    state.events.do_send(EndSubscriptions(of));
     state
         .registry
         .send(CloseSessions {

@@ -1,128 +1,31 @@
 //! Commands outside tunnels: give, list, look at, cancel.
 
-use std::collections::BTreeMap;
-
-use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpResponse, get, post};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::{DateTime, Utc};
-use garde::Validate;
-use gururmm_shared::{AgentId, CommandId, CommandType, JobId, ScriptId, UserId};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use gururmm_shared::{AgentId, ClientId, CommandId, CommandType, JobId, SiteId, UserId};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::command_body::{CommandBody, script_view};
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
+use super::listing::Listing;
 use super::once::Once;
 use super::page::Page;
-use super::schemas::CommandLine;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
+use crate::actors::event_messages::Happened;
 use crate::db::commands::{self, Cancelled, Command, CommandFilter};
-use crate::db::{Db, DbError, agents};
+use crate::db::{DbError, agents};
 use crate::domain::command_state::Status;
 use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services;
 use crate::services::audit::{Refusal, now};
-use crate::services::commands::Wanted;
 use crate::services::policies::CommandRefused;
-use crate::services::scripts::Call;
-
-const PAGE_DEFAULT: i64 = 100;
-const PAGE_MOST: i64 = 1000;
-
-/// Body of a command: a line, or a script and what it is given.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
-#[schema(as = NewCommand)]
-pub struct CommandBody {
-    #[garde(skip)]
-    command_type: Option<CommandType>,
-    #[garde(skip)]
-    #[schema(value_type = Option<CommandLine>)]
-    command: Option<String>,
-    #[garde(skip)]
-    script_id: Option<uuid::Uuid>,
-    #[garde(skip)]
-    #[schema(value_type = Option<Object>)]
-    parameters: Option<BTreeMap<String, Value>>,
-    #[garde(skip)]
-    #[schema(minimum = 1, maximum = 86_400)]
-    timeout_seconds: Option<u64>,
-    #[garde(skip)]
-    #[serde(default)]
-    elevated: bool,
-    #[garde(skip)]
-    #[schema(minimum = 1, maximum = 2_592_000)]
-    expires_in_seconds: Option<u64>,
-}
-
-impl CommandBody {
-    /// What is wanted: a script becomes its command.
-    ///
-    /// # Errors
-    /// 400 that names the field.
-    pub(super) async fn resolve(self, db: &Db) -> Result<Wanted, AppError> {
-        self.check()?;
-        let Some(script_id) = self.script_id else {
-            return Ok(Wanted {
-                command_type: self.command_type.unwrap_or_default(),
-                command: self.command.unwrap_or_default(),
-                timeout_seconds: self.timeout_seconds,
-                elevated: self.elevated,
-                expires_in_seconds: self.expires_in_seconds,
-                script: None,
-            });
-        };
-        let call = Call {
-            script_id: ScriptId(script_id),
-            parameters: self.parameters.unwrap_or_default(),
-            timeout_seconds: self.timeout_seconds,
-            elevated: self.elevated,
-            expires_in_seconds: self.expires_in_seconds,
-        };
-        call.resolve(db).await
-    }
-
-    /// As a schedule keeps it beside its command; what is out of its limits is refused elsewhere.
-    pub(super) fn saved(&self) -> SavedCall {
-        let seconds = |value: Option<u64>| value.and_then(|value| i32::try_from(value).ok());
-        SavedCall {
-            script_id: self.script_id.map(ScriptId),
-            parameters: json!(self.parameters.clone().unwrap_or_default()),
-            timeout_seconds: seconds(self.timeout_seconds),
-            elevated: self.elevated,
-            expires_in_seconds: seconds(self.expires_in_seconds),
-        }
-    }
-
-    fn check(&self) -> Result<(), AppError> {
-        let fault = match self.script_id {
-            Some(_) if self.command.is_some() => "command",
-            Some(_) if self.command_type.is_some() => "command_type",
-            None if self.parameters.is_some() => "parameters",
-            _ => return Ok(()),
-        };
-        let detail = "give a command and its type, or script_id and parameters";
-        Err(AppError::invalid_field(fault, detail))
-    }
-}
-
-/// What a schedule keeps of a body.
-pub(super) struct SavedCall {
-    pub script_id: Option<ScriptId>,
-    pub parameters: Value,
-    pub timeout_seconds: Option<i32>,
-    pub elevated: bool,
-    pub expires_in_seconds: Option<i32>,
-}
-
-/// The script that a command or a job was made of, as the API shows it.
-pub(super) fn script_view(script: Option<Value>, arguments: Option<Value>) -> Option<Value> {
-    let mut script = script?;
-    script["parameters"] = arguments.unwrap_or_else(|| json!({}));
-    Some(script)
-}
 
 /// A command as the API shows it.
 #[derive(Serialize, ToSchema)]
@@ -273,6 +176,7 @@ pub async fn give(
         Err(DbError::ForeignKey) => return Err(AppError::not_found("agent")),
         Err(error) => return Err(error.into()),
     }
+    state.events.do_send(Happened::Commands(vec![command_id]));
     state.commands.do_send(Wake {
         agents: vec![agent_id],
     });
@@ -302,23 +206,10 @@ pub(super) fn not_run(refused: CommandRefused) -> AppError {
     }
 }
 
-/// Which commands.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[derive(IntoParams)]
-pub struct Filter {
-    agent_id: Option<uuid::Uuid>,
-    job_id: Option<uuid::Uuid>,
-    /// `pending`, `running`, `completed` or `failed`.
-    status: Option<String>,
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<i64>,
-    cursor: Option<uuid::Uuid>,
-}
-
 /// Lists commands, newest first.
 #[utoipa::path(
     tag = "commands",
+    params(list_parameters::Commands),
     responses(
         (status = 200, description = "a page, without output", body = Page<CommandView>),
     ),
@@ -327,60 +218,26 @@ pub struct Filter {
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
-    filter: Query<Filter>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let filter = filter.into_inner();
-    let limit = page_limit(filter.limit)?;
-    if let Some(status) = &filter.status
-        && !Status::ALL.iter().any(|known| known.name() == status)
-    {
-        return Err(AppError::invalid_field(
-            "status",
-            "status is pending, running, completed or failed",
-        ));
-    }
-    let rows = commands::list(
-        &state.db,
-        who.scope.clone(),
-        CommandFilter {
-            agent_id: filter.agent_id.map(AgentId),
-            job_id: filter.job_id.map(JobId),
-            status: filter.status,
-            before: filter.cursor.map(CommandId),
-            limit: limit + 1,
-        },
-    )
-    .await?;
-    let page = newest_first(rows, limit, |command| command.id.to_string());
+    let asked = Listing::read::<list_parameters::Commands>(&request)?;
+    let filter = CommandFilter {
+        scope: who.scope,
+        agent_id: asked.id("agent_id", AgentId)?,
+        site_id: asked.id("site_id", SiteId)?,
+        client_id: asked.id("client_id", ClientId)?,
+        job_id: asked.id("job_id", JobId)?,
+        created_by: asked.id("user_id", UserId)?,
+        status: asked.choice("status", list_parameters::COMMAND_STATUSES)?,
+        reason: asked.choice("reason", list_parameters::COMMAND_REASONS)?,
+        words: asked.text("q")?,
+        from: asked.time("from")?,
+        to: asked.time("to")?,
+    };
+    let rows = commands::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, Command::position);
     Ok(HttpResponse::Ok().json(page.map(CommandView::from)))
-}
-
-pub(super) fn page_limit(limit: Option<i64>) -> Result<i64, AppError> {
-    let limit = limit.unwrap_or(PAGE_DEFAULT);
-    if (1..=PAGE_MOST).contains(&limit) {
-        return Ok(limit);
-    }
-    Err(AppError::invalid_field(
-        "limit",
-        format!("limit is 1 to {PAGE_MOST}"),
-    ))
-}
-
-/// A page of `limit` rows out of one more than that.
-pub(super) fn newest_first<T>(
-    mut rows: Vec<T>,
-    limit: i64,
-    cursor: impl Fn(&T) -> String,
-) -> Page<T> {
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > most;
-    rows.truncate(most);
-    let next_cursor = rows.last().filter(|_| more).map(cursor);
-    Page {
-        items: rows,
-        next_cursor,
-    }
 }
 
 /// Finds a command that the caller may see, or act on.
@@ -442,11 +299,14 @@ pub async fn cancel(
     let command = find(&state, &who, id.into_inner(), Capability::RunCommands).await?;
     let (id, agent_id) = (command.id, command.agent_id);
     match commands::request_cancel(&state.db, id, now()).await? {
-        Cancelled::Never => Ok(HttpResponse::Ok().json(CancelledView {
-            command_id: id,
-            status: "failed",
-            reason: Some("cancelled"),
-        })),
+        Cancelled::Never => {
+            state.events.do_send(Happened::Commands(vec![id]));
+            Ok(HttpResponse::Ok().json(CancelledView {
+                command_id: id,
+                status: "failed",
+                reason: Some("cancelled"),
+            }))
+        }
         Cancelled::Asked => {
             state.commands.do_send(Cancel { agent_id, id });
             Ok(HttpResponse::Accepted().json(CancelledView {

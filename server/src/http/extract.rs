@@ -15,6 +15,7 @@ use gururmm_shared::{ApiKeyId, UserId};
 use serde::de::DeserializeOwned;
 
 use super::audit_trail::{self, Noted};
+use super::browser::{Credential, check_browser};
 use super::problems::{bad_json, request_id};
 use super::state::AppState;
 use crate::db::users::{Account, User};
@@ -38,6 +39,10 @@ pub struct Authenticated {
     pub key: Option<ApiKeyId>,
     /// When that key expires.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When what they came with ends, be it a log-in or a key.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// Whether it came as a browser's cookie.
+    pub by_cookie: bool,
     /// As the audit names them.
     pub caller: Caller,
     /// Whether a refusal of this request is in the audit.
@@ -103,25 +108,52 @@ impl FromRequest for Authenticated {
 /// Finds out who calls; counts nothing and writes nothing down.
 ///
 /// # Errors
-/// 401.
+/// 401; 403 for a browser that other pages may have made call.
 pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> {
     let state = app_state(request)?;
-    let token = bearer(request).ok_or_else(|| {
-        AppError::unauthorized("token_missing", "send Authorization: Bearer <token>")
+    let credential = Credential::of(request).ok_or_else(|| {
+        AppError::unauthorized(
+            "token_missing",
+            "send Authorization: Bearer <token>, or log in with a cookie",
+        )
     })?;
-    let (Account { user, scope }, role, key, expires_at) = if token.starts_with(USER_KEY_PREFIX) {
+    let (token, by_cookie) = match &credential {
+        Credential::Header(token) => (token, false),
+        Credential::Cookie(token) => (token, true),
+    };
+    let who = if token.starts_with(USER_KEY_PREFIX) && !by_cookie {
         let holder = api_keys::authenticate(&state.db, token).await?;
         let account = Account {
             scope: holder.scope,
             ..holder.account
         };
-        (account, holder.role, Some(holder.id), holder.expires_at)
+        let (role, key) = (holder.role, Some(holder.id));
+        known(request, account, role, key, holder.expires_at)
     } else {
-        let account = state.accounts.authenticate(&state.db, token).await?;
+        let (account, end) = state.accounts.authenticate(&state.db, token).await?;
         let role = account.user.role.parse::<Role>();
         let role = role.map_err(|error| AppError::internal(&error))?;
-        (account, role, None, None)
+        Authenticated {
+            valid_until: Some(end),
+            by_cookie,
+            ..known(request, account, role, None, None)
+        }
     };
+    // After it is known that the cookie is good: without a good one nobody is let in anyway.
+    if by_cookie {
+        check_browser(request, &state)?;
+    }
+    Ok(who)
+}
+
+fn known(
+    request: &HttpRequest,
+    account: Account,
+    role: Role,
+    key: Option<ApiKeyId>,
+    expires_at: Option<DateTime<Utc>>,
+) -> Authenticated {
+    let Account { user, scope } = account;
     let caller = Caller {
         user_id: user.id,
         email: user.email.clone(),
@@ -129,15 +161,17 @@ pub async fn identify(request: &HttpRequest) -> Result<Authenticated, AppError> 
         remote_addr: remote_address(request).to_string(),
         request_id: request_id(request),
     };
-    Ok(Authenticated {
+    Authenticated {
         user,
         role,
         scope,
         key,
         expires_at,
+        valid_until: expires_at,
+        by_cookie: false,
         caller,
         noted: Noted::default(),
-    })
+    }
 }
 
 /// Counts a request against its user's budget, once; what is left goes into the answer's headers.
@@ -172,16 +206,6 @@ pub fn count(request: &HttpRequest, state: &AppState, user: UserId) -> Result<()
 pub fn app_state(request: &HttpRequest) -> Result<Data<AppState>, AppError> {
     let state = request.app_data::<Data<AppState>>().cloned();
     state.ok_or_else(|| AppError::internal(&"the application has no state"))
-}
-
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let value = request
-        .headers()
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The address at the other end of the socket. A proxy's word for another one is not taken yet.

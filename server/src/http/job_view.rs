@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::commands::script_view;
+use super::command_body::script_view;
 use crate::db::jobs::{Job, Progress};
 use crate::domain::job_targets::Targets;
 

@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpResponse, get, post};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 use garde::Validate;
-use gururmm_shared::{AgentId, JobId};
+use gururmm_shared::{AgentId, JobId, UserId};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::commands::{CommandBody, newest_first, page_limit};
+use super::command_body::CommandBody;
 use super::extract::{Authenticated, Signed};
 use super::job_view::{JobView, view};
+use super::list_parameters;
+use super::listing::Listing;
 use super::once::Once;
 use super::page::Page;
 use super::schemas::Name;
 use super::sessions::refuse;
 use super::state::AppState;
 use crate::actors::command_messages::{Cancel, Wake};
+use crate::actors::event_messages::Happened;
 use crate::db::commands::{self, Cancelled};
-use crate::db::jobs::{self, Job, Progress};
+use crate::db::jobs::{self, Job, JobFilter, Progress};
 use crate::domain::job_targets::Targets;
 use crate::domain::role::Capability;
 use crate::error::AppError;
@@ -134,23 +137,15 @@ pub async fn create(
     jobs::insert(&state.db, job, rows).await?;
     let agents: Vec<AgentId> = found.iter().map(|overview| overview.agent.id).collect();
     let total = agents.len();
+    state.events.do_send(Happened::Jobs(vec![id]));
     state.commands.do_send(Wake { agents });
     Ok(HttpResponse::Created().json(CreatedView { id, total }))
-}
-
-/// Which jobs.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[derive(IntoParams)]
-pub struct Filter {
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<i64>,
-    cursor: Option<uuid::Uuid>,
 }
 
 /// Lists jobs, newest first.
 #[utoipa::path(
     tag = "jobs",
+    params(list_parameters::Jobs),
     responses(
         (status = 200, description = "a page", body = Page<JobView>),
     ),
@@ -159,21 +154,24 @@ pub struct Filter {
 pub async fn list(
     who: Authenticated,
     state: Data<AppState>,
-    filter: Query<Filter>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let limit = page_limit(filter.limit)?;
-    let rows = jobs::list(
-        &state.db,
-        who.scope.clone(),
-        filter.cursor.map(JobId),
-        limit + 1,
-    )
-    .await?;
-    let ids = rows.iter().map(|job| job.id).collect();
+    let asked = Listing::read::<list_parameters::Jobs>(&request)?;
+    let going_on = asked.choice("state", list_parameters::JOB_STATES)?;
+    let filter = JobFilter {
+        scope: who.scope.clone(),
+        created_by: asked.id("user_id", UserId)?,
+        active: going_on.map(|state| state == "active"),
+        words: asked.text("q")?,
+        from: asked.time("from")?,
+        to: asked.time("to")?,
+    };
+    let rows = jobs::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, Job::position);
+    let ids = page.items.iter().map(|job| job.id).collect();
     let progress = jobs::progress(&state.db, who.scope.clone(), ids).await?;
     let nothing = Progress::new();
-    let page = newest_first(rows, limit, |job| job.id.to_string());
     Ok(HttpResponse::Ok().json(page.map(|job| {
         let progress = progress.get(&job.id).unwrap_or(&nothing);
         view(job, progress)
@@ -240,9 +238,13 @@ pub async fn cancel(
     let (job, _) = find(&state, &who, id.into_inner()).await?;
     let left = jobs::request_cancel(&state.db, who.scope.clone(), job.id, now()).await?;
     let (mut cancelled, mut asked) = (0, 0);
+    let mut ended = Vec::new();
     for (id, agent_id) in left {
         match commands::request_cancel(&state.db, id, now()).await? {
-            Cancelled::Never => cancelled += 1,
+            Cancelled::Never => {
+                cancelled += 1;
+                ended.push(id);
+            }
             Cancelled::Asked => {
                 asked += 1;
                 state.commands.do_send(Cancel { agent_id, id });
@@ -250,6 +252,8 @@ pub async fn cancel(
             Cancelled::Over => {}
         }
     }
+    state.events.do_send(Happened::Commands(ended));
+    state.events.do_send(Happened::Jobs(vec![job.id]));
     Ok(HttpResponse::Accepted().json(JobCancelledView {
         id: job.id,
         cancelled,
@@ -315,6 +319,7 @@ pub async fn retry(
     let rows = services::jobs::retries_of(job.id, once.id, &accepted, &who.caller, kept);
     let agents = jobs::retry(&state.db, job.id, rows).await?;
     let retried = agents.len();
+    state.events.do_send(Happened::Jobs(vec![job.id]));
     state.commands.do_send(Wake { agents });
     Ok(HttpResponse::Accepted().json(RetriedView {
         id: job.id,

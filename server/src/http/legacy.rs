@@ -14,6 +14,7 @@ use super::extract::{Valid, remote_address};
 use super::state::AppState;
 use crate::actors::command_reports::finish;
 use crate::actors::commands::order;
+use crate::actors::event_messages::Happened;
 use crate::actors::metrics_messages::Report;
 use crate::actors::registry_messages::Polled;
 use crate::db::agents::Agent;
@@ -134,6 +135,8 @@ pub async fn register(
     };
     let agent_id = admitted.agent.id;
     tracing::info!(agent.id = %agent_id, "a polling agent was registered");
+    let changed = Happened::AgentsChanged(vec![agent_id]);
+    gateway.events.do_send(changed);
     // One that waits for its approval is not there yet.
     if !admitted.waiting {
         gateway
@@ -232,6 +235,10 @@ pub async fn heartbeat(
     }
     let most = i64::from(state.settings.commands.max_in_flight);
     let sent = clearance::poll(&state.db, agent.id, body.poll_id, most, at).await?;
+    if !sent.is_empty() {
+        let ids = sent.iter().map(|command| command.id).collect();
+        state.events.do_send(Happened::Commands(ids));
+    }
     Ok(HttpResponse::Ok().json(Pending {
         agent_id: agent.id,
         pending_commands: sent.iter().filter_map(order).collect(),
@@ -293,6 +300,7 @@ pub async fn result(
     };
     state.gateway.writer.do_send(Report::Seen(agent.id, now()));
     let settled = commands::finish(&state.db, vec![finish(agent.id, told)], now()).await?;
+    state.events.do_send(Happened::Commands(vec![id]));
     match settled.first() {
         Some(Settled::Ended | Settled::Late) => Ok(HttpResponse::Ok().json(StoredView {
             command_id: id,

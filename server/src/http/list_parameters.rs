@@ -8,15 +8,23 @@ use utoipa::openapi::{Required, Schema};
 
 use super::listing::{CURSOR_BYTES, LIMIT_DEFAULT, LIMIT_MOST, WORDS};
 use crate::db::agents::AgentSort;
+use crate::db::alerts::AlertSort;
 use crate::db::api_keys::ApiKeySort;
 use crate::db::audit_acts::ActSort;
 use crate::db::clients::ClientSort;
+use crate::db::commands::CommandSort;
+use crate::db::jobs::JobSort;
+use crate::db::maintenance::WindowSort;
 use crate::db::metrics_history::HistorySort;
+use crate::db::notifications::ChannelSort;
 use crate::db::page::SortKey;
+use crate::db::policies::PolicySort;
 use crate::db::recordings::RecordingSort;
+use crate::db::registration_tokens::TokenSort;
 use crate::db::schedules::ScheduleSort;
 use crate::db::scripts::ScriptSort;
 use crate::db::sites::SiteSort;
+use crate::db::tech_sessions::SessionSort;
 use crate::db::users::UserSort;
 use crate::domain::recording::RecordingState;
 
@@ -53,6 +61,33 @@ pub const STEPS: &[&str] = &["raw", "1m", "1h"];
 /// The roles of users.
 pub const ROLES: &[&str] = &["administrator", "technician", "read_only"];
 
+/// How far commands are.
+pub const COMMAND_STATUSES: &[&str] = &["pending", "running", "completed", "failed"];
+/// Why commands failed.
+pub const COMMAND_REASONS: &[&str] = &[
+    "exit_code",
+    "timed_out",
+    "cancelled",
+    "interrupted",
+    "expired",
+    "refused",
+    "signalled",
+];
+/// Whether something of a job waits or runs.
+pub const JOB_STATES: &[&str] = &["active", "done"];
+/// How far alerts are; `unresolved` stands for the first two.
+pub const ALERT_STATUSES: &[&str] = &["open", "acknowledged", "resolved", "unresolved"];
+/// How bad alerts are.
+pub const SEVERITIES: &[&str] = &["info", "warning", "critical"];
+/// For what policies are.
+pub const POLICY_LEVELS: &[&str] = &["default", "client", "site", "agent"];
+/// Whether a maintenance window has begun.
+pub const WINDOW_STATES: &[&str] = &["active", "upcoming"];
+/// How notifications are told.
+pub const CHANNEL_KINDS: &[&str] = &["email", "webhook"];
+/// How sessions are; `open` stands for the first two.
+pub const SESSION_STATUSES: &[&str] = &["active", "ready", "closed", "error", "open"];
+
 /// As what an export comes.
 pub const FORMATS: &[&str] = &["csv", "jsonl"];
 
@@ -71,6 +106,9 @@ const ACTION: Filter = (
 const OUTCOME: Filter = ("outcome", Kind::Text, "what ended so");
 const Q: Filter = ("q", Kind::Text, "a part of the text, whatever its case");
 const CLIENT: Filter = ("client_id", Kind::Id, "those of this client");
+const OF_SITE: Filter = ("site_id", Kind::Id, "those of this site");
+const OF_AGENT: Filter = ("agent_id", Kind::Id, "those of this agent");
+const GIVER: Filter = ("user_id", Kind::Id, "those that this user gave");
 
 macro_rules! lists {
     ($($(#[$doc:meta])* $name:ident: $sort:ty = $filters:expr;)*) => { $(
@@ -118,6 +156,62 @@ lists! {
         Q,
         ("all", Kind::Choice(YES_NO), "those of all users, for administrators"),
     ];
+    /// The list of commands.
+    Commands: CommandSort = &[
+        OF_AGENT, OF_SITE, CLIENT,
+        ("job_id", Kind::Id, "those of this job"),
+        GIVER,
+        ("status", Kind::Choice(COMMAND_STATUSES), "those of this status"),
+        ("reason", Kind::Choice(COMMAND_REASONS), "those that failed so"),
+        FROM, TO, Q,
+    ];
+    /// The list of jobs.
+    Jobs: JobSort = &[
+        GIVER,
+        ("state", Kind::Choice(JOB_STATES), "those of which something waits or runs, or the others"),
+        FROM, TO, Q,
+    ];
+    /// The list of alerts.
+    Alerts: AlertSort = &[
+        ("status", Kind::Choice(ALERT_STATUSES), "those of this status; `unresolved` are open and acknowledged ones"),
+        ("severity", Kind::Choice(SEVERITIES), "those of this severity"),
+        ("kind", Kind::Text, "those of this kind, as `cpu`; of `service_down` those of every service"),
+        OF_AGENT, OF_SITE, CLIENT, FROM, TO, Q,
+    ];
+    /// The list of policies.
+    Policies: PolicySort = &[
+        ("level", Kind::Choice(POLICY_LEVELS), "those for all, for clients, for sites or for agents"),
+        ("client_id", Kind::Id, "the one of this client"),
+        ("site_id", Kind::Id, "the one of this site"),
+        ("agent_id", Kind::Id, "the one of this agent"),
+        Q,
+    ];
+    /// The list of registration tokens.
+    Tokens: TokenSort = &[
+        OF_SITE, CLIENT,
+        ("usable", Kind::Choice(YES_NO), "those that let agents in still, or the others"),
+        Q,
+    ];
+    /// The list of notification channels.
+    Channels: ChannelSort = &[
+        CLIENT,
+        ("kind", Kind::Choice(CHANNEL_KINDS), "those of this kind"),
+        ("enabled", Kind::Choice(YES_NO), "those that are used, or the others"),
+        Q,
+    ];
+    /// The list of maintenance windows.
+    Windows: WindowSort = &[
+        ("state", Kind::Choice(WINDOW_STATES), "those that have begun, or the others"),
+        ("client_id", Kind::Id, "those of this client as a whole"),
+        OF_SITE, OF_AGENT, Q,
+    ];
+    /// The list of sessions.
+    Sessions: SessionSort = &[
+        ("tech_id", Kind::Id, "those of this user"),
+        OF_AGENT, OF_SITE, CLIENT,
+        ("status", Kind::Choice(SESSION_STATUSES), "those of this status; `open` are active and ready ones"),
+        FROM, TO, Q,
+    ];
     /// The list of scripts.
     Scripts: ScriptSort = &[Q];
     /// The list of schedules.
@@ -136,7 +230,7 @@ lists! {
     ];
     /// The list of recordings.
     Recordings: RecordingSort = &[
-        FROM, TO, AGENT, SESSION,
+        FROM, TO, AGENT, CLIENT, SITE, SESSION, Q,
         ("tech_id", Kind::Id, "of this user's terminals"),
         ("state", Kind::Choice(RecordingState::NAMES), "those of this state"),
     ];

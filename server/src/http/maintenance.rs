@@ -1,7 +1,7 @@
 //! Maintenance windows.
 
 use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, delete, get, post};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use gururmm_shared::{AgentId, ClientId, MaintenanceId, SiteId, UserId};
@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
+use super::listing::Listing;
 use super::page::Page;
 use super::schemas::Name;
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::actors::alert_messages::RulesChanged;
 use crate::db::DbError;
-use crate::db::maintenance::{self, NewWindow, Window};
+use crate::db::maintenance::{self, NewWindow, Window, WindowFilter};
 use crate::domain::role::Capability;
 use crate::error::AppError;
 use crate::services::audit;
@@ -71,31 +73,36 @@ pub struct Body {
     reason: String,
 }
 
-/// Lists maintenance windows that are not over.
+/// Lists maintenance windows that are not over, the earliest first.
 #[utoipa::path(
     tag = "alerts",
     operation_id = "windows",
+    params(list_parameters::Windows),
     responses(
-        (status = 200, description = "all of them", body = Page<WindowView>),
+        (status = 200, description = "a page", body = Page<WindowView>),
     ),
 )]
 #[get("/api/maintenance")]
-pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let mut items = Vec::new();
-    for window in maintenance::upcoming(&state.db, audit::now()).await? {
-        let target = window.target();
-        match place_of(&state, target).await {
-            Ok(place) if target.is_everything() || who.scope.covers(place) => {
-                items.push(view(window));
-            }
-            Ok(_) => {}
-            // Its target, and the window with it, has just been deleted.
-            Err(error) if error.code == "not_found" => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(HttpResponse::Ok().json(Page::whole(items)))
+    let asked = Listing::read::<list_parameters::Windows>(&request)?;
+    let begun = asked.choice("state", list_parameters::WINDOW_STATES)?;
+    let filter = WindowFilter {
+        scope: who.scope,
+        client_id: asked.id("client_id", ClientId)?,
+        site_id: asked.id("site_id", SiteId)?,
+        agent_id: asked.id("agent_id", AgentId)?,
+        begun: begun.map(|state| state == "active"),
+        words: asked.text("q")?,
+        at: audit::now(),
+    };
+    let rows = maintenance::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, Window::position);
+    Ok(HttpResponse::Ok().json(page.map(view)))
 }
 
 /// Makes a maintenance window, for all or for what one of the ids names.

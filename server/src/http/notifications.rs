@@ -13,13 +13,15 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
+use super::listing::Listing;
 use super::page::{Page, cut, limit_of};
 use super::schemas::{IfMatch, IfNoneMatch, Name};
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::db::DbError;
 use crate::db::deliveries::{self, Delivery};
-use crate::db::notifications::{self, Channel, ChannelSettings};
+use crate::db::notifications::{self, Channel, ChannelFilter, ChannelSettings};
 use crate::domain::policy::alerts::Severity;
 use crate::domain::role::Capability;
 use crate::domain::target::Target;
@@ -197,21 +199,30 @@ async fn find(
 /// Lists channels.
 #[utoipa::path(
     tag = "notifications",
+    params(list_parameters::Channels),
     responses(
-        (status = 200, description = "all of them", body = Page<ChannelView>),
+        (status = 200, description = "a page", body = Page<ChannelView>),
     ),
 )]
 #[get("/api/notifications")]
-pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
     who.require(Capability::ManagePolicies)?;
-    let mut items = Vec::new();
-    for channel in notifications::list(&state.db).await? {
-        let place = place_of(&state, place_target(&channel)).await?;
-        if who.scope.covers(place) {
-            items.push(view(channel, None));
-        }
-    }
-    Ok(HttpResponse::Ok().json(Page::whole(items)))
+    let asked = Listing::read::<list_parameters::Channels>(&request)?;
+    let enabled = asked.choice("enabled", list_parameters::YES_NO)?;
+    let filter = ChannelFilter {
+        scope: who.scope,
+        client_id: asked.id("client_id", ClientId)?,
+        kind: asked.choice("kind", list_parameters::CHANNEL_KINDS)?,
+        enabled: enabled.map(|word| word == "true"),
+        words: asked.text("q")?,
+    };
+    let rows = notifications::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, Channel::position);
+    Ok(HttpResponse::Ok().json(page.map(|channel| view(channel, None))))
 }
 
 /// Makes a channel.

@@ -7,7 +7,9 @@ use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa_actix_web::AppExt;
 
@@ -19,6 +21,8 @@ use crate::error::Problem;
 pub const BEARER: &str = "bearer";
 /// What agents that poll send.
 pub const AGENT_KEY: &str = "agent_key";
+/// What browsers send: the token of a log-in as a cookie.
+pub const COOKIE: &str = "cookie";
 
 const PROBLEM: &str = "application/problem+json";
 
@@ -52,6 +56,8 @@ const RETRY_AFTER: &str = "retry-after";
         (name = "jobs", description = "One command for many agents"),
         (name = "audit", description = "What was written down"),
         (name = "polling", description = "Agents that poll"),
+        (name = "system", description = "The server itself"),
+        (name = "events", description = "What happens, as it happens"),
         (name = "health", description = "Signs of life"),
         (name = "docs", description = "This description")
     )
@@ -82,6 +88,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
             .security_schemes
             .insert(name, scheme(description));
     }
+    let cookie = ApiKeyValue::with_description(
+        super::browser::COOKIE,
+        "a log-in with `cookie: true`; all but GET and HEAD need `X-GuruRMM-CSRF: 1` beside it",
+    );
+    let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
+    components
+        .security_schemes
+        .insert(COOKIE.to_owned(), RefOr::T(cookie));
     components.headers.extend(headers());
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
@@ -112,7 +126,10 @@ fn complete(method: &str, path: &str, operation: &mut Operation) {
         *name = format!("{tag}_{name}");
     }
     let bearer = || SecurityRequirement::new(BEARER, [""; 0]);
-    let security = operation.security.get_or_insert_with(|| vec![bearer()]);
+    let cookie = || SecurityRequirement::new(COOKIE, [""; 0]);
+    let security = operation
+        .security
+        .get_or_insert_with(|| vec![bearer(), cookie()]);
     let is_signed = security.contains(&bearer());
     let parameters = operation.parameters.iter_mut().flatten();
     let mut asks = false;
@@ -128,7 +145,9 @@ fn complete(method: &str, path: &str, operation: &mut Operation) {
         .find(|(m, p, _)| *m == method && *p == path)
         .map(|(_, _, needs)| *needs);
     let forbids = match needs {
-        Some(Needs::Capability(_)) => Some("the role may not do this, or not here"),
+        Some(Needs::Capability(_)) => Some(
+            "the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin`",
+        ),
         Some(Needs::Person) => Some("`not_with_a_key`: only for who is logged in"),
         Some(Needs::LogIn | Needs::AgentKey | Needs::Nothing) | None => None,
     };
@@ -276,6 +295,8 @@ mod tests {
                 .iter()
                 .any(|one| one.as_object().unwrap().is_empty());
             let bearer = security.iter().any(|one| one.get(BEARER).is_some());
+            let cookie = security.iter().any(|one| one.get(COOKIE).is_some());
+            assert_eq!(cookie, bearer, "{what} {security:?}");
             let agents = security.iter().any(|one| one.get(AGENT_KEY).is_some());
             let needs = ROUTES.iter().find(|(m, p, _)| *m == method && *p == path);
             let (_, _, needs) = needs.unwrap();

@@ -13,11 +13,19 @@ const PAGE_MOST: i64 = 500;
 /// # Errors
 /// 400: more than may be, or none.
 pub fn limit_of(asked: Option<i64>) -> Result<i64, AppError> {
+    limit_within(asked, PAGE_MOST)
+}
+
+/// How many a page has, where it may have so many.
+///
+/// # Errors
+/// 400: more than may be, or none.
+pub fn limit_within(asked: Option<i64>, most: i64) -> Result<i64, AppError> {
     let limit = asked.unwrap_or(PAGE_DEFAULT);
-    if (1..=PAGE_MOST).contains(&limit) {
+    if (1..=most).contains(&limit) {
         return Ok(limit);
     }
-    let detail = format!("limit is 1 to {PAGE_MOST}");
+    let detail = format!("limit is 1 to {most}");
     Err(AppError::invalid_field("limit", detail))
 }
 

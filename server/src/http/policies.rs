@@ -11,13 +11,15 @@ use utoipa::ToSchema;
 
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
+use super::listing::Listing;
 use super::page::Page;
 use super::schemas::{IfMatch, IfNoneMatch, Name};
 use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::actors::alert_messages::RulesChanged;
 use crate::actors::policy_push::PolicyChanged;
-use crate::db::policies::{self, NewPolicy, Policy};
+use crate::db::policies::{self, NewPolicy, Policy, PolicyFilter};
 use crate::db::{DbError, places};
 use crate::domain::policy::{Effective, PolicySettings, diff};
 use crate::domain::role::Capability;
@@ -144,27 +146,30 @@ async fn find(
 /// Lists policies.
 #[utoipa::path(
     tag = "policies",
+    params(list_parameters::Policies),
     responses(
-        (status = 200, description = "all of them", body = Page<PolicyView>),
+        (status = 200, description = "a page", body = Page<PolicyView>),
     ),
 )]
 #[get("/api/policies")]
-pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let mut items = Vec::new();
-    for policy in policies::list(&state.db).await? {
-        let target = target(&policy);
-        let seen = match place_of(&state, target).await {
-            Ok(place) => target.is_everything() || who.scope.covers(place),
-            // Its target, and the policy with it, has just been deleted.
-            Err(error) if error.code == "not_found" => false,
-            Err(error) => return Err(error),
-        };
-        if seen {
-            items.push(PolicyView::from(policy));
-        }
-    }
-    Ok(HttpResponse::Ok().json(Page::whole(items)))
+    let asked = Listing::read::<list_parameters::Policies>(&request)?;
+    let filter = PolicyFilter {
+        scope: who.scope,
+        level: asked.choice("level", list_parameters::POLICY_LEVELS)?,
+        client_id: asked.id("client_id", ClientId)?,
+        site_id: asked.id("site_id", SiteId)?,
+        agent_id: asked.id("agent_id", AgentId)?,
+        words: asked.text("q")?,
+    };
+    let rows = policies::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, Policy::position);
+    Ok(HttpResponse::Ok().json(page.map(PolicyView::from)))
 }
 
 /// Makes a policy, for all or for what one of the ids names.

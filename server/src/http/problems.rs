@@ -6,7 +6,7 @@ use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use tracing_actix_web::RequestId;
 
 use crate::error::AppError;
@@ -102,9 +102,4 @@ pub fn bad_path(error: PathError, _: &HttpRequest) -> Error {
         format!("bad path: {error}"),
     )
     .into()
-}
-
-/// Any other path.
-pub async fn unknown_path() -> Result<HttpResponse, AppError> {
-    Err(AppError::not_found("path"))
 }

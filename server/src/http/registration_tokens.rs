@@ -1,18 +1,20 @@
 //! Registration tokens.
 
 use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, delete, get, post};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use gururmm_shared::{RegistrationTokenId, SiteId, UserId};
+use gururmm_shared::{ClientId, RegistrationTokenId, SiteId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Signed};
+use super::list_parameters;
+use super::listing::Listing;
 use super::page::Page;
 use super::schemas::Name;
 use super::state::AppState;
-use crate::db::registration_tokens::{self, NewToken, RegistrationToken};
+use crate::db::registration_tokens::{self, NewToken, RegistrationToken, TokenFilter};
 use crate::db::{DbError, places};
 use crate::domain::credentials::{digest, generate_registration_token};
 use crate::domain::role::Capability;
@@ -88,26 +90,35 @@ pub struct Body {
     approval: bool,
 }
 
-/// Lists registration tokens, without their secrets.
+/// Lists registration tokens, without their secrets, the newest first.
 #[utoipa::path(
     tag = "agents",
     operation_id = "tokens",
+    params(list_parameters::Tokens),
     responses(
-        (status = 200, description = "all of them", body = Page<TokenView>),
+        (status = 200, description = "a page", body = Page<TokenView>),
     ),
 )]
 #[get("/api/registration-tokens")]
-pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    who: Authenticated,
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
     who.require(Capability::ManageAgents)?;
-    let mut items = Vec::new();
-    for token in registration_tokens::list(&state.db).await? {
-        // A site that has just been deleted took its tokens with it.
-        let place = places::of_site(&state.db, token.site_id).await?;
-        if place.is_some_and(|place| who.scope.covers(place)) {
-            items.push(view(token, None));
-        }
-    }
-    Ok(HttpResponse::Ok().json(Page::whole(items)))
+    let asked = Listing::read::<list_parameters::Tokens>(&request)?;
+    let usable = asked.choice("usable", list_parameters::YES_NO)?;
+    let filter = TokenFilter {
+        scope: who.scope,
+        site_id: asked.id("site_id", SiteId)?,
+        client_id: asked.id("client_id", ClientId)?,
+        usable: usable.map(|word| word == "true"),
+        words: asked.text("q")?,
+        at: audit::now(),
+    };
+    let rows = registration_tokens::list(&state.db, filter, asked.page()).await?;
+    let page = asked.cut(rows, RegistrationToken::position);
+    Ok(HttpResponse::Ok().json(page.map(|token| view(token, None))))
 }
 
 /// Makes a registration token.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::state::AppState;
+use crate::actors::event_messages::Happened;
 use crate::actors::registry_messages::{CloseSessions, DropAgent, SessionsOf};
 use crate::domain::close_reason::CloseReason;
 use crate::error::AppError;
@@ -44,5 +45,15 @@ pub async fn drop_agents(state: &Data<AppState>, agents: &[AgentId]) -> Result<(
     for dropped in join_all(drops).await {
         dropped?;
     }
+    tell_changed(state, agents);
     Ok(())
+}
+
+/// Tells that agents are not what, or where, they were.
+pub fn tell_changed(state: &Data<AppState>, agents: &[AgentId]) {
+    if !agents.is_empty() {
+        state
+            .events
+            .do_send(Happened::AgentsChanged(agents.to_vec()));
+    }
 }

@@ -4,28 +4,30 @@ use actix_cors::Cors;
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::dashboard::{self, Dashboard};
 use super::docs::Docs;
 use super::state::AppState;
 use super::{
-    agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs,
-    file_downloads, file_uploads, files, fleet, health, history, inventory, jobs, keys, legacy,
-    maintenance, notifications, policies, problems, processes, recording_contents, recordings,
-    registration_tokens, registry, schedules, scripts, services, sites, streams, tcp, terminals,
-    tunnels, users,
+    agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs, events,
+    file_downloads, file_uploads, files, fleet, health, history, inventory, inventory_search, jobs,
+    keys, legacy, maintenance, notifications, policies, problems, processes, recording_contents,
+    recordings, registration_tokens, registry, schedules, scripts, services, session_list, sites,
+    streams, system, tcp, terminals, tunnels, users,
 };
 use crate::config::Settings;
 
 /// Registers every path with what the handlers share.
-pub fn routes(config: &mut ServiceConfig, state: &AppState, docs: &Docs) {
+pub fn routes(config: &mut ServiceConfig, state: &AppState, docs: &Docs, dashboard: &Dashboard) {
     let limit = state.settings.limits.json_body_bytes as usize;
     config
         .app_data(web::Data::new(state.clone()))
         .app_data(web::Data::new(docs.clone()))
+        .app_data(web::Data::new(dashboard.clone()))
         .app_data(web::QueryConfig::default().error_handler(problems::bad_query))
         .app_data(web::PathConfig::default().error_handler(problems::bad_path))
         .app_data(web::PayloadConfig::new(limit))
         .configure(services)
-        .default_service(web::to(problems::unknown_path));
+        .default_service(web::to(dashboard::page));
 }
 
 /// Registers every path. A path that is no `service` with a description does not get in; of two that
@@ -37,6 +39,8 @@ pub fn services(config: &mut ServiceConfig) {
         .service(health::figures)
         .service(docs::openapi)
         .service(docs::page)
+        .service(system::show)
+        .service(events::subscribe)
         .service(streams::agent)
         .configure(people)
         .configure(fleet)
@@ -106,7 +110,8 @@ fn fleet(config: &mut ServiceConfig) {
         .service(policies::of_agent)
         .service(inventory::of_agent)
         .service(inventory::changes)
-        .service(inventory::software);
+        .service(inventory::software)
+        .service(inventory_search::search);
 }
 
 /// What is told to people.
@@ -134,6 +139,7 @@ fn tunnels_and_commands(config: &mut ServiceConfig) {
         .service(audit::list)
         .service(audit_log::list_acts)
         .service(audit_log::export)
+        .service(session_list::list)
         .service(tunnels::list)
         .service(tunnels::open)
         .service(tunnels::close)
@@ -224,6 +230,7 @@ pub fn cors(settings: &Settings) -> Cors {
             "if-none-match",
             "if-range",
             "range",
+            "x-gururmm-csrf",
         ])
         .expose_headers([
             "x-request-id",

@@ -11,13 +11,13 @@ use gururmm_shared::{ClientId, CommandType, ScheduleId, ScheduleRunId, SiteId};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::commands::{CommandBody, newest_first, page_limit};
+use super::command_body::CommandBody;
 use super::etag::Version;
 use super::extract::{Authenticated, Signed};
 use super::list_parameters;
 use super::listing::Listing;
 use super::once::Once;
-use super::page::Page;
+use super::page::{Page, cut, limit_within};
 use super::schedule_view::{RunView, ScheduleView};
 use super::schemas::{IfMatch, Name};
 use super::state::AppState;
@@ -34,6 +34,9 @@ use crate::domain::target::Target;
 use crate::error::AppError;
 use crate::services::audit::now;
 use crate::services::schedules::{Occasion, Runner};
+
+/// Runs of a page.
+const RUNS_MOST: i64 = 1000;
 
 /// What is done with agents that are away.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -395,9 +398,11 @@ pub async fn runs(
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
     let (schedule, _) = find(&state, &who, id.into_inner()).await?;
-    let limit = page_limit(filter.limit)?;
+    let limit = limit_within(filter.limit, RUNS_MOST)?;
     let before = filter.cursor.map(ScheduleRunId);
-    let rows = schedules::runs_of(&state.db, schedule.id, before, limit + 1).await?;
-    let page = newest_first(rows, limit, |run| run.id.to_string());
-    Ok(HttpResponse::Ok().json(page.map(RunView::from)))
+    let mut rows = schedules::runs_of(&state.db, schedule.id, before, limit + 1).await?;
+    let more = cut(&mut rows, limit);
+    let next_cursor = rows.last().filter(|_| more).map(|run| run.id.to_string());
+    let items: Vec<RunView> = rows.into_iter().map(RunView::from).collect();
+    Ok(HttpResponse::Ok().json(Page { items, next_cursor }))
 }

@@ -7,6 +7,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::actors::alerts::AlertWatcher;
 use crate::actors::commands::CommandDispatcher;
+use crate::actors::events::EventHub;
+use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::config::Settings;
@@ -42,6 +44,12 @@ pub struct AppState {
     pub policies: Addr<PolicyPush>,
     /// Who watches for alerts.
     pub alerts: Addr<AlertWatcher>,
+    /// Who tells what happens.
+    pub events: Addr<EventHub>,
+    /// Who writes what agents report.
+    pub writer: Addr<MetricsWriter>,
+    /// When this run of the server began.
+    pub started_at: chrono::DateTime<chrono::Utc>,
     /// Log-ins.
     pub accounts: Arc<Accounts>,
     /// Users' budgets of requests.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use actix_web::http::header;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{Error, HttpRequest, HttpResponse, get, post};
 use chrono::DateTime;
@@ -13,6 +12,7 @@ use gururmm_shared::{ChannelId, SessionId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::browser::check_origin;
 use super::extract::{MaybeSigned, remote_address};
 use super::sessions::{closed, live_session, own_session, watched_session};
 use super::state::AppState;
@@ -185,7 +185,7 @@ pub async fn viewer(
     visiting: Query<Visiting>,
 ) -> Result<HttpResponse, Error> {
     let session_id = SessionId(session_id.into_inner());
-    check_origin(&request, &state.settings.http.allowed_origins)?;
+    check_origin(&request, &state)?;
     let admission = visiting
         .ticket
         .as_deref()
@@ -208,30 +208,4 @@ pub(super) fn bad_ticket() -> AppError {
         "bad_ticket",
         "get a new ticket from POST …/ticket; each opens one stream, once",
     )
-}
-
-/// A browser says where a page came from; only our own pages and configured ones may open a
-/// stream. What is no browser sends no Origin.
-pub(super) fn check_origin(request: &HttpRequest, allowed: &[String]) -> Result<(), AppError> {
-    let Some(origin) = request.headers().get(header::ORIGIN) else {
-        return Ok(());
-    };
-    let origin = origin.to_str().unwrap_or_default();
-    let own = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let is_own = own.is_some_and(|host| {
-        origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"))
-            == Some(host)
-    });
-    if is_own || allowed.iter().any(|one| one == origin) {
-        return Ok(());
-    }
-    Err(AppError::forbidden(
-        "foreign_origin",
-        "pages of that origin may not open streams; add it to http.allowed_origins if they should",
-    ))
 }

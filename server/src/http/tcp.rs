@@ -8,12 +8,13 @@ use serde::Deserialize;
 use std::time::Instant;
 use utoipa::IntoParams;
 
+use super::browser::check_origin;
 use super::extract::{Authenticated, remote_address};
 use super::operation_problems::of_session;
 use super::problems::request_id;
 use super::sessions::{closed, live_session};
 use super::state::AppState;
-use super::streams::{bad_ticket, check_origin};
+use super::streams::bad_ticket;
 use super::tunnel_work::open;
 use crate::actors::stream_messages::{OpenStream, OpenedStream, StreamError};
 use crate::domain::stream_audit::describe_channel;
@@ -82,7 +83,7 @@ pub async fn connect(
     session_id: Path<uuid::Uuid>,
     target: Query<Target>,
 ) -> Result<HttpResponse, Error> {
-    check_origin(&request, &state.settings.http.allowed_origins)?;
+    check_origin(&request, &state)?;
     tcp_socket::check(&request)?;
     let (kind, ticket) = check(target.into_inner())?;
     let stream = match ticket {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use gururmm_shared::UserId;
 use subtle::ConstantTimeEq;
 
@@ -145,13 +146,19 @@ impl Accounts {
         self.logged_in(account)
     }
 
-    /// The user of a token that holds.
+    /// The user of a token that holds, and when it ends.
     ///
     /// # Errors
     /// 401: bad, expired or revoked.
-    pub async fn authenticate(&self, db: &Db, token: &str) -> Result<Account, AppError> {
+    pub async fn authenticate(
+        &self,
+        db: &Db,
+        token: &str,
+    ) -> Result<(Account, DateTime<Utc>), AppError> {
         let claims = self.tokens.read(token).ok_or_else(invalid_token)?;
-        self.check_version(db, claims.sub, claims.ver).await
+        let end = DateTime::from_timestamp(claims.exp, 0).ok_or_else(invalid_token)?;
+        let account = self.check_version(db, claims.sub, claims.ver).await?;
+        Ok((account, end))
     }
 
     /// The user, if what was issued at `version` still holds.

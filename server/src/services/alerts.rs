@@ -13,8 +13,8 @@ use crate::services::notifications::{MOST_WAITING, of_opened, of_resolved, repor
 /// What came of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// It is written, or was before.
-    Done,
+    /// It is written, this alert or one that was before.
+    Done(Option<AlertId>),
     /// There is no such agent any more.
     Unknown,
 }
@@ -44,10 +44,10 @@ pub async fn open(
             tracing::info!(alert.id = %alert.id, agent.id = %agent_id, kind = alert.kind, "an alert opens");
             metrics::counter!("gururmm_alerts_opened_total").increment(1);
             report_dropped(dropped);
-            Ok(Told::Done)
+            Ok(Told::Done(Some(alert.id)))
         }
         // A retry whose first try did arrive.
-        Err(DbError::Duplicate { .. }) => Ok(Told::Done),
+        Err(DbError::Duplicate { .. }) => Ok(Told::Done(None)),
         Err(DbError::ForeignKey) if places::of_agent(db, agent_id).await?.is_none() => {
             Ok(Told::Unknown)
         }
@@ -65,11 +65,12 @@ pub async fn open(
 pub async fn resolve(db: &Db, agent_id: AgentId, kind: String) -> Result<Told, DbError> {
     let notice = (of_resolved as Notice, MOST_WAITING);
     let resolved = alerts::resolve_kind(db, agent_id, kind, audit::now(), notice).await?;
-    if let Some((alert, dropped)) = resolved {
-        tracing::info!(alert.id = %alert.id, agent.id = %agent_id, kind = alert.kind, "an alert is over");
-        report_dropped(dropped);
-    }
-    Ok(Told::Done)
+    let Some((alert, dropped)) = resolved else {
+        return Ok(Told::Done(None));
+    };
+    tracing::info!(alert.id = %alert.id, agent.id = %agent_id, kind = alert.kind, "an alert is over");
+    report_dropped(dropped);
+    Ok(Told::Done(Some(alert.id)))
 }
 
 /// Resolves an alert because somebody says so; nothing where it is resolved already.

@@ -33,6 +33,8 @@ pub struct Taken {
     pub refused_for: Vec<AgentId>,
     /// How many were refused.
     pub refused: usize,
+    /// Which.
+    pub refused_ids: Vec<CommandId>,
 }
 
 /// A word for the audit, and a sentence for the one who gave the command.
@@ -174,6 +176,7 @@ pub async fn take(db: &Db, room: Vec<(AgentId, i64)>, at: DateTime<Utc>) -> Resu
         sent,
         refused_for,
         refused,
+        refused_ids: ids,
     })
 }
 

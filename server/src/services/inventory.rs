@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, TryAcquireError};
 
 use crate::db::inventory::{self, NewInventory};
 use crate::db::{Db, DbError};
-use crate::domain::inventory::{diff, pairs, tamed};
+use crate::domain::inventory::{diff, pairs, searchable, tamed};
 use crate::domain::text::tame;
 use crate::services::audit;
 
@@ -15,6 +15,8 @@ use crate::services::audit;
 const MOST_WAITING: usize = 64;
 /// Inventories that are compared and written at once.
 const AT_ONCE: usize = 2;
+/// Old inventories that are read at once.
+const OLD_AT_ONCE: i64 = 50;
 
 /// The places of inventories that are on their way into the database.
 #[derive(Debug, Clone)]
@@ -83,6 +85,7 @@ async fn store(db: &Db, agent_id: AgentId, told: Inventory) -> Result<(), DbErro
             changes: known.map_or_else(Vec::new, |known| diff(&known.data, &data)),
             software: pairs(&data, "software", "version"),
             users: pairs(&data, "users", "terminal"),
+            entries: searchable(&data),
             data,
         }
     });
@@ -90,4 +93,30 @@ async fn store(db: &Db, agent_id: AgentId, told: Inventory) -> Result<(), DbErro
         .await
         .map_err(|error| DbError::Other(format!("an inventory could not be compared: {error}")))?;
     inventory::store(db, prepared).await
+}
+
+/// Takes inventories apart that came before their entries were rows, a few at once, until there are none.
+pub async fn index_old(db: Db) {
+    loop {
+        let old = match inventory::unindexed(&db, OLD_AT_ONCE).await {
+            Ok(old) if old.is_empty() => return,
+            Ok(old) => old,
+            Err(error) => {
+                tracing::error!(%error, "old inventories cannot be searched until the next start");
+                return;
+            }
+        };
+        for (agent_id, data) in old {
+            let entries = tokio::task::spawn_blocking(move || searchable(&data)).await;
+            let indexed = inventory::index(&db, agent_id, entries.unwrap_or_default()).await;
+            match indexed {
+                // Deleted meanwhile.
+                Ok(()) | Err(DbError::ForeignKey) => {}
+                Err(error) => {
+                    tracing::error!(%error, agent.id = %agent_id, "an old inventory cannot be searched until the next start");
+                    return;
+                }
+            }
+        }
+    }
 }

@@ -21,6 +21,7 @@ pub mod clearance;
 pub mod code_guesses;
 pub mod commands;
 pub mod deliveries;
+pub mod disk;
 pub mod enrollment;
 pub mod idempotency;
 pub mod inventory;

@@ -98,7 +98,7 @@ impl Rulebook {
     pub async fn load(db: &Db) -> Result<Self, DbError> {
         let mut of_agents = HashMap::new();
         let mut wider = Vec::new();
-        for policy in policies::list(db).await? {
+        for policy in policies::all(db).await? {
             match policy.agent_id {
                 Some(id) => {
                     of_agents.insert(id, policy);

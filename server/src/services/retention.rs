@@ -27,7 +27,7 @@ fn kept(usual: Keep, policy: &RetentionPolicy) -> Keep {
 /// # Errors
 /// The policies cannot be read.
 pub async fn whose(db: &Db, usual: Keep) -> Result<Vec<KeepOf>, DbError> {
-    let stored = policies::list(db).await?;
+    let stored = policies::all(db).await?;
     let mut longest = usual;
     let mut sets: HashMap<Keep, Vec<AgentId>> = HashMap::new();
     let said = stored.iter().any(|policy| {

@@ -14,6 +14,7 @@ use gururmm_shared::{
 
 use super::agent_socket::AgentGateway;
 use crate::actors::connection_messages::{AgentHandle, LastSeen, ToConnection};
+use crate::actors::event_messages::Happened;
 use crate::actors::metrics_messages::Report;
 use crate::actors::registry_messages::{Generation, Register};
 use crate::db::Db;
@@ -84,6 +85,11 @@ pub(super) async fn authenticate(
     };
     let agent_id = admitted.agent.id;
     let hostname = admitted.connected.hostname.clone();
+    let renamed = admitted.agent.hostname != hostname;
+    if admitted.new_key.is_some() || admitted.waiting || renamed {
+        let changed = Happened::AgentsChanged(vec![agent_id]);
+        gateway.events.do_send(changed);
+    }
     if admitted.waiting {
         tracing::info!(agent.id = %agent_id, "an agent waits for approval");
         return Ok(Registered {

@@ -21,6 +21,7 @@ use super::joined_text::{Joined, JoinedText};
 use crate::actors::command_messages::AgentUp;
 use crate::actors::commands::CommandDispatcher;
 use crate::actors::connection_messages::{LastSeen, ToConnection};
+use crate::actors::event_messages::Happened;
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::{Generation, Unregister};
@@ -52,6 +53,8 @@ pub struct AgentGateway {
     pub writer: Addr<MetricsWriter>,
     /// Where commands come from and their ends go.
     pub commands: Addr<CommandDispatcher>,
+    /// Who is told of new agents.
+    pub events: Recipient<Happened>,
     /// Time-outs and rates.
     pub settings: Arc<AgentSettings>,
     /// Wrong site codes by address.

@@ -8,6 +8,7 @@ mod agent_auth;
 mod agent_messages;
 mod agent_routes;
 pub mod agent_socket;
+pub mod events_socket;
 mod frame_guard;
 mod joined_text;
 pub mod tcp_socket;

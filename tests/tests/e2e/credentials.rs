@@ -32,12 +32,18 @@ pub enum Who {
     ExpiredKey,
     /// An administrator's key that was deleted.
     DeletedKey,
+    /// A cookie that is no token.
+    BadCookie,
     /// A read-only user.
     ReadOnly,
+    /// The cookie of a read-only user.
+    ReadOnlyCookie,
     /// A read-only key of an administrator.
     ReadOnlyKey,
     /// A technician of another client.
     Elsewhere,
+    /// The cookie of a technician of another client.
+    ElsewhereCookie,
     /// An administrator of another client.
     ElsewhereAdministrator,
     /// The owner's key for another client alone.
@@ -52,6 +58,10 @@ pub enum Who {
     AdministratorKey,
     /// An administrator.
     Administrator,
+    /// The cookie of an administrator.
+    AdministratorCookie,
+    /// The cookie of an administrator, without the header that changes need.
+    WithoutCsrf,
     /// The technician whose things these are.
     Owner,
 }
@@ -65,7 +75,7 @@ pub enum Role {
 }
 
 impl Who {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::Nobody,
         Self::Expired,
         Self::Revoked,
@@ -74,9 +84,12 @@ impl Who {
         Self::AgentKey,
         Self::ExpiredKey,
         Self::DeletedKey,
+        Self::BadCookie,
         Self::ReadOnly,
+        Self::ReadOnlyCookie,
         Self::ReadOnlyKey,
         Self::Elsewhere,
+        Self::ElsewhereCookie,
         Self::ElsewhereAdministrator,
         Self::NarrowKey,
         Self::NarrowAdministratorKey,
@@ -84,6 +97,8 @@ impl Who {
         Self::TechnicianKey,
         Self::AdministratorKey,
         Self::Administrator,
+        Self::AdministratorCookie,
+        Self::WithoutCsrf,
         Self::Owner,
     ];
 
@@ -97,9 +112,11 @@ impl Who {
             | Self::SiteKey
             | Self::AgentKey
             | Self::ExpiredKey
-            | Self::DeletedKey => None,
-            Self::ReadOnly | Self::ReadOnlyKey => Some(Role::ReadOnly),
+            | Self::DeletedKey
+            | Self::BadCookie => None,
+            Self::ReadOnly | Self::ReadOnlyCookie | Self::ReadOnlyKey => Some(Role::ReadOnly),
             Self::Elsewhere
+            | Self::ElsewhereCookie
             | Self::NarrowKey
             | Self::Colleague
             | Self::TechnicianKey
@@ -107,7 +124,9 @@ impl Who {
             Self::ElsewhereAdministrator
             | Self::NarrowAdministratorKey
             | Self::AdministratorKey
-            | Self::Administrator => Some(Role::Administrator),
+            | Self::Administrator
+            | Self::AdministratorCookie
+            | Self::WithoutCsrf => Some(Role::Administrator),
         }
     }
 
@@ -123,11 +142,23 @@ impl Who {
         )
     }
 
+    /// Whether it comes as a browser's cookie, and is good.
+    pub fn is_cookie(self) -> bool {
+        matches!(
+            self,
+            Self::ReadOnlyCookie
+                | Self::ElsewhereCookie
+                | Self::AdministratorCookie
+                | Self::WithoutCsrf
+        )
+    }
+
     /// Whether it may act in another client alone.
     pub fn is_elsewhere(self) -> bool {
         matches!(
             self,
             Self::Elsewhere
+                | Self::ElsewhereCookie
                 | Self::ElsewhereAdministrator
                 | Self::NarrowKey
                 | Self::NarrowAdministratorKey
@@ -229,9 +260,12 @@ impl Credentials {
             Who::AgentKey => api.with_token(&self.agent_key),
             Who::ExpiredKey => api.with_token(&self.expired_key),
             Who::DeletedKey => api.with_token(&self.deleted_key),
+            Who::BadCookie => api.with_cookie("grmm_session=nonsense"),
             Who::ReadOnly => log_in(rmm, "reader").await,
+            Who::ReadOnlyCookie => by_cookie(rmm, "reader").await,
             Who::ReadOnlyKey => api.with_token(&self.read_only_key),
             Who::Elsewhere => log_in(rmm, "elsewhere").await,
+            Who::ElsewhereCookie => by_cookie(rmm, "elsewhere").await,
             Who::ElsewhereAdministrator => log_in(rmm, "elsewhere-administrator").await,
             Who::NarrowKey => api.with_token(&self.narrow_key),
             Who::NarrowAdministratorKey => api.with_token(&self.narrow_administrator_key),
@@ -239,6 +273,8 @@ impl Credentials {
             Who::TechnicianKey => api.with_token(&self.technician_key),
             Who::AdministratorKey => api.with_token(&self.administrator_key),
             Who::Administrator => log_in(rmm, "administrator").await,
+            Who::AdministratorCookie => by_cookie(rmm, "administrator").await,
+            Who::WithoutCsrf => by_cookie(rmm, "administrator").await.without_csrf(),
             Who::Owner => api.log_in(TECHNICIAN.0, TECHNICIAN.1).await,
         }
     }
@@ -250,6 +286,11 @@ fn email(name: &str) -> String {
 
 async fn log_in(rmm: &Deployment, name: &str) -> Api {
     rmm.server.anonymous().log_in(&email(name), PASSWORD).await
+}
+
+async fn by_cookie(rmm: &Deployment, name: &str) -> Api {
+    let api = rmm.server.anonymous();
+    api.log_in_with_cookie(&email(name), PASSWORD).await
 }
 
 async fn key(maker: &Api, mut body: Value) -> Value {

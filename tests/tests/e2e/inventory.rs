@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gururmm_shared::{
-    AgentId, AgentMessage, HardwareInfo, Inventory, InventorySections, SoftwareInfo, UserInfo,
+    AgentId, AgentMessage, DiskInfo, HardwareInfo, InterfaceInfo, Inventory, InventorySections,
+    ServiceInfo, SoftwareInfo, SystemInfo, UserInfo,
 };
 use gururmm_tests::api::items;
 use gururmm_tests::{Deployment, RawAgent, eventually, on_both_databases};
@@ -80,6 +81,75 @@ on_both_databases! {
         let rest = rmm.technician.get(&format!("/api/inventory/software?cursor={next}")).await.expect(200);
         assert_eq!((items(&page).len(), items(&rest).len()), (1, 2));
         rmm.technician.get("/api/inventory/software?cursor=x").await.problem(400, "invalid_field");
+    }
+
+    async fn everything_that_machines_are_made_of_is_searched_over_the_fleet(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (mut one, first) = rmm.raw_agent().await;
+        let (mut two, second) = rmm.raw_agent().await;
+        let whole = InventorySections {
+            hardware: Some(HardwareInfo { cpu_model: Some("Xeon 100%".to_owned()), ..HardwareInfo::default() }),
+            os: Some(SystemInfo { name: Some("Debian GNU/Linux 12".to_owned()), ..SystemInfo::default() }),
+            disks: Some(vec![DiskInfo { mount: "/srv".to_owned(), device: "/dev/sda1".to_owned(), ..DiskInfo::default() }]),
+            network: Some(vec![InterfaceInfo { name: "eth0".to_owned(), addresses: vec!["10.1.2.3".to_owned()], ..InterfaceInfo::default() }]),
+            services: Some(vec![ServiceInfo { name: "nginx".to_owned(), ..ServiceInfo::default() }]),
+            ..sections(&[("nginx-common", "1.22")])
+        };
+        one.send(&AgentMessage::Inventory(Inventory { hash: "a".to_owned(), sections: whole })).await;
+        tell(&mut two, "b", &[("bash", "5")]).await;
+        inventory_of(&rmm, first, |_| true).await;
+        inventory_of(&rmm, second, |_| true).await;
+        let found = async |query: &str| {
+            let list = items(&rmm.technician.get(&format!("/api/inventory/search?{query}")).await.expect(200));
+            let rows = list.iter().map(|row| format!("{} {}", row["section"].as_str().unwrap(), row["name"].as_str().unwrap()));
+            rows.collect::<Vec<_>>()
+        };
+        for (query, wanted) in [("q=XEON", "hardware cpu_model"), ("q=100%25", "hardware cpu_model"), ("q=debian", "os name"),
+            ("q=sda1", "disks /srv"), ("q=10.1.2", "network eth0"), ("q=nginx&section=services", "services nginx"),
+            ("q=nginx&section=software", "software nginx-common")] {
+            assert_eq!(found(query).await, [wanted], "{query}");
+        }
+        assert_eq!(found("q=nginx").await, ["services nginx", "software nginx-common"], "software comes last");
+        assert_eq!(found("q=ada").await.len(), 2, "a user of both");
+        assert_eq!(found(&format!("q=ada&agent_id={second}")).await.len(), 1);
+        assert!(found("q=c_u").await.is_empty(), "an underscore is no pattern");
+        let mut seen = Vec::new();
+        let mut path = "/api/inventory/search?q=n&limit=1".to_owned();
+        loop {
+            let page = rmm.technician.get(&path).await.expect(200);
+            seen.extend(items(&page).iter().map(ToString::to_string));
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            path = format!("/api/inventory/search?q=n&limit=1&cursor={cursor}");
+        }
+        let all = items(&rmm.technician.get("/api/inventory/search?q=n").await.expect(200));
+        assert_eq!(seen, all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        rmm.technician.get("/api/inventory/search").await.refusal(400);
+        rmm.technician.get("/api/inventory/search?q=x&section=colour").await.refusal(400);
+        let body = serde_json::json!({"email": "elsewhere@example.com", "password": "a long password 3", "role": "technician",
+            "scope": {"client_ids": []}});
+        rmm.admin.post("/api/users", body).await.check(201);
+        let elsewhere = rmm.server.anonymous().log_in("elsewhere@example.com", "a long password 3").await;
+        assert!(items(&elsewhere.get("/api/inventory/search?q=n").await.expect(200)).is_empty());
+    }
+
+    async fn inventories_that_came_before_are_searched_after_a_start(world: World) {
+        let mut rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        tell(&mut agent, "a", &[]).await;
+        inventory_of(&rmm, id, |_| true).await;
+        // As a server left it that knew of no entries.
+        let unset = match rmm.database.engine() {
+            gururmm_tests::database::Engine::Sqlite => "0",
+            gururmm_tests::database::Engine::Postgres => "false",
+        };
+        rmm.database.execute("DELETE FROM inventory_entries").await.unwrap();
+        rmm.database.execute(&format!("UPDATE inventory SET indexed = {unset}")).await.unwrap();
+        let found = async |rmm: &Deployment| items(&rmm.technician.get("/api/inventory/search?q=ada").await.expect(200));
+        assert!(found(&rmm).await.is_empty());
+        rmm.server.stop().await;
+        rmm.server.restart().await;
+        let rows = eventually("it is found", SOON, || async { Some(found(&rmm).await).filter(|rows| !rows.is_empty()) }).await;
+        assert_eq!(rows[0]["agent_id"], id.to_string());
     }
 
     async fn an_inventory_that_is_too_large_or_too_soon_is_refused_and_the_agent_stays(world: World) {

@@ -32,9 +32,15 @@ enum Class {
     NotYours,
     /// Agents that the caller has no access to are not there.
     NoSuchAgents,
+    /// A change by a cookie without the header that a page from elsewhere cannot send.
+    NoCsrf,
+    /// A WebSocket by a cookie that does not say where its page came from.
+    NoOrigin,
 }
 
-use Class::{Forbidden, Let, NoSuchAgents, NotWithAKey, NotYours, OutOfScope, Unauthorized};
+use Class::{
+    Forbidden, Let, NoCsrf, NoOrigin, NoSuchAgents, NotWithAKey, NotYours, OutOfScope, Unauthorized,
+};
 
 /// What a route is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +72,7 @@ fn about(method: &str, path: &str) -> About {
         path if path.starts_with("/api/schedules/") => About::Schedule,
         "/api/keys/{id}" => About::Key,
         "/api/jobs" if method == "POST" => About::Agents,
+        "/api/system" => About::All,
         path if path.starts_with("/api/users") => About::All,
         path if path.starts_with("/api/scripts") && method != "GET" => About::All,
         "/api/clients" if method == "POST" => About::All,
@@ -121,6 +128,12 @@ fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
     let Some(role) = who.role() else {
         return Unauthorized;
     };
+    if who.is_cookie() && is_tcp {
+        return NoOrigin;
+    }
+    if who == Who::WithoutCsrf && !matches!(method, "GET" | "HEAD") {
+        return NoCsrf;
+    }
     let about = about(method, path);
     match needs {
         Needs::Capability(capability) if !may(role, capability) => return Forbidden,
@@ -171,6 +184,8 @@ fn fits(wanted: Class, method: &str, path: &str, answer: &Answer) -> bool {
         Unauthorized => answer.status == 401,
         Forbidden => refused(&["not_allowed"]),
         NotWithAKey => refused(&["not_with_a_key"]),
+        NoCsrf => refused(&["csrf_header_missing"]),
+        NoOrigin => refused(&["foreign_origin"]),
         OutOfScope => refused(&["out_of_scope"]),
         NotYours => refused(&["not_yours", "not_your_session", "not_your_schedule"]),
         NoSuchAgents => answer.status == 400 && answer.json()["field"] == "filter",

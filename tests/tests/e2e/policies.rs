@@ -1,11 +1,15 @@
 //! Policies: inherited, pushed to live agents, and kept by what tunnels may do.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use gururmm_shared::{AgentId, ConfigUpdate, ServerMessage};
 use gururmm_tests::agent::AgentSettings;
 use gururmm_tests::api::{items, text};
-use gururmm_tests::{Api, Deployment, RawAgent, TestAgent, eventually, on_both_databases};
+use gururmm_tests::{
+    Api, Deployment, PreparedAgent, RawAgent, Surroundings, TestAgent, World, eventually,
+    on_both_databases,
+};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -139,19 +143,15 @@ on_both_databases! {
     }
 
     async fn who_sits_at_the_machine_is_told_where_the_policy_says_so(world: World) {
-        let rmm = world.deploy(&[]).await;
-        let (agent, id) = rmm.agent().await;
-        policy(&rmm, json!({}), json!({"tunnel": {"tell_person": true}})).await;
-        eventually("the policy is applied", SOON, || async {
-            agent.log().contains("the server's policy is applied").then_some(())
-        })
-        .await;
-        rmm.open(id).await;
-        eventually("the person is told", SOON, || async {
-            let log = agent.log();
-            (log.contains("was told of the tunnel") || log.contains("wall")).then_some(())
-        })
-        .await;
+        let (log, said) = with_wall(&world, "0").await;
+        assert!(log.contains("was told of the tunnel"), "{log}");
+        assert!(said.contains("tunnel"), "the line itself: {said:?}");
+    }
+
+    async fn nobody_was_told_where_wall_fails(world: World) {
+        let (log, _) = with_wall(&world, "1").await;
+        assert!(log.contains("wall could not tell"), "{log}");
+        assert!(!log.contains("was told of the tunnel"), "{log}");
     }
 
     async fn a_moved_agent_gets_the_policy_of_its_new_place(world: World) {
@@ -162,6 +162,39 @@ on_both_databases! {
         rmm.admin.post(&format!("/api/agents/{id}/move"), json!({"site_id": site.id})).await.check(200);
         assert_eq!(interval(&config(&mut agent).await), Some(66));
     }
+}
+
+/// Opens a tunnel to a machine whose policy has people told, with a `wall` that ends so; answers the agent's log
+/// and what `wall` was told to say.
+async fn with_wall(world: &World, exit_code: &str) -> (String, String) {
+    let rmm = world.deploy(&[]).await;
+    let folder = world.file(&format!("programs-{exit_code}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (wall, said) = (folder.join("wall"), folder.join("said"));
+    let script = format!(
+        "#!/bin/sh\nprintf '%s' \"$*\" > '{}'\nexit {exit_code}\n",
+        said.display()
+    );
+    std::fs::write(&wall, script).unwrap();
+    std::fs::set_permissions(&wall, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let (agent, id) = PreparedAgent::start(&rmm, Surroundings::Programs(&path)).await;
+    policy(&rmm, json!({}), json!({"tunnel": {"tell_person": true}})).await;
+    eventually("the policy is applied", SOON, || async {
+        agent
+            .log()
+            .contains("the server's policy is applied")
+            .then_some(())
+    })
+    .await;
+    rmm.open(id).await;
+    let log = eventually("wall has ended", SOON, || async {
+        let log = agent.log();
+        (log.contains("was told of the tunnel") || log.contains("wall could not tell"))
+            .then_some(log)
+    })
+    .await;
+    (log, std::fs::read_to_string(&said).unwrap_or_default())
 }
 
 fn policy_body(target: Value, settings: Value) -> Value {

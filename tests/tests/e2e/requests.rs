@@ -92,6 +92,7 @@ pub async fn ask(api: &Api, method: &str, path: &str, things: &Things, user: &st
 fn query(path: &str) -> &'static str {
     match path {
         "/api/recordings/{id}/search" => "?text=make",
+        "/api/inventory/search" => "?q=e",
         "/api/recordings/{id}/index" => "?at=0",
         path if path.ends_with("/tcp") => "?host=127.0.0.1&port=9",
         // As long as the body.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::things::Things;
 
 /// Routes that read and are no list of things that belong to somebody.
-const NO_LISTS: [&str; 9] = [
+const NO_LISTS: [&str; 12] = [
     "/healthz",
     "/readyz",
     "/metrics",
@@ -21,6 +21,11 @@ const NO_LISTS: [&str; 9] = [
     // Counted, not listed: `counts_are_of_what_is_in_scope_only`.
     "/api/agents/stats",
     "/api/metrics/summary",
+    // A search, which needs a word: `everything_that_machines_are_made_of_is_searched_over_the_fleet`.
+    "/api/inventory/search",
+    "/api/system",
+    // A stream: `nobody_is_told_of_another_client_and_a_move_is_told_to_both`.
+    "/api/events",
     // A file: `an_export_of_the_audit_holds_what_is_in_scope_only`.
     "/api/audit/export",
 ];
@@ -29,7 +34,7 @@ const NO_LISTS: [&str; 9] = [
 type Row = (&'static str, &'static str, fn(&Things) -> Vec<String>);
 
 /// Lists that technicians read.
-const TECHNICIANS: [Row; 15] = [
+const TECHNICIANS: [Row; 16] = [
     ("/api/clients", "id", |t| vec![t.site.client_id.clone()]),
     ("/api/sites", "id", |t| {
         vec![t.site.id.clone(), t.spare_site.id.clone()]
@@ -57,6 +62,7 @@ const TECHNICIANS: [Row; 15] = [
     ("/api/schedules", "id", |t| vec![t.schedule.clone()]),
     ("/api/recordings", "id", |t| vec![t.recording.clone()]),
     ("/api/keys", "id", |t| vec![t.key.clone()]),
+    ("/api/sessions", "session_id", |t| vec![t.session.clone()]),
     ("/api/v1/tunnel", "session_id", |t| vec![t.session.clone()]),
 ];
 

@@ -19,9 +19,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use gururmm_shared::{AgentId, CommandId, JobId, UserId};
+use gururmm_shared::{AgentId, ClientId, CommandId, JobId, SiteId, UserId};
 use serde_json::Value;
 
+use super::page::{PageOf, SortValue, lower, pattern};
 use super::schema::{agents, commands, sites};
 use super::tunnel_audit::{AuditSteps, NewAudit};
 use super::types::Bind;
@@ -107,19 +108,47 @@ pub struct NewCommand {
     pub arguments: Option<Value>,
 }
 
-/// Which commands to list, the newest first.
+sorts! {
+    /// The orders of a list of commands.
+    CommandSort, newest first: true {
+        /// By the time they were given.
+        Created = "created" (time),
+    }
+}
+
+impl Command {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn position(&self, _: CommandSort) -> (SortValue, uuid::Uuid) {
+        (SortValue::Time(self.created_at), self.id.0)
+    }
+}
+
+/// Which commands to list.
 #[derive(Debug, Clone, Default)]
 pub struct CommandFilter {
+    /// Only those of agents within.
+    pub scope: Scope,
     /// Only those of this agent.
     pub agent_id: Option<AgentId>,
+    /// Only those of this site's agents.
+    pub site_id: Option<SiteId>,
+    /// Only those of this client's agents.
+    pub client_id: Option<ClientId>,
     /// Only those of this job.
     pub job_id: Option<JobId>,
+    /// Only those that this user gave.
+    pub created_by: Option<UserId>,
     /// Only those with this status.
     pub status: Option<String>,
-    /// Only those given before this one.
-    pub before: Option<CommandId>,
-    /// At most so many.
-    pub limit: i64,
+    /// Only those that failed so.
+    pub reason: Option<String>,
+    /// Only those whose line, or whose agent's name, holds this.
+    pub words: Option<String>,
+    /// Given not before.
+    pub from: Option<DateTime<Utc>>,
+    /// Given before.
+    pub to: Option<DateTime<Utc>>,
 }
 
 ops! {
@@ -162,34 +191,63 @@ pub async fn insert(db: &Db, new: Vec<(NewCommand, NewAudit)>) -> Result<(), DbE
     })
 }
 
-/// Lists commands of agents within a scope, the newest first.
-pub async fn list(db: &Db, scope: Scope, filter: CommandFilter) -> Result<Vec<Command>, DbError> {
+/// Lists commands.
+pub async fn list(
+    db: &Db,
+    filter: CommandFilter,
+    page: PageOf<CommandSort>,
+) -> Result<Vec<Command>, DbError> {
     query!(db, |conn| {
         let mut rows = commands::table
             .inner_join(agents::table.left_join(sites::table))
-            .order(commands::id.desc())
-            .limit(filter.limit.max(0))
             .select(Command::as_select())
             .into_boxed();
-        if let Some(agent_id) = filter.agent_id {
-            rows = rows.filter(commands::agent_id.eq(Bind(agent_id)));
+        within!(
+            rows,
+            &filter.scope,
+            sites::client_id.nullable(),
+            agents::site_id
+        );
+        if let Some(id) = filter.agent_id {
+            rows = rows.filter(commands::agent_id.eq(Bind(id)));
         }
-        if let Some(job_id) = filter.job_id {
-            rows = rows.filter(commands::job_id.eq(Some(Bind(job_id))));
+        if let Some(id) = filter.site_id {
+            rows = rows.filter(agents::site_id.eq(Bind(id)));
         }
-        if let Some(status) = filter.status {
-            rows = rows.filter(commands::status.eq(status));
+        if let Some(id) = filter.client_id {
+            rows = rows.filter(sites::client_id.nullable().eq(Bind(id)));
         }
-        if let Some(before) = filter.before {
-            rows = rows.filter(commands::id.lt(Bind(before)));
+        if let Some(id) = filter.job_id {
+            rows = rows.filter(commands::job_id.eq(Bind(id)));
         }
-        if let Scope::Only {
-            clients,
-            sites: own,
-        } = scope
-        {
-            rows = rows.filter(covered!(clients, own));
+        if let Some(id) = filter.created_by {
+            rows = rows.filter(commands::created_by.eq(Bind(id)));
         }
+        if let Some(status) = &filter.status {
+            rows = rows.filter(commands::status.eq(status.clone()));
+        }
+        if let Some(reason) = &filter.reason {
+            rows = rows.filter(commands::reason.eq(reason.clone()));
+        }
+        if let Some(words) = &filter.words {
+            let line = lower(commands::command).like(lower(pattern(words)));
+            let hostname = lower(agents::hostname).like(lower(pattern(words)));
+            rows = rows.filter(line.escape('\\').or(hostname.escape('\\')));
+        }
+        if let Some(from) = filter.from {
+            rows = rows.filter(commands::created_at.ge(Bind(from)));
+        }
+        if let Some(to) = filter.to {
+            rows = rows.filter(commands::created_at.lt(Bind(to)));
+        }
+        keyset!(
+            rows,
+            page,
+            commands::created_at,
+            commands::id,
+            CommandId,
+            time
+        );
         rows.load(conn).await
     })
 }

@@ -1,7 +1,9 @@
 //! What machines are made of: the present inventory of each agent and what has changed since.
 
+mod entries;
 mod search;
 
+pub use entries::{EntrySearch, FoundEntry, entries, index, installed, unindexed};
 pub use search::{Package, PackageAgent, SoftwareSearch, agents_with, packages};
 
 use chrono::{DateTime, Utc};
@@ -9,10 +11,12 @@ use diesel::prelude::*;
 use gururmm_shared::AgentId;
 use serde_json::Value;
 
-use super::schema::{inventory, inventory_changes, inventory_software, inventory_users};
+use super::schema::{
+    inventory, inventory_changes, inventory_entries, inventory_software, inventory_users,
+};
 use super::types::Bind;
 use super::{Db, DbError};
-use gururmm_domain::inventory::Change;
+use gururmm_domain::inventory::{Change, Entry};
 
 /// Changes of an agent that are kept; of more, the newest.
 const CHANGES_KEPT: i64 = 10_000;
@@ -70,6 +74,8 @@ pub struct NewInventory {
     pub software: Option<Vec<(String, String)>>,
     /// Accounts and terminals, where log-ins could be listed; no two alike.
     pub users: Option<Vec<(String, String)>>,
+    /// What is searched for beside software; no two alike.
+    pub entries: Vec<Entry>,
 }
 
 #[derive(Insertable)]
@@ -98,6 +104,27 @@ struct UserRow {
     agent_id: Bind<AgentId>,
     name: String,
     terminal: String,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = inventory_entries)]
+struct EntryRow {
+    agent_id: Bind<AgentId>,
+    section: &'static str,
+    name: String,
+    detail: String,
+}
+
+impl EntryRow {
+    fn of(agent_id: AgentId, entries: Vec<Entry>) -> Vec<Self> {
+        let rows = entries.into_iter().map(|entry| Self {
+            agent_id: Bind(agent_id),
+            section: entry.section,
+            name: entry.name,
+            detail: entry.detail,
+        });
+        rows.collect()
+    }
 }
 
 /// Finds the present inventory of an agent.
@@ -149,12 +176,16 @@ macro_rules! store {
             inventory::hash.eq(&$new.hash),
             inventory::data.eq(Bind(&$new.data)),
             inventory::received_at.eq(Bind($new.received_at)),
+            inventory::indexed.eq(true),
         );
         let $statement = diesel::insert_into(inventory::table)
             .values((inventory::agent_id.eq(id), values))
             .on_conflict(inventory::agent_id)
             .do_update()
             .set(values);
+        $run;
+        let own = inventory_entries::table.filter(inventory_entries::agent_id.eq(id));
+        let $statement = diesel::delete(own);
         $run;
         if $rows.software.is_some() {
             let own = inventory_software::table.filter(inventory_software::agent_id.eq(id));
@@ -185,6 +216,7 @@ struct Rows {
     changes: Vec<ChangeRow>,
     software: Option<Vec<SoftwareRow>>,
     users: Option<Vec<UserRow>>,
+    entries: Vec<EntryRow>,
 }
 
 impl Rows {
@@ -221,6 +253,7 @@ impl Rows {
                 .collect(),
             software,
             users,
+            entries: EntryRow::of(new.agent_id, std::mem::take(&mut new.entries)),
         }
     }
 }
@@ -254,6 +287,10 @@ pub async fn store(db: &Db, mut new: NewInventory) -> Result<(), DbError> {
                 let insert = diesel::insert_into(inventory_users::table).values(chunk);
                 diesel_async::RunQueryDsl::execute(insert, conn).await?;
             }
+            for chunk in rows.entries.chunks(super::pools::ROWS_PER_STATEMENT) {
+                let insert = diesel::insert_into(inventory_entries::table).values(chunk);
+                diesel_async::RunQueryDsl::execute(insert, conn).await?;
+            }
             Ok(())
         },
         sqlite | conn | {
@@ -274,6 +311,10 @@ pub async fn store(db: &Db, mut new: NewInventory) -> Result<(), DbError> {
             }
             for row in rows.users.iter().flatten() {
                 let insert = diesel::insert_into(inventory_users::table).values(row);
+                diesel::RunQueryDsl::execute(insert, conn)?;
+            }
+            for row in &rows.entries {
+                let insert = diesel::insert_into(inventory_entries::table).values(row);
                 diesel::RunQueryDsl::execute(insert, conn)?;
             }
             Ok(())

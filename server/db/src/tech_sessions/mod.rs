@@ -2,8 +2,10 @@
 //! index `tech_sessions_one_active` refuses a technician's second session with the same agent.
 
 mod is_open;
+mod list;
 mod open;
 
+pub use list::{ListedSession, SessionFilter, SessionSort, list};
 pub use open::{NewSession, OpenOutcome, open};
 
 use std::collections::BTreeMap;

@@ -36,6 +36,7 @@ pub async fn select_every_column(db: &Db) -> Vec<(&'static str, Result<usize, Db
         inventory,
         inventory_software,
         inventory_users,
+        inventory_entries,
         inventory_changes,
         maintenance_windows,
         notification_channels,

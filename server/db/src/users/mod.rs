@@ -161,6 +161,16 @@ pub async fn by_id(db: &Db, id: UserId) -> Result<Option<User>, DbError> {
         .optional())
 }
 
+/// The token versions of these users, of those that are there and not disabled.
+pub async fn versions(db: &Db, ids: Vec<UserId>) -> Result<Vec<(UserId, i64)>, DbError> {
+    query!(db, |conn| users::table
+        .filter(users::id.eq_any(ids.into_iter().map(Bind)))
+        .filter(users::disabled.eq(false))
+        .select((users::id, users::token_version))
+        .load(conn)
+        .await)
+}
+
 /// The orders of a list of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserSort {
