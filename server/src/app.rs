@@ -143,6 +143,7 @@ impl App {
             guesses: Arc::default(),
             audit_limits: Arc::default(),
             inventories: InventoryDesk::default(),
+            lanes: Arc::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
         let audit_limits = gateway.audit_limits.clone();

@@ -35,11 +35,13 @@ const CHECKS: &str = "not_a_server_error,response_schema_conformance,ignored_aut
 const LINKS: u64 = 10;
 
 /// Left out, and why.
-const EXCLUDED: [&str; 3] = [
+const EXCLUDED: [&str; 4] = [
     // WebSockets: an upgrade is no exchange of one request and one answer. They have tests of their own.
     "/ws",
     "/api/v1/tunnel/{session_id}/stream",
     "/api/v1/tunnel/{session_id}/tcp",
+    // Half of an exchange whose other half is on a WebSocket; it has tests of its own.
+    "/api/agent/lanes/{session_id}/{channel_id}",
 ];
 /// Its body is an archive, which Schemathesis cannot make.
 const BINARY: &str = "files_upload_archive";

@@ -34,11 +34,16 @@ const MOST_NAME: usize = 255;
 
 /// Does what is asked of a service.
 pub(super) async fn perform(operation: Operation) -> Result<Reply, OperationError> {
-    Systemd { program: PROGRAM }.perform(operation).await
+    machine().perform(operation).await
+}
+
+/// This machine's systemd.
+pub(super) fn machine() -> Systemd<'static> {
+    Systemd { program: PROGRAM }
 }
 
 /// The machine's systemd, by its program.
-struct Systemd<'a> {
+pub(super) struct Systemd<'a> {
     program: &'a str,
 }
 
@@ -71,7 +76,8 @@ impl Systemd<'_> {
         }
     }
 
-    async fn list(&self) -> Result<Vec<ServiceState>, OperationError> {
+    /// All services.
+    pub(super) async fn list(&self) -> Result<Vec<ServiceState>, OperationError> {
         let (units, files) = tokio::try_join!(
             self.ask(&LIST_UNITS, None, PATIENCE),
             self.ask(&LIST_FILES, None, PATIENCE)
@@ -79,7 +85,8 @@ impl Systemd<'_> {
         Ok(merged(&units, &files))
     }
 
-    async fn stat(&self, name: &str) -> Result<ServiceState, OperationError> {
+    /// One service.
+    pub(super) async fn stat(&self, name: &str) -> Result<ServiceState, OperationError> {
         let told = self.ask(&SHOW, Some(name), PATIENCE).await?;
         let property = |key| systemd::property(&told, key);
         let file = property("UnitFileState").unwrap_or_default();
@@ -234,7 +241,7 @@ fn replaced(before: &ServiceState) -> Reply {
 }
 
 /// A service's name, with `.service`.
-fn checked(name: &str) -> Result<String, OperationError> {
+pub(super) fn checked(name: &str) -> Result<String, OperationError> {
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '_' | ':' | '\\' | '-');
     let bad = |text: &str| Err(OperationError::new(ErrorCode::BadName, text));

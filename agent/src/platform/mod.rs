@@ -10,12 +10,12 @@ mod unix;
 pub use unix::make_pipe;
 pub use unix::systemd;
 pub use unix::{
-    FileFacts, KillError, OwnerNames, begin_write_back, give_to_owner_of, is_link_in_the_way,
-    is_other_file_system, kill_process, make_link, name_bytes, private, rename_to_new,
-    set_folder_mode, set_mode, sync_file_system, sync_folder, without_waiting,
+    FileFacts, KillError, OwnerNames, begin_write_back, give_to_owner_of, is_input_output,
+    is_link_in_the_way, is_other_file_system, kill_process, make_link, name_bytes, private,
+    rename_to_new, set_folder_mode, set_mode, sync_file_system, sync_folder, without_waiting,
 };
 pub use unix::{
     Guard, Launched, Launcher, Leader, Login, Order, Pty, Remains, Running, SESSION_MARK, Sweep,
-    guard_main, home_directory, is_administrator, is_program, shell, sweep, tell_people,
-    tune_socket,
+    TERMINAL_MARK, ask, guard_main, home_directory, is_administrator, is_program, notify, shell,
+    sweep, tell_people, tune_socket,
 };

@@ -10,6 +10,7 @@ pub mod command_state;
 pub mod credentials;
 pub mod delivery;
 pub mod enrollment;
+pub mod frame_budget;
 pub mod idempotency;
 pub mod inventory;
 pub mod job_targets;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use gururmm_shared::byte_stream::ByteStream;
 use gururmm_shared::{AgentId, ChannelId, Feature, ServerMessage, SessionId, StreamId};
 
+use super::lanes::Lanes;
 use super::session_messages::FromAgent;
 
 /// To an agent's connection.
@@ -129,6 +130,8 @@ pub struct AgentHandle {
     pub capabilities: Arc<BTreeSet<String>>,
     /// Its signs of life.
     pub last_seen: LastSeen,
+    /// Where lanes are offered to it.
+    pub lanes: Arc<Lanes>,
     channels: Arc<AtomicU64>,
     streams: Arc<AtomicU32>,
 }
@@ -150,6 +153,7 @@ impl AgentHandle {
             confirms_close: false,
             capabilities: Arc::default(),
             last_seen,
+            lanes: Arc::default(),
             channels: Arc::default(),
             streams: Arc::default(),
         }

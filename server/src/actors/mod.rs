@@ -11,6 +11,7 @@ pub mod command_messages;
 pub mod command_reports;
 pub mod commands;
 pub mod connection_messages;
+pub mod lanes;
 mod live_sessions;
 pub mod metrics_messages;
 pub mod metrics_writer;

@@ -20,8 +20,8 @@ use super::metrics_messages::Report;
 use super::pollers::Pollers;
 use super::registry_messages::{
     Adopt, Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
-    LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, TellAgent,
-    Unregister,
+    LiveSession, Online, OpenError, OpenTunnel, OpenedTunnel, Polled, Register, SessionsOf,
+    Stopping, TellAgent, Unregister,
 };
 use super::session_messages::SessionEnded;
 use super::tunnel::{NewTunnel, TunnelSession};
@@ -234,7 +234,7 @@ impl Handler<Unregister> for AgentRegistry {
 }
 
 impl Handler<OpenTunnel> for AgentRegistry {
-    type Result = ResponseFuture<Result<SessionId, OpenError>>;
+    type Result = ResponseFuture<Result<OpenedTunnel, OpenError>>;
 
     fn handle(&mut self, message: OpenTunnel, ctx: &mut Self::Context) -> Self::Result {
         if self.stopping {
@@ -260,6 +260,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             rules: message.rules,
             recording: message.recording,
             max_session_seconds: message.max_session_seconds,
+            consent: message.consent,
             registry: ctx.address().recipient(),
             opened: sender,
         };
@@ -277,7 +278,10 @@ impl Handler<OpenTunnel> for AgentRegistry {
         self.report();
         Box::pin(async move {
             match opened.await {
-                Ok(Ok(())) => Ok(session_id),
+                Ok(Ok(consent)) => Ok(OpenedTunnel {
+                    session_id,
+                    consent,
+                }),
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(OpenError::Ended("fault")),
             }

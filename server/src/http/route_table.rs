@@ -321,6 +321,11 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ),
     (
         "GET",
+        "/api/v1/tunnel/{session_id}/services/watch",
+        Capability("UseTunnels"),
+    ),
+    (
+        "GET",
         "/api/v1/tunnel/{session_id}/services/{name}",
         Capability("UseTunnels"),
     ),
@@ -365,4 +370,14 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
         Capability("UseTunnels"),
     ),
     ("GET", "/api/v1/tunnel/{session_id}/tcp", Nothing),
+    (
+        "PUT",
+        "/api/agent/lanes/{session_id}/{channel_id}",
+        AgentKey,
+    ),
+    (
+        "GET",
+        "/api/agent/lanes/{session_id}/{channel_id}",
+        AgentKey,
+    ),
 ];

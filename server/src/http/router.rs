@@ -8,10 +8,10 @@ use super::docs::Docs;
 use super::state::AppState;
 use super::{
     agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs,
-    file_downloads, file_uploads, files, fleet, health, history, inventory, jobs, keys, legacy,
-    maintenance, notifications, policies, problems, processes, recording_contents, recordings,
-    registration_tokens, registry, schedules, scripts, services, sites, streams, tcp, terminals,
-    tunnels, users,
+    file_downloads, file_uploads, files, fleet, health, history, inventory, jobs, keys, lanes,
+    legacy, maintenance, notifications, policies, problems, processes, recording_contents,
+    recordings, registration_tokens, registry, schedules, scripts, service_watch, services, sites,
+    streams, tcp, terminals, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -176,6 +176,7 @@ fn through_tunnels(config: &mut ServiceConfig) {
         .service(archives::read)
         .service(archives::write)
         .service(services::list)
+        .service(service_watch::follow)
         .service(services::show)
         .service(services::set_start_type)
         .service(services::act)
@@ -205,11 +206,14 @@ fn automation(config: &mut ServiceConfig) {
         .service(schedules::runs);
 }
 
+/// Agents that poll, and lanes of those that do not.
 fn polling_agents(config: &mut ServiceConfig) {
     config
         .service(legacy::register)
         .service(legacy::heartbeat)
-        .service(legacy::result);
+        .service(legacy::result)
+        .service(lanes::receive)
+        .service(lanes::send);
 }
 
 /// Which origins beside its own a browser may call from.

@@ -22,17 +22,17 @@ use tokio::net::TcpStream;
 #[cfg(test)]
 pub use files::make_pipe;
 pub use files::{
-    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_link_in_the_way,
+    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_input_output, is_link_in_the_way,
     is_other_file_system, make_link, name_bytes, private, rename_to_new, set_folder_mode, set_mode,
     sync_file_system, sync_folder, without_waiting,
 };
 pub use guard::{Guard, Remains, guard_main};
 pub use launch::{Launched, Launcher, Order, Running};
 pub use login::{Login, is_program};
-pub use people::tell_people;
+pub use people::{ask, notify, tell_people};
 pub use processes::{KillError, kill_process};
 pub use pty::Pty;
-pub use sweep::{SESSION_MARK, Sweep, sweep};
+pub use sweep::{SESSION_MARK, Sweep, TERMINAL_MARK, sweep};
 pub use trees::Leader;
 
 /// Sent data that nobody acknowledged for so long ends the connection.

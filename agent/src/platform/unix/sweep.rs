@@ -19,6 +19,9 @@ use super::processes::{self, Process};
 /// The name of the environment variable that holds the mark of a session.
 pub const SESSION_MARK: &str = "GURURMM_TUNNEL_MARK";
 
+/// The name of the environment variable that holds the mark of a terminal.
+pub const TERMINAL_MARK: &str = "GURURMM_TERMINAL_MARK";
+
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sweep {

@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use crate::testing::{Scratch, execute, number, on_both, on_both_unmigrated};
 use crate::{DatabaseKind, DatabaseSettings, Db, DbError, clients, schema};
 
-const MIGRATIONS: usize = 13;
+const MIGRATIONS: usize = 14;
 /// Those of the product and diesel's own.
 const TABLES: i64 = 39;
 
