@@ -9,10 +9,11 @@ use crate::channels::streams::Streams;
 use crate::commands::dispatcher;
 use crate::commands::warden::Warden;
 use crate::config::Config;
-use crate::connection::{Keeper, Peers};
+use crate::connection::{Keeper, LaneDialer, Peers};
+use crate::consent::Asker;
 use crate::device::Device;
 use crate::identity::{IdentityError, IdentityStore};
-use crate::machine::Machine;
+use crate::machine::{Machine, Surroundings};
 use crate::settings::SettingsStore;
 
 /// Inputs that may wait for a task.
@@ -60,9 +61,17 @@ pub async fn run(
     let streams = Streams::default();
     let peers = Peers::new(machine, commands, live, streams.clone());
     let state_dir = config.state_dir().to_owned();
-    let keeper = Keeper::new(config, store, identity, device, peers).map_err(StartError::Server)?;
+    let asker = Asker::new(config.consent.program.clone());
+    let dialer = LaneDialer::new(&config.server).map_err(StartError::Server)?;
+    let ways = (peers, dialer.clone());
+    let keeper = Keeper::new(config, store, identity, device, ways).map_err(StartError::Server)?;
     let warden = Warden::new(guard_program.clone());
-    let machine = Machine::new(Arc::clone(&settings), told, guard_program, streams);
+    let surroundings = Surroundings {
+        guard_program,
+        dialer,
+        asker,
+    };
+    let machine = Machine::new(Arc::clone(&settings), told, streams, surroundings);
     let machine = tokio::spawn(machine.run(machine_inputs));
     let dispatcher = tokio::spawn(dispatcher::run(
         settings,

@@ -13,6 +13,7 @@ pub mod channels;
 pub mod commands;
 pub mod config;
 pub mod connection;
+pub mod consent;
 pub mod device;
 pub mod identity;
 pub mod inventory;

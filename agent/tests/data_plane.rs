@@ -24,6 +24,9 @@ async fn the_agent_says_what_it_can() {
         "services",
         "processes",
         "resume",
+        "bulk_lane",
+        "service_watch",
+        "consent",
     ] {
         assert!(capabilities.contains(&json!(capability)), "{capability}");
     }

@@ -112,6 +112,7 @@ impl App {
             guesses: Arc::default(),
             audit_limits: Arc::default(),
             inventories: InventoryDesk::default(),
+            lanes: Arc::default(),
             message_bytes: settings.limits.agent_message_bytes,
         };
         actix_web::rt::spawn(inventory::index_old(db.clone()));

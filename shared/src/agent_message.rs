@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::decode::messages;
 use crate::{
-    ChannelId, CommandId, EndReason, Inventory, SessionId, StreamId, TerminalSize, TunnelData,
-    TunnelError, UserId,
+    ChannelId, CommandId, ConsentOutcome, EndReason, Inventory, SessionId, StreamId, TerminalSize,
+    TunnelData, TunnelError, UserId,
 };
 
 messages! {
@@ -282,6 +282,9 @@ pub struct UpdateResult {
 pub struct TunnelReady {
     /// Which session it is for.
     pub session_id: SessionId,
+    /// What the person at the machine said to it, where the server asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentOutcome>,
 }
 
 /// The machine refused a session, or has left it by itself.
@@ -292,4 +295,7 @@ pub struct TunnelClosed {
     /// Why, for a person.
     #[serde(default)]
     pub reason: String,
+    /// What the person at the machine said, where that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentOutcome>,
 }

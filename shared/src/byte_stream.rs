@@ -13,7 +13,6 @@ mod outgoing;
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -93,14 +92,7 @@ impl ByteStream {
         }
     }
 
-    /// The same whose receive window grows to at most `most` bytes ([`ByteStream::consumed_at`]).
-    #[must_use]
-    pub fn growing_to(self, most: u64) -> Self {
-        self.change(|inner| inner.incoming.window = inner.incoming.window.growing_to(most));
-        self
-    }
-
-    /// The same whose receive window, made of the `share`, grows only as the connection's account lets it.
+    /// The same whose receive window, made of the `share`, is widened only as the account of all lets it.
     #[must_use]
     pub fn sharing(self, share: WindowShare) -> Self {
         self.change(|inner| inner.incoming.share = Some(share));
@@ -187,11 +179,11 @@ impl ByteStream {
         self.grant(Incoming::consumed)
     }
 
-    /// [`ByteStream::consumed`] of a stream whose window grows while it is the bottleneck, as
-    /// [`ReceiveWindow::consume_at`] tells: `now` since any fixed moment, `round_trip` the shortest of late.
+    /// Makes the receive window larger, all or nothing where it is made of a share; the answer is a WINDOW for
+    /// the peer, where one is due.
     #[must_use = "the frame has to be sent"]
-    pub fn consumed_at(&self, now: Duration, round_trip: Duration) -> Option<Frame> {
-        self.grant(|incoming| incoming.consumed_at(now, round_trip))
+    pub fn widen(&self, size: u64) -> Option<Frame> {
+        self.grant(|incoming| incoming.widen(size))
     }
 
     fn grant(&self, limit: impl FnOnce(&mut Incoming) -> Option<u64>) -> Option<Frame> {

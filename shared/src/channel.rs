@@ -4,12 +4,14 @@
 //!   server                                              agent
 //!     open {session_id, stream, window, kind} ───────▶
 //!     ◀─────────────── opened {window, …}   or   closed {error}
+//!                      (where a lane was offered: the agent dials it first; see [`crate::lane`])
 //!     DATA · WINDOW · EOF · RESET  ◀────────▶  on `stream`
 //!     resize · signal · close ─────────────────────────▶
 //!     ◀─────────────── closed {exit_code, reason, error, …}     the last word of the channel
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,26 @@ pub struct OpenChannel {
     pub window: u64,
     /// What it is for.
     pub kind: ChannelKind,
+    /// The agent may carry the bytes over a connection of their own (capability `bulk_lane`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<LaneOffer>,
+}
+
+/// A connection of its own for the bytes of one channel: the agent dials it, once and soon.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneOffer {
+    /// What the agent shows there, once.
+    pub token: String,
+    /// How long the token is good.
+    pub seconds: u32,
+}
+
+impl fmt::Debug for LaneOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LaneOffer")
+            .field("seconds", &self.seconds)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a channel is for; made to grow.
@@ -45,6 +67,9 @@ pub enum ChannelKind {
     ArchiveRead(ArchiveRead),
     /// A tar archive to be unpacked into a folder, to the machine (capability `files`).
     ArchiveWrite(ArchiveWrite),
+    /// Changes of services as they happen, from the machine: one [`ServiceChange`](crate::ServiceChange) a line of
+    /// JSON (capability `service_watch`).
+    ServiceWatch(ServiceWatch),
 }
 
 /// The program of a terminal and how it starts.
@@ -168,6 +193,24 @@ pub struct ArchiveWrite {
     pub overwrite: bool,
 }
 
+/// Services to be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServiceWatch {
+    /// Which ones, at most [`ServiceWatch::MOST_NAMES`]; none means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Time between looks at them, 1 to 60; missing means the agent's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_seconds: Option<u32>,
+}
+
+impl ServiceWatch {
+    /// The most names.
+    pub const MOST_NAMES: usize = 100;
+    /// The longest time between looks.
+    pub const MOST_SECONDS: u32 = 60;
+}
+
 /// A channel is open (agent to server).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Opened {
@@ -188,6 +231,9 @@ pub struct Opened {
     /// What the terminal runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// Whether the bytes go over the lane that was offered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lane: bool,
 }
 
 /// The last word of a channel (agent to server).

@@ -6,22 +6,11 @@
 //!               ◀──────── limit ────────────── (half of the window consumed)
 //! ```
 //!
-//! A window is the bottleneck when a whole one is used up in less than two round trips: the sender waits for
-//! credit, not for the line. [`ReceiveWindow::consume_at`] doubles it then, as yamux does.
-
-use std::time::Duration;
+//! A window has its size for good, or until [`ReceiveWindow::widen`]: a stream that got a way of its own may hold more,
+//! where it is in nobody's way.
 
 /// Bytes a channel may have on the way at first.
 pub const INITIAL_WINDOW_BYTES: u64 = 256 * 1024;
-
-/// The largest that a window grows to by itself.
-pub const MAX_WINDOW_BYTES: u64 = 1024 * 1024;
-
-/// The largest that a window grows to where the path is long.
-pub const MAX_LONG_PATH_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
-
-/// A path is long from this round trip on: [`MAX_WINDOW_BYTES`] carry less than 32 MiB a second over it.
-pub const LONG_PATH: Duration = Duration::from_millis(32);
 
 /// The largest piece of output in bytes, so that no channel holds up another.
 pub const PIECE_BYTES: usize = 32 * 1024;
@@ -108,15 +97,6 @@ pub struct ReceiveWindow {
     consumed: u64,
     limit: u64,
     size: u64,
-    most: u64,
-    lap: Option<Lap>,
-}
-
-/// Since when, and from which offset on, the window is being used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lap {
-    since: Duration,
-    from: u64,
 }
 
 impl ReceiveWindow {
@@ -128,8 +108,6 @@ impl ReceiveWindow {
             consumed: 0,
             limit: size,
             size,
-            most: u64::MAX,
-            lap: None,
         }
     }
 
@@ -142,12 +120,6 @@ impl ReceiveWindow {
             limit: sent.max(received).saturating_add(size),
             ..Self::new(size)
         }
-    }
-
-    /// The same, growing to at most `most` bytes.
-    #[must_use]
-    pub fn growing_to(self, most: u64) -> Self {
-        Self { most, ..self }
     }
 
     /// A channel that goes on: all before `received` came and was consumed, and those before `limit` were
@@ -221,47 +193,15 @@ impl ReceiveWindow {
         None
     }
 
-    /// [`ReceiveWindow::consume`] of a window that doubles while it is the bottleneck.
-    ///
-    /// `now` is the time since any fixed moment, `round_trip` the shortest that was measured lately: one that a
-    /// full line made longer would make the window, and so the queue on the line, longer still. `grant` is asked
-    /// before it grows by so many bytes.
-    pub fn consume_at(
-        &mut self,
-        offset: u64,
-        now: Duration,
-        round_trip: Duration,
-        grant: impl FnOnce(u64) -> bool,
-    ) -> Option<u64> {
-        self.consumed = self.consumed.max(offset.min(self.received));
-        if self.was_used_up_fast(now, round_trip) {
-            let ceiling = if round_trip >= LONG_PATH {
-                MAX_LONG_PATH_WINDOW_BYTES
-            } else {
-                MAX_WINDOW_BYTES
-            };
-            let size = self.size.saturating_mul(2).min(ceiling).min(self.most);
-            if size > self.size && grant(size - self.size) {
-                self.size = size;
-            }
+    /// Makes the window larger, never smaller; answers a new limit to grant at once, where that is one.
+    pub fn widen(&mut self, size: u64) -> Option<u64> {
+        self.size = self.size.max(size);
+        let target = self.consumed.saturating_add(self.size);
+        if target <= self.limit {
+            return None;
         }
-        self.consume(offset)
-    }
-
-    /// Whether a whole window was used up in less than two round trips; begins the next lap where one was.
-    fn was_used_up_fast(&mut self, now: Duration, round_trip: Duration) -> bool {
-        let lap = *self.lap.get_or_insert(Lap {
-            since: now,
-            from: self.consumed,
-        });
-        if self.consumed - lap.from < self.size {
-            return false;
-        }
-        self.lap = Some(Lap {
-            since: now,
-            from: self.consumed,
-        });
-        now.saturating_sub(lap.since) < round_trip.saturating_mul(2)
+        self.limit = target;
+        Some(target)
     }
 }
 

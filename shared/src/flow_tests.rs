@@ -1,7 +1,5 @@
 //! Tests of the windows.
 
-use std::time::Duration;
-
 use super::*;
 
 #[test]
@@ -55,85 +53,17 @@ fn a_late_lower_limit_takes_nothing_back() {
     assert_eq!(window.offset(), 20);
 }
 
-const KIB: u64 = 1024;
-
-/// Uses up windows one after the other, each within `lap`; tells the size after each.
-fn sizes(window: &mut ReceiveWindow, lap: Duration, round_trip: Duration, laps: u32) -> Vec<u64> {
-    let mut now = Duration::from_secs(100);
-    let _ = window.consume_at(window.received(), now, round_trip, |_| true);
-    let mut sizes = Vec::new();
-    for _ in 0..laps {
-        now += lap;
-        let end = window.received() + window.size();
-        window.receive(window.received(), window.size()).unwrap();
-        let limit = window.consume_at(end, now, round_trip, |_| true);
-        assert_eq!(limit, Some(end + window.size()));
-        sizes.push(window.size() / KIB);
-    }
-    sizes
-}
-
 #[test]
-fn a_window_that_is_used_up_in_less_than_two_round_trips_doubles_up_to_its_most() {
-    let round_trip = Duration::from_millis(10);
-    let mut window = ReceiveWindow::new(INITIAL_WINDOW_BYTES);
-    let lap = Duration::from_millis(19);
-    assert_eq!(
-        sizes(&mut window, lap, round_trip, 4),
-        [512, 1024, 1024, 1024]
-    );
-
-    let mut window = ReceiveWindow::new(INITIAL_WINDOW_BYTES).growing_to(300 * KIB);
-    assert_eq!(sizes(&mut window, lap, round_trip, 2), [300, 300]);
-}
-
-#[test]
-fn a_long_path_lets_a_window_grow_further() {
-    let mut window = ReceiveWindow::new(INITIAL_WINDOW_BYTES);
-    let lap = LONG_PATH;
-    assert_eq!(
-        sizes(&mut window, lap, LONG_PATH, 5),
-        [512, 1024, 2048, 4096, 4096]
-    );
-}
-
-#[test]
-fn a_window_that_lasts_two_round_trips_stays_as_it_is() {
-    let round_trip = Duration::from_millis(10);
-    let mut window = ReceiveWindow::new(INITIAL_WINDOW_BYTES);
-    assert_eq!(sizes(&mut window, 2 * round_trip, round_trip, 3), [256; 3]);
-    assert_eq!(
-        sizes(&mut window, Duration::ZERO, Duration::ZERO, 3),
-        [256; 3]
-    );
-}
-
-#[test]
-fn after_a_rest_a_window_doubles_in_its_second_lap() {
-    let round_trip = Duration::from_millis(10);
-    let mut window = ReceiveWindow::new(INITIAL_WINDOW_BYTES);
-    assert_eq!(
-        sizes(&mut window, Duration::from_secs(60), round_trip, 1),
-        [256]
-    );
-    assert_eq!(sizes(&mut window, round_trip, round_trip, 2), [512, 1024]);
-}
-
-#[test]
-fn a_window_does_not_grow_where_that_is_not_granted() {
-    let mut window = ReceiveWindow::new(100);
-    window.receive(0, 100).unwrap();
-    let round_trip = Duration::from_secs(1);
-    let mut asked = Vec::new();
-    for offset in [0, 50, 99, 100] {
-        let limit = window.consume_at(offset, Duration::ZERO, round_trip, |more| {
-            asked.push(more);
-            false
-        });
-        assert_eq!(limit, [50, 100].contains(&offset).then_some(offset + 100));
-    }
-    assert_eq!(asked, [100]);
-    assert_eq!(window.size(), 100);
+fn a_window_that_is_widened_grants_the_difference_at_once_and_never_shrinks() {
+    let mut window = ReceiveWindow::new(10);
+    window.receive(0, 10).unwrap();
+    assert_eq!(window.consume(4), None);
+    assert_eq!(window.widen(20), Some(24));
+    assert_eq!(window.widen(15), None);
+    assert_eq!(window.size(), 20);
+    assert_eq!(window.consume(10), None, "less than half is used");
+    window.receive(10, 14).unwrap();
+    assert_eq!(window.consume(14), Some(34));
 }
 
 #[test]

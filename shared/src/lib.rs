@@ -13,12 +13,14 @@ mod command_pattern;
 #[cfg(feature = "command_rules")]
 pub mod command_rules;
 mod command_type;
+mod consent;
 mod decode;
 pub mod environment;
 pub mod flow;
 pub mod frame;
 mod ids;
 mod inventory;
+pub mod lane;
 mod limits;
 mod operation;
 mod piece_queue;
@@ -40,12 +42,13 @@ pub use agent_message::{
     NetworkState, OsInfo, StreamPosition, TunnelClosed, TunnelReady, UpdateResult, WatchdogEvent,
 };
 pub use channel::{
-    ArchiveRead, ArchiveWrite, ChannelKind, Closed, FileRead, FileWrite, OpenChannel, Opened,
-    Signal, SignalName, TcpTarget, TerminalOptions, TerminalSize,
+    ArchiveRead, ArchiveWrite, ChannelKind, Closed, FileRead, FileWrite, LaneOffer, OpenChannel,
+    Opened, ServiceWatch, Signal, SignalName, TcpTarget, TerminalOptions, TerminalSize,
 };
 pub use channel_id::{ChannelId, InvalidChannelId};
 pub use command_pattern::CommandPattern;
 pub use command_type::CommandType;
+pub use consent::{ConsentDefault, ConsentMode, ConsentOutcome, ConsentRequest};
 pub use decode::DecodeError;
 pub use frame::{Frame, FrameError, ResetCode, StreamId};
 pub use ids::{
@@ -59,7 +62,8 @@ pub use inventory::{
 };
 pub use operation::{
     ErrorCode, FileInfo, FileKind, Operation, OperationError, ProcessInfo, RegistryData,
-    RegistryValue, Reply, Request, ServiceAction, ServiceState, StartType,
+    RegistryValue, Reply, Request, ServiceAction, ServiceChange, ServiceChangeKind, ServiceState,
+    StartType,
 };
 pub use server_message::{
     Ack, AuthAck, Command, CommandCancel, ErrorReply, ServerMessage, TunnelClose, TunnelOpen,
@@ -72,9 +76,10 @@ pub use tunnel_payload::{
 pub use tunnel_rules::{Feature, TunnelRules};
 pub use utf8_stream::Utf8Stream;
 pub use version::{
-    CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT, CAPABILITY_COMMAND_JOURNAL,
-    CAPABILITY_COMMAND_OUTPUT, CAPABILITY_DATA_PLANE, CAPABILITY_FILES, CAPABILITY_OUTPUT_WINDOW,
-    CAPABILITY_PROCESSES, CAPABILITY_REGISTRY, CAPABILITY_RESUME, CAPABILITY_SERVICES,
+    CAPABILITY_BULK_LANE, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
+    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_CONSENT,
+    CAPABILITY_DATA_PLANE, CAPABILITY_FILES, CAPABILITY_OUTPUT_WINDOW, CAPABILITY_PROCESSES,
+    CAPABILITY_REGISTRY, CAPABILITY_RESUME, CAPABILITY_SERVICE_WATCH, CAPABILITY_SERVICES,
     CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, FIRST_GENERATION, PROTOCOL,
 };
 pub use viewer_message::{

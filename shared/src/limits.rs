@@ -4,7 +4,7 @@
 use crate::environment::check_environment;
 use crate::{
     ChannelKind, ErrorCode, FileWrite, Operation, OperationError, RegistryData, RegistryValue,
-    TcpTarget, TerminalOptions, TerminalSize,
+    ServiceWatch, TcpTarget, TerminalOptions, TerminalSize,
 };
 
 const PATH_BYTES: usize = 4096;
@@ -33,6 +33,7 @@ impl ChannelKind {
             Self::FileWrite(file) => file.check(),
             Self::ArchiveRead(folder) => text("the path", &folder.path, PATH_BYTES),
             Self::ArchiveWrite(folder) => text("the path", &folder.path, PATH_BYTES),
+            Self::ServiceWatch(watch) => watch.check(),
         }
     }
 }
@@ -76,6 +77,27 @@ impl TcpTarget {
             return Err(bad("the port is 1 to 65535"));
         }
         Ok(())
+    }
+}
+
+impl ServiceWatch {
+    fn check(&self) -> Checked {
+        let most = Self::MOST_NAMES;
+        if self.names.len() > most {
+            return Err(large(format!(
+                "at most {most} services are watched by name"
+            )));
+        }
+        self.names
+            .iter()
+            .try_for_each(|name| name_of_service(name))?;
+        let longest = Self::MOST_SECONDS;
+        match self.interval_seconds {
+            Some(seconds) if !(1..=longest).contains(&seconds) => Err(bad(format!(
+                "the time between looks is 1 to {longest} seconds"
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

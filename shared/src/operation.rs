@@ -262,6 +262,8 @@ pub enum ErrorCode {
     Changed,
     /// The checksum does not fit.
     BadChecksum,
+    /// The archive is damaged, or none.
+    BadArchive,
     /// The offset does not fit what was written before.
     BadOffset,
     /// The disk is full, or a quota used up.
@@ -347,6 +349,36 @@ pub struct ServiceState {
     /// Its first process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+}
+
+/// A service that is watched, as it is or has become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceChange {
+    /// What happened to it.
+    pub change: ServiceChangeKind,
+    /// How it is now; of one that is gone, how it was.
+    pub service: ServiceState,
+}
+
+impl ServiceChange {
+    /// The longest line in bytes.
+    pub const MAX_BYTES: usize = 8 * 1024;
+}
+
+/// What happened to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceChangeKind {
+    /// It was there when the watch began.
+    Present,
+    /// It has come.
+    Added,
+    /// Its state or its start type is another one.
+    Changed,
+    /// It has gone.
+    Removed,
 }
 
 /// A process as it is now.

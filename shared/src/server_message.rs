@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::messages;
 use crate::{
-    AgentId, CommandId, CommandType, ConfigUpdate, SessionId, StreamPosition, TunnelData,
-    TunnelRules, UserId,
+    AgentId, CommandId, CommandType, ConfigUpdate, ConsentRequest, SessionId, StreamPosition,
+    TunnelData, TunnelRules, UserId,
 };
 
 messages! {
@@ -132,6 +132,9 @@ pub struct TunnelOpen {
     /// How long terminals outlive a lost connection; missing means not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_grace_seconds: Option<u32>,
+    /// What the person at the machine is asked or told before (capability `consent`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentRequest>,
 }
 
 /// Go on with a session that the agent named in `auth`.

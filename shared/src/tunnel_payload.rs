@@ -51,6 +51,8 @@ pub enum TunnelPayload {
     Signal(Signal),
     /// Agent to server: the last word of a channel that was opened by `open`.
     Closed(Closed),
+    /// Server to agent: the request that carries the channel's bytes has come, and its body is read.
+    LaneJoined,
     /// Server to agent: something with one answer.
     Request(Box<Request>),
     /// Agent to server: the answer.

@@ -183,6 +183,7 @@ impl ChannelKind {
             | Self::FileWrite(_)
             | Self::ArchiveRead(_)
             | Self::ArchiveWrite(_) => Feature::Files,
+            Self::ServiceWatch(_) => Feature::Services,
         }
     }
 

@@ -43,5 +43,14 @@ pub const CAPABILITY_PROCESSES: &str = "processes";
 /// The agent reads and writes the registry.
 pub const CAPABILITY_REGISTRY: &str = "registry";
 
+/// The agent carries the bytes of files over a connection of their own, where the server offers one.
+pub const CAPABILITY_BULK_LANE: &str = "bulk_lane";
+
+/// The agent tells of changes of services as they happen.
+pub const CAPABILITY_SERVICE_WATCH: &str = "service_watch";
+
+/// The agent asks, or tells, the person at the machine before a tunnel opens.
+pub const CAPABILITY_CONSENT: &str = "consent";
+
 /// The agent keeps terminals over a lost connection, within the grace of `tunnel_open`.
 pub const CAPABILITY_RESUME: &str = "resume";

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::messages;
 use crate::{
-    AgentId, ChannelId, CommandId, EndReason, Feature, OperationError, SessionId, StreamId,
-    TerminalSize, TunnelData, TunnelError, UserId,
+    AgentId, ChannelId, CommandId, ConsentOutcome, EndReason, Feature, OperationError, SessionId,
+    StreamId, TerminalSize, TunnelData, TunnelError, UserId,
 };
 
 messages! {
@@ -77,6 +77,9 @@ pub struct SessionSnapshot {
     /// Whether the viewer only watches.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// What the person at the machine said to the session, where the policy has them asked or told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentOutcome>,
 }
 
 /// Hold a terminal's size from now on; `size` is set at once.

@@ -1,4 +1,4 @@
-//! What the windows of one connection may hold together.
+//! What the windows of one connection, or of one session, may hold together.
 //!
 //! A window is memory that a peer may fill. Each stream has a [`WindowShare`]; it starts with what it asked for
 //! while that is there, grows only from what is left and gives all back when it is dropped.

@@ -103,6 +103,7 @@ fn every_word_of_the_data_plane_stands_in_a_golden_file() {
     let channel = include_str!("../src/channel.rs");
     let operation = include_str!("../src/operation.rs");
     let rules = include_str!("../src/tunnel_rules.rs");
+    let consent = include_str!("../src/consent.rs");
     let mut have = BTreeSet::new();
     for (side, _) in SIDES {
         for path in messages("protocol-2", side) {
@@ -124,6 +125,9 @@ fn every_word_of_the_data_plane_stands_in_a_golden_file() {
         ("kind", operation, "FileKind"),
         ("type", operation, "RegistryData"),
         ("features", rules, "Feature"),
+        ("consent", consent, "ConsentOutcome"),
+        ("when_nobody_is_there", consent, "ConsentDefault"),
+        ("on_no_answer", consent, "ConsentDefault"),
     ] {
         let variants = variants(source, name);
         assert!(variants.len() > 1, "the variants of {name} were not found");

@@ -11,7 +11,6 @@ mod line;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use gururmm_shared::byte_stream::{ByteStream, Reset};
@@ -411,35 +410,17 @@ fn a_waker_that_comes_back_at_once_finds_the_stream_free() {
 }
 
 #[test]
-fn a_window_grows_only_as_far_as_the_connections_account_lets_it() {
+fn a_window_is_widened_only_as_far_as_the_account_lets_it() {
     let budget = WindowBudget::new(300);
     let share = budget.share(100);
     let stream = ByteStream::new(ID, share.bytes(), 0, 0).sharing(share);
     let other = budget.share(100);
-    let limits = |stream: &ByteStream| {
-        let position = stream.position();
-        let len = position.limit - position.received;
-        let bytes = Bytes::from(vec![0; len as usize]);
-        let offset = position.received;
-        assert_eq!(
-            stream.on_frame(Frame::Data {
-                stream: ID,
-                offset,
-                bytes
-            }),
-            None
-        );
-        assert!(next(stream).is_ready());
-        let _ = stream.consumed_at(Duration::ZERO, Duration::from_millis(1));
-        stream.position().limit - stream.position().received
-    };
-    assert_eq!([(); 3].map(|()| limits(&stream)), [100, 200, 200]);
+    assert_eq!(stream.widen(250), None, "100 more are there, and no 150");
+    let grant = |limit| Some(Frame::Window { stream: ID, limit });
+    assert_eq!(stream.widen(200), grant(200));
+    assert_eq!(stream.widen(300), None);
     drop(other);
-    assert_eq!(
-        limits(&stream),
-        200,
-        "it would need 200 more, and 100 are there"
-    );
+    assert_eq!(stream.widen(300), grant(300));
     drop(stream);
     assert_eq!(budget.taken(), 0);
 }

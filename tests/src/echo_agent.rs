@@ -132,14 +132,18 @@ impl Served {
         match message {
             ServerMessage::TunnelOpen(open) => {
                 let session_id = open.session_id;
-                self.say(AgentMessage::TunnelReady(TunnelReady { session_id }))
-                    .await
+                self.say(AgentMessage::TunnelReady(TunnelReady {
+                    session_id,
+                    consent: None,
+                }))
+                .await
             }
             ServerMessage::TunnelClose(close) => {
                 self.terminals.clear();
                 self.say(AgentMessage::TunnelClosed(TunnelClosed {
                     session_id: close.session_id,
                     reason: String::new(),
+                    consent: None,
                 }))
                 .await
             }

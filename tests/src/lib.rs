@@ -45,7 +45,7 @@ pub use held_upload::HeldUpload;
 pub use machine::Machine;
 pub use obstacle::Obstacle;
 pub use prepared_agent::{PreparedAgent, Surroundings};
-pub use proxy::Proxy;
+pub use proxy::{Newcomers, Proxy};
 pub use raw_agent::{Heard, RawAgent};
 pub use raw_socket::RawSocket;
 pub use server::TestServer;

@@ -13,8 +13,27 @@ use tokio::task::JoinHandle;
 pub struct Proxy {
     address: SocketAddr,
     flowing: watch::Sender<bool>,
-    cuts: watch::Sender<u32>,
+    cuts: watch::Sender<Cut>,
+    newcomers: watch::Sender<Newcomers>,
     task: JoinHandle<()>,
+}
+
+/// What becomes of connections that come from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newcomers {
+    /// They are forwarded.
+    Forwarded,
+    /// They are closed.
+    Closed,
+    /// They are taken, and nothing of them is forwarded: as by a proxy that waits for a request's end.
+    Held,
+}
+
+/// How often was cut, and how many of the oldest connections are spared by the last time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cut {
+    times: u32,
+    spared: u64,
 }
 
 impl Proxy {
@@ -23,12 +42,14 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (flowing, state) = watch::channel(true);
-        let (cuts, cut) = watch::channel(0);
-        let task = tokio::spawn(accept(listener, target, state, cut));
+        let (cuts, cut) = watch::channel(Cut::default());
+        let (newcomers, manner) = watch::channel(Newcomers::Forwarded);
+        let task = tokio::spawn(accept(listener, target, (state, manner), cut));
         Self {
             address,
             flowing,
             cuts,
+            newcomers,
             task,
         }
     }
@@ -52,7 +73,20 @@ impl Proxy {
 
     /// Closes every connection on both sides; new ones are forwarded.
     pub fn cut(&self) {
-        self.cuts.send_modify(|count| *count += 1);
+        self.cut_but_the_first(0);
+    }
+
+    /// Closes every connection but so many of the first; new ones are forwarded.
+    pub fn cut_but_the_first(&self, spared: u64) {
+        self.cuts.send_modify(|cut| {
+            cut.times += 1;
+            cut.spared = spared;
+        });
+    }
+
+    /// Says what becomes of connections that come from now on.
+    pub fn treat_newcomers(&self, newcomers: Newcomers) {
+        self.newcomers.send_replace(newcomers);
     }
 
     /// Forwards again.
@@ -70,14 +104,28 @@ impl Drop for Proxy {
 async fn accept(
     listener: TcpListener,
     target: SocketAddr,
-    flowing: watch::Receiver<bool>,
-    cut: watch::Receiver<u32>,
+    (flowing, newcomers): (watch::Receiver<bool>, watch::Receiver<Newcomers>),
+    cut: watch::Receiver<Cut>,
 ) {
     let mut pairs = tokio::task::JoinSet::new();
+    let mut number = 0_u64;
     while let Ok((near, _)) = listener.accept().await {
+        let manner = *newcomers.borrow();
+        match manner {
+            Newcomers::Forwarded => {}
+            Newcomers::Closed => continue,
+            Newcomers::Held => {
+                pairs.spawn(async move {
+                    let _near = near;
+                    std::future::pending().await
+                });
+                continue;
+            }
+        }
+        number += 1;
         let mut flowing = flowing.clone();
         let mut cut = cut.clone();
-        cut.mark_unchanged();
+        let before = cut.borrow().times;
         pairs.spawn(async move {
             let _ = flowing.wait_for(|on| *on).await;
             let Ok(far) = TcpStream::connect(target).await else {
@@ -93,7 +141,7 @@ async fn accept(
             };
             tokio::select! {
                 _ = both => {}
-                _ = cut.changed() => {}
+                _ = cut.wait_for(|cut| cut.times > before && cut.spared < number) => {}
             }
         });
     }

@@ -155,6 +155,15 @@ impl RawAgent {
         }
     }
 
+    /// Skips what comes until the connection ends; answers the close code, where one came.
+    pub async fn closed_with(&mut self) -> Option<u16> {
+        loop {
+            if let Heard::Closed(said) = self.hear().await {
+                return said.map(|(code, _)| code);
+            }
+        }
+    }
+
     /// Waits for an `error` message.
     pub async fn expect_error(&mut self) -> ErrorReply {
         self.expect("error", |message| match message {
@@ -229,8 +238,11 @@ impl RawAgent {
 
     /// Says that the machine is in tunnel mode.
     pub async fn ready(&mut self, session_id: SessionId) {
-        self.send(&AgentMessage::TunnelReady(TunnelReady { session_id }))
-            .await;
+        self.send(&AgentMessage::TunnelReady(TunnelReady {
+            session_id,
+            consent: None,
+        }))
+        .await;
     }
 
     /// Waits for a command in a tunnel.

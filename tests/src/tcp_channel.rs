@@ -113,6 +113,12 @@ impl TcpChannel {
         sent.expect("connected");
     }
 
+    /// Sends bytes in one message, where the server may close before it has all of them.
+    pub async fn try_send(&mut self, bytes: impl Into<Bytes>) {
+        // Why it closes comes with the next thing that it says.
+        let _ = self.socket.send(Message::Binary(bytes.into())).await;
+    }
+
     /// Sends a text.
     ///
     /// # Panics

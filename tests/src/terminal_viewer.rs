@@ -380,6 +380,11 @@ impl TerminalViewer {
         sent.expect("connected");
     }
 
+    /// Sends bytes as a binary message; false where the server has closed.
+    pub async fn try_send_binary(&mut self, bytes: Bytes) -> bool {
+        self.socket.send(Message::Binary(bytes)).await.is_ok()
+    }
+
     /// Says something.
     pub async fn say(&mut self, message: &ViewerMessage) {
         let sent = self.socket.send(Message::text(message.encode())).await;

@@ -1,5 +1,6 @@
 //! Channels of a tunnel, one file a capability.
 
+pub mod bulk_lane;
 pub mod files;
 pub mod operations;
 mod outlet;
@@ -7,6 +8,7 @@ mod processes;
 pub mod pty;
 mod registry;
 pub mod request;
+mod service_watch;
 mod services;
 pub mod session;
 pub mod stream;

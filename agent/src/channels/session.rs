@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gururmm_shared::{SessionId, TunnelRules};
 
-use crate::connection::Lanes;
+use crate::connection::{LaneDialer, Lanes};
 use crate::platform::Launcher;
 
 /// A session, as its channels know it.
@@ -20,4 +20,6 @@ pub struct Session {
     pub rules: Arc<TunnelRules>,
     /// Where its output goes.
     pub lanes: Lanes,
+    /// Who dials lanes for its files.
+    pub dialer: Option<LaneDialer>,
 }

@@ -1,6 +1,6 @@
 //! A channel's stream of bytes with its way out: what a capability reads and writes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gururmm_shared::byte_stream::{ByteStream, Reset};
@@ -8,6 +8,8 @@ use gururmm_shared::{
     AgentMessage, ChannelId, Closed, Frame, Opened, ResetCode, TunnelData, TunnelPayload,
 };
 use tokio::sync::mpsc;
+
+use super::bulk_lane::{Joined, Offered};
 
 /// What goes out over a lane, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Stream {
     channel_id: ChannelId,
     bytes: Arc<ByteStream>,
     lane: mpsc::Sender<Piece>,
+    offered: Option<Arc<Offered>>,
+    bulk: Arc<OnceLock<Joined>>,
 }
 
 impl Stream {
@@ -34,6 +38,17 @@ impl Stream {
             channel_id,
             bytes,
             lane,
+            offered: None,
+            bulk: Arc::default(),
+        }
+    }
+
+    /// The same, whose bytes may go over a lane that was offered.
+    #[must_use]
+    pub fn offered(self, offered: Option<Offered>) -> Self {
+        Self {
+            offered: offered.map(Arc::new),
+            ..self
         }
     }
 
@@ -47,7 +62,12 @@ impl Stream {
     ///
     /// # Errors
     /// [`Reset`]: the session is over.
-    pub async fn opened(&self, opened: Opened) -> Result<(), Reset> {
+    pub async fn opened(&self, mut opened: Opened) -> Result<(), Reset> {
+        if let Some(offered) = &self.offered
+            && let Some(joined) = offered.join(opened.size, &self.bytes, &self.lane).await
+        {
+            opened.lane = self.bulk.set(joined).is_ok();
+        }
         self.tell(TunnelPayload::Opened(opened)).await
     }
 
@@ -99,6 +119,17 @@ impl Stream {
         while !bytes.is_empty() {
             let room = self.room().await?;
             let piece = bytes.split_to(room.min(bytes.len()));
+            if let Some(bulk) = self.outward() {
+                let sent = bulk.send(|| match self.bytes.send(piece)? {
+                    Frame::Data { bytes, .. } => Some(bytes),
+                    _ => None,
+                });
+                if let Err(broken) = sent.await {
+                    self.reset(broken.code, broken.reason.as_str()).await?;
+                    return Err(broken);
+                }
+                continue;
+            }
             // First a place in the lane, then the offset: a frame that has one must go out.
             let place = self.lane.reserve().await.map_err(|_| over())?;
             if let Some(frame) = self.bytes.send(piece) {
@@ -113,10 +144,21 @@ impl Stream {
     /// # Errors
     /// [`Reset`]: the session is over.
     pub async fn finish(&self) -> Result<(), Reset> {
-        match self.bytes.finish() {
-            Some(end) => self.push(Piece::Frame(end)).await,
-            None => Ok(()),
+        let Some(end) = self.bytes.finish() else {
+            return Ok(());
+        };
+        match self.outward() {
+            // The channel's last word must not overtake its bytes.
+            Some(bulk) => tokio::select! {
+                finished = bulk.finish() => finished,
+                reset = self.bytes.until_cut_off() => Err(reset),
+            },
+            None => self.push(Piece::Frame(end)).await,
         }
+    }
+
+    fn outward(&self) -> Option<&Joined> {
+        self.bulk.get().filter(|bulk| bulk.is_outward())
     }
 
     /// Cuts the stream off.

@@ -38,6 +38,7 @@ fn session() -> (Session, mpsc::Receiver<Piece>) {
         launcher: Launcher::Agent,
         rules: Arc::new(TunnelRules::default()),
         lanes,
+        dialer: None,
     };
     (session, interactive)
 }

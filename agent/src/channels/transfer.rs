@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gururmm_shared::window_budget::LEAST_WINDOW_BYTES;
 use gururmm_shared::{ChannelKind, Closed, EndReason, ErrorCode, OperationError, ResetCode};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -9,7 +10,7 @@ use tokio::time::timeout;
 use super::session::Session;
 use super::stream::Stream;
 use super::streams::OpenStream;
-use super::{files, tcp};
+use super::{files, service_watch, tcp};
 
 /// How long what runs in a channel may take to tidy up once its stream is cut off.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,20 +26,26 @@ const TCP_WINDOW: u64 = 256 * 1024;
 pub fn window(kind: &ChannelKind) -> u64 {
     match kind {
         ChannelKind::Tcp(_) => TCP_WINDOW,
-        _ => FILE_WINDOW,
+        kind if comes_in(kind) => FILE_WINDOW,
+        _ => LEAST_WINDOW_BYTES,
     }
 }
 
-/// Runs a channel to its end and says the last word; becoming true, `cancelled` cuts its stream off.
+/// Whether bytes come in over a channel of this kind.
+fn comes_in(kind: &ChannelKind) -> bool {
+    kind.writes() || matches!(kind, ChannelKind::Tcp(_))
+}
+
+/// Runs a channel, into which `window` bytes may be on their way, to its end and says the last word; becoming true, `cancelled` cuts its stream off.
 /// `open` is held until the last word is on its way.
 pub async fn run(
     session: Session,
     stream: Stream,
     open: OpenStream,
     kind: ChannelKind,
+    window: u64,
     mut cancelled: watch::Receiver<bool>,
 ) {
-    let window = window(&kind);
     let mut carried = std::pin::pin!(carry(&session, &stream, kind, window));
     let carried_out = tokio::select! {
         closed = &mut carried => Some(closed),
@@ -70,6 +77,7 @@ async fn carry(session: &Session, stream: &Stream, kind: ChannelKind, window: u6
         ChannelKind::ArchiveWrite(write) => {
             files::archive_write(stream, write, rules, window).await
         }
+        ChannelKind::ServiceWatch(watch) => service_watch::run(stream, watch, rules, window).await,
         ChannelKind::Tcp(target) => tcp::connect(stream, &target, rules, window).await,
         ChannelKind::Terminal(_) => Closed::failed(OperationError::new(
             ErrorCode::Unsupported,

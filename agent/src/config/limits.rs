@@ -20,6 +20,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         inventory,
         watchdog,
         commands,
+        consent,
         ..
     } = config;
     url(&server.url)?;
@@ -98,6 +99,12 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     {
         let problem = format!("is {root:?}, it must be an absolute path");
         return Err(("commands.claude_task_root", problem));
+    }
+    if let Some(program) = consent.program.as_ref()
+        && !program.is_absolute()
+    {
+        let problem = format!("is {program:?}, it must be an absolute path");
+        return Err(("consent.program", problem));
     }
     if let Some(device_id) = &agent.device_id {
         not_empty("agent.device_id", device_id)?;

@@ -8,8 +8,8 @@ mod watchdog;
 use std::path::{Path, PathBuf};
 
 pub use sections::{
-    AgentSettings, CommandSettings, InventorySettings, LogFormat, LogSettings, MetricsSettings,
-    ServerSettings,
+    AgentSettings, CommandSettings, ConsentSettings, InventorySettings, LogFormat, LogSettings,
+    MetricsSettings, ServerSettings,
 };
 pub use watchdog::{ServiceAction, WatchdogSettings, WatchedService};
 
@@ -36,6 +36,9 @@ pub struct Config {
     /// How commands are run.
     #[serde(default)]
     pub commands: CommandSettings,
+    /// How who sits at the machine is asked.
+    #[serde(default)]
+    pub consent: ConsentSettings,
     /// What is logged and how.
     #[serde(default)]
     pub log: LogSettings,
@@ -211,6 +214,7 @@ restart_cooldown_seconds = 60
                 "[commands]\ntimeout_seconds = 90000",
                 "commands.timeout_seconds",
             ),
+            ("[consent]\nprogram = \"ask\"", "consent.program"),
             ("reconnect_seconds = 0.0", "server.reconnect_seconds"),
             ("reconnect_seconds = nan", "server.reconnect_seconds"),
             ("reconnect_max_seconds = 1", "server.reconnect_max_seconds"),

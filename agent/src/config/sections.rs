@@ -180,6 +180,14 @@ impl Default for CommandSettings {
     }
 }
 
+/// `[consent]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsentSettings {
+    /// The program that asks who sits at the machine; without it what their desktop has.
+    pub program: Option<PathBuf>,
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -37,11 +37,7 @@ impl Dialer {
     /// # Errors
     /// A text for the operator: the address or the certificates cannot be used.
     pub fn new(url: &str, ca_file: Option<&Path>) -> Result<Self, String> {
-        // Fails only if it was installed before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let uri = url
-            .parse()
-            .map_err(|error| format!("server.url: {error}"))?;
+        let uri = uri_of(url)?;
         let connector = ca_file.map(trusting).transpose()?.map(Connector::Rustls);
         Ok(Self { uri, connector })
     }
@@ -58,13 +54,7 @@ impl Dialer {
     /// # Errors
     /// A text that says which step failed.
     pub async fn dial(&self) -> Result<Socket, String> {
-        let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let default_port = if self.uri.scheme_str() == Some("wss") {
-            443
-        } else {
-            80
-        };
-        let port = self.uri.port_u16().unwrap_or(default_port);
+        let (host, port) = place_of(&self.uri);
         let stream = TcpStream::connect((host, port))
             .await
             .map_err(|error| format!("cannot reach {host}:{port}: {error}"))?;
@@ -87,7 +77,26 @@ impl Dialer {
     }
 }
 
-fn trusting(ca_file: &Path) -> Result<Arc<ClientConfig>, String> {
+/// The server's address, and the cryptography for the way to it.
+pub(super) fn uri_of(url: &str) -> Result<Uri, String> {
+    // Fails only if it was installed before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    url.parse().map_err(|error| format!("server.url: {error}"))
+}
+
+/// Host and port of an address.
+pub(super) fn place_of(uri: &Uri) -> (&str, u16) {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let default_port = if is_secure(uri) { 443 } else { 80 };
+    (host, uri.port_u16().unwrap_or(default_port))
+}
+
+/// Whether the way to an address is encrypted.
+pub(super) fn is_secure(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("wss")
+}
+
+pub(super) fn trusting(ca_file: &Path) -> Result<Arc<ClientConfig>, String> {
     let unusable = |problem: String| format!("server.ca_file {}: {problem}", ca_file.display());
     let mut roots = RootCertStore::empty();
     let certificates =

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use gururmm_shared::{
-    Auth, AuthAck, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
-    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_DATA_PLANE, CAPABILITY_FILES,
-    CAPABILITY_OUTPUT_WINDOW, CAPABILITY_PROCESSES, CAPABILITY_REGISTRY, CAPABILITY_RESUME,
-    CAPABILITY_SERVICES, CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, CommandId, KeptSession,
-    PROTOCOL,
+    Auth, AuthAck, CAPABILITY_BULK_LANE, CAPABILITY_COMMAND_CANCEL, CAPABILITY_COMMAND_ENVIRONMENT,
+    CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_CONSENT,
+    CAPABILITY_DATA_PLANE, CAPABILITY_FILES, CAPABILITY_OUTPUT_WINDOW, CAPABILITY_PROCESSES,
+    CAPABILITY_REGISTRY, CAPABILITY_RESUME, CAPABILITY_SERVICE_WATCH, CAPABILITY_SERVICES,
+    CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, CommandId, KeptSession, PROTOCOL,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::backoff::Backoff;
 use super::dial::Dialer;
 use super::handshake::authenticate;
+use super::lane::LaneDialer;
 use super::outbox::Outbox;
 use super::parting::Parting;
 use super::peers::Peers;
@@ -45,7 +46,7 @@ const HURRY: Duration = Duration::from_secs(1);
 const IN_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the agent can do beyond its protocol.
-const CAPABILITIES: [&str; 12] = [
+const CAPABILITIES: [&str; 15] = [
     CAPABILITY_OUTPUT_WINDOW,
     CAPABILITY_COMMAND_JOURNAL,
     CAPABILITY_COMMAND_CANCEL,
@@ -58,6 +59,9 @@ const CAPABILITIES: [&str; 12] = [
     CAPABILITY_SERVICES,
     CAPABILITY_PROCESSES,
     CAPABILITY_RESUME,
+    CAPABILITY_BULK_LANE,
+    CAPABILITY_SERVICE_WATCH,
+    CAPABILITY_CONSENT,
 ];
 
 /// All that this agent can do on its platform.
@@ -75,6 +79,7 @@ pub struct Keeper {
     identity: Identity,
     device: Device,
     peers: Peers,
+    lanes: LaneDialer,
     reporter: Reporter,
 }
 
@@ -88,7 +93,7 @@ impl Keeper {
         store: IdentityStore,
         identity: Identity,
         device: Device,
-        peers: Peers,
+        (peers, lanes): (Peers, LaneDialer),
     ) -> Result<Self, String> {
         let dialer = Dialer::new(&config.server.url, config.server.ca_file.as_deref())?;
         if dialer.is_in_clear() {
@@ -109,6 +114,7 @@ impl Keeper {
             identity,
             device,
             peers,
+            lanes,
             reporter,
         })
     }
@@ -163,6 +169,7 @@ impl Keeper {
             .await
             .map_err(|_| Parting::Lost("the server sent no auth_ack in time".to_owned()))??;
         self.keep(&ack).await?;
+        self.lanes.set_key(self.identity.api_key.clone());
         Ok((socket, ack))
     }
 

@@ -6,6 +6,7 @@ mod dial;
 mod handshake;
 mod inbound;
 mod keeper;
+mod lane;
 mod outbox;
 mod parting;
 mod peers;
@@ -14,6 +15,7 @@ mod reader;
 mod writer;
 
 pub use keeper::Keeper;
+pub use lane::{Inward, LaneDialer, Outward, Tied};
 pub use outbox::{LaneEnds, Lanes, Outbox, Outgoing};
 pub use peers::Peers;
 

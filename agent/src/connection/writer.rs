@@ -110,6 +110,7 @@ mod tests {
         Piece::Message(Box::new(AgentMessage::TunnelReady(
             gururmm_shared::TunnelReady {
                 session_id: gururmm_shared::SessionId::generate(),
+                consent: None,
             },
         )))
     }

@@ -1,6 +1,7 @@
 //! The task that owns the mode: takes events in their order, asks [`State`] what is to be done and
 //! does it. Channels of a session run beside it and end with it.
 
+mod asking;
 mod open_session;
 mod running;
 
@@ -12,10 +13,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::channels::streams::Streams;
 use crate::config::CommandSettings;
-use crate::connection::Outbox;
+use crate::connection::{LaneDialer, Outbox};
+use crate::consent::Asker;
 use crate::platform;
 use crate::settings::LiveSettings;
 use crate::state::{Effect, Event, State};
+use asking::Asking;
 use open_session::{Happening, OpenSession};
 
 /// What the machine is told.
@@ -33,6 +36,17 @@ pub enum Input {
     Stop(oneshot::Sender<()>),
 }
 
+/// What of the agent's surroundings a machine works with.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// This agent's own program, of which guards are started.
+    pub guard_program: PathBuf,
+    /// Who dials lanes for files.
+    pub dialer: LaneDialer,
+    /// Who asks the person at the machine.
+    pub asker: Asker,
+}
+
 /// The machine: the state and what its effects work on.
 pub struct Machine {
     state: State,
@@ -42,26 +56,29 @@ pub struct Machine {
     streams: Streams,
     outbox: Option<Outbox>,
     open: Option<OpenSession>,
+    dialer: LaneDialer,
+    asking: Asking,
 }
 
 impl Machine {
-    /// A machine in heartbeat mode; `guard_program` is this agent's own program, and into `streams` it
-    /// enters the streams of its channels.
+    /// A machine in heartbeat mode; into `streams` it enters the streams of its channels.
     #[must_use]
     pub fn new(
         settings: Arc<CommandSettings>,
         live: watch::Receiver<LiveSettings>,
-        guard_program: PathBuf,
         streams: Streams,
+        surroundings: Surroundings,
     ) -> Self {
         Self {
             state: State::new(settings.max_running),
             settings,
             live,
-            guard_program,
+            guard_program: surroundings.guard_program,
             streams,
             outbox: None,
             open: None,
+            dialer: surroundings.dialer,
+            asking: Asking::new(surroundings.asker),
         }
     }
 
@@ -69,6 +86,11 @@ impl Machine {
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         loop {
             let happening = tokio::select! {
+                answered = self.asking.answer() => {
+                    let (session, outcome) = answered;
+                    self.on_event(Event::Answered(session, outcome)).await;
+                    continue;
+                }
                 input = inputs.recv() => match input {
                     Some(input) => {
                         self.on_input(input).await;
@@ -123,6 +145,8 @@ impl Machine {
     async fn carry_out(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Send(message) => self.send(*message).await,
+            Effect::Ask(session, request) => self.asking.begin(session, *request),
+            Effect::StopAsking => self.asking.stop(),
             Effect::Enter(session) => return self.enter(session).await,
             Effect::Leave(session) => self.leave(session).await,
             Effect::Resume(terminals) => self.resume(terminals).await,
@@ -153,7 +177,7 @@ impl Machine {
             self.state.rules(),
             self.state.keeps_terminals(),
             lanes,
-            &self.guard_program,
+            (self.guard_program.as_path(), self.dialer.clone()),
         )?;
         let tech = self.state.technician().map(tracing::field::display);
         tracing::info!(session.id = %id, technician.id = tech, "a tunnel opens");

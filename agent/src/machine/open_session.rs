@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gururmm_shared::byte_stream::ByteStream;
+use gururmm_shared::window_budget::{CONNECTION_WINDOW_BYTES, WindowBudget};
 use gururmm_shared::{
-    AgentMessage, ChannelId, ChannelKind, Closed, ErrorCode, KeptTerminal, OpenChannel, Operation,
-    OperationError, SessionId, StreamPosition, Terminal, TerminalOptions, TunnelData,
+    AgentMessage, ChannelId, ChannelKind, Closed, ErrorCode, KeptTerminal, LaneOffer, OpenChannel,
+    Operation, OperationError, SessionId, StreamPosition, Terminal, TerminalOptions, TunnelData,
     TunnelPayload, TunnelRules,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::running::{Kind, Running};
+use crate::channels::bulk_lane::Offered;
 use crate::channels::pty::{self, Control, Order};
 use crate::channels::session::Session;
 use crate::channels::stream::Stream;
@@ -24,7 +26,7 @@ use crate::channels::terminal::{self, Orders};
 use crate::channels::{request, transfer};
 use crate::commands::lists::CommandLists;
 use crate::config::CommandSettings;
-use crate::connection::Lanes;
+use crate::connection::{LaneDialer, Lanes};
 use crate::device;
 use crate::platform::{self, Guard, Launcher, Remains, SESSION_MARK};
 use crate::state::Effect;
@@ -51,6 +53,7 @@ pub struct OpenSession {
     names: HashMap<task::Id, ChannelId>,
     running: HashMap<ChannelId, Running>,
     grace_over: Option<Instant>,
+    windows: Arc<WindowBudget>,
 }
 
 impl OpenSession {
@@ -63,7 +66,7 @@ impl OpenSession {
         rules: Arc<TunnelRules>,
         keeps_terminals: bool,
         lanes: Lanes,
-        guard_program: &Path,
+        (guard_program, dialer): (&Path, LaneDialer),
     ) -> Result<Self, String> {
         let guard = Guard::start(guard_program, Remains::End)
             .map_err(|error| format!("the guard of the session cannot be started: {error}"))?;
@@ -73,6 +76,7 @@ impl OpenSession {
             launcher: Launcher::Guard(guard.starter()),
             rules,
             lanes,
+            dialer: Some(dialer),
         };
         Ok(Self {
             session,
@@ -82,6 +86,7 @@ impl OpenSession {
             names: HashMap::new(),
             running: HashMap::new(),
             grace_over: None,
+            windows: WindowBudget::new(CONNECTION_WINDOW_BYTES),
         })
     }
 
@@ -103,6 +108,7 @@ impl OpenSession {
             Effect::Signal(channel, signal) => {
                 self.with(&channel, |one| one.order(Order::Signal(signal)));
             }
+            Effect::LaneJoined(channel) => self.with(&channel, |one| one.lane_joined()),
             Effect::Cancel(channel) => self.with(&channel, Running::cancel),
             Effect::Drop(channel) => self.drop_channel(&channel),
             Effect::Suspend(seconds) => {
@@ -110,6 +116,7 @@ impl OpenSession {
                 self.grace_over = Some(Instant::now() + grace);
                 tracing::info!(session.id = %self.session.id, seconds, "a tunnel waits for its connection");
             }
+            Effect::Ask(..) | Effect::StopAsking => {}
             Effect::Send(_) | Effect::Enter(_) | Effect::Leave(_) | Effect::Resume(_) => {}
         }
         None
@@ -143,17 +150,28 @@ impl OpenSession {
             stream,
             window,
             kind,
+            lane,
             ..
         } = open;
         tracing::debug!(session.id = %self.session.id, %channel, %stream, "a channel opens");
-        let (receive, keep) = match &kind {
-            ChannelKind::Terminal(_) if self.keeps_terminals => {
-                (pty::INPUT_WINDOW, pty::KEPT_BYTES)
+        let (bytes, receive) = match &kind {
+            ChannelKind::Terminal(_) => {
+                let keep = if self.keeps_terminals {
+                    pty::KEPT_BYTES
+                } else {
+                    0
+                };
+                let receive = pty::INPUT_WINDOW;
+                (ByteStream::new(stream, receive, window, keep), receive)
             }
-            ChannelKind::Terminal(_) => (pty::INPUT_WINDOW, 0),
-            other => (transfer::window(other), 0),
+            other => {
+                let share = self.windows.share(transfer::window(other));
+                let receive = share.bytes();
+                let bytes = ByteStream::new(stream, receive, window, 0).sharing(share);
+                (bytes, receive)
+            }
         };
-        let bytes = Arc::new(ByteStream::new(stream, receive, window, keep));
+        let bytes = Arc::new(bytes);
         let Some(entered) = streams.open(bytes) else {
             // It belongs to a channel of which the state has heard the end, and whose task is about to.
             let error = OperationError::new(ErrorCode::AlreadyExists, "the stream is open already");
@@ -165,7 +183,7 @@ impl OpenSession {
         };
         match kind {
             ChannelKind::Terminal(options) => self.open_terminal(channel, entered, options),
-            other => self.open_transfer(channel, entered, other),
+            other => self.open_transfer(channel, entered, (other, receive), lane),
         }
         None
     }
@@ -182,15 +200,28 @@ impl OpenSession {
         self.spawn(channel, Kind::Terminal(control), job);
     }
 
-    fn open_transfer(&mut self, channel: ChannelId, open: OpenStream, kind: ChannelKind) {
+    fn open_transfer(
+        &mut self,
+        channel: ChannelId,
+        open: OpenStream,
+        (kind, window): (ChannelKind, u64),
+        lane: Option<LaneOffer>,
+    ) {
+        let joined: Arc<Notify> = Arc::default();
+        let offered = self.session.dialer.clone().zip(lane);
+        let offered = offered.and_then(|(dialer, lane)| {
+            let ids = (self.session.id, &channel);
+            Offered::new(dialer, lane, ids, &kind, Arc::clone(&joined))
+        });
         let stream = Stream::new(
             channel.clone(),
             Arc::clone(open.bytes()),
             self.session.lanes.bulk.clone(),
         );
+        let stream = stream.offered(offered);
         let (cancel, cancelled) = watch::channel(false);
-        let job = transfer::run(self.session.clone(), stream, open, kind, cancelled);
-        self.spawn(channel, Kind::Transfer(cancel), job);
+        let job = transfer::run(self.session.clone(), stream, open, kind, window, cancelled);
+        self.spawn(channel, Kind::Transfer { cancel, joined }, job);
     }
 
     fn perform(&mut self, channel: ChannelId, operation: Operation) {
@@ -203,7 +234,10 @@ impl OpenSession {
     fn spawn_refused(&mut self, channel: ChannelId) {
         self.spawn(
             channel,
-            Kind::Transfer(watch::Sender::new(false)),
+            Kind::Transfer {
+                cancel: watch::Sender::new(false),
+                joined: Arc::default(),
+            },
             std::future::ready(()),
         );
     }

@@ -1,10 +1,12 @@
 //! What runs in a channel, as the machine reaches it.
 
+use std::sync::Arc;
+
 use gururmm_shared::{
     AgentMessage, ChannelId, Closed, ErrorCode, OperationError, Reply, TunnelData, TunnelError,
     TunnelPayload,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::channels::pty::{Control, Order};
@@ -25,8 +27,13 @@ pub enum Kind {
     Command(watch::Sender<Orders>),
     /// A pseudo-terminal.
     Terminal(Control),
-    /// A file, an archive, a TCP connection; true cancels it.
-    Transfer(watch::Sender<bool>),
+    /// A file, an archive, a TCP connection.
+    Transfer {
+        /// True cancels it.
+        cancel: watch::Sender<bool>,
+        /// Notified when the server reads its lane.
+        joined: Arc<Notify>,
+    },
     /// Something with one answer; true cancels it.
     Request(watch::Sender<bool>),
 }
@@ -57,14 +64,21 @@ impl Running {
     pub fn cancel(&mut self) {
         match &mut self.kind {
             Kind::Command(orders) => orders.send_modify(|orders| orders.cancel = true),
-            Kind::Transfer(cancelled) | Kind::Request(cancelled) => {
-                cancelled.send_replace(true);
+            Kind::Transfer { cancel, .. } | Kind::Request(cancel) => {
+                cancel.send_replace(true);
             }
             Kind::Terminal(control) => {
                 if !control.order(Order::Close) {
                     self.task.abort();
                 }
             }
+        }
+    }
+
+    /// The server reads its lane.
+    pub fn lane_joined(&self) {
+        if let Kind::Transfer { joined, .. } = &self.kind {
+            joined.notify_one();
         }
     }
 
@@ -91,7 +105,7 @@ impl Running {
                 error: REASON.to_owned(),
             }),
             Kind::Request(_) => request::answer(channel_id, Reply::Failed { error }),
-            Kind::Terminal(_) | Kind::Transfer(_) => AgentMessage::TunnelData(TunnelData {
+            Kind::Terminal(_) | Kind::Transfer { .. } => AgentMessage::TunnelData(TunnelData {
                 channel_id,
                 data: TunnelPayload::Closed(Closed::failed(error)),
             }),

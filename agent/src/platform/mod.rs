@@ -13,7 +13,7 @@ mod windows;
 #[cfg(not(any(target_os = "linux", windows)))]
 compile_error!("the agent runs on Linux and on Windows");
 
-pub use terms::{Exposure, KillError, Leader, Order, Remains, SESSION_MARK, Sweep};
+pub use terms::{Exposure, KillError, Leader, Order, Remains, SESSION_MARK, Sweep, TERMINAL_MARK};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The name of the environment variable that holds the mark of a session.
 pub const SESSION_MARK: &str = "GURURMM_TUNNEL_MARK";
 
+/// The name of the environment variable that holds the mark of a terminal.
+pub const TERMINAL_MARK: &str = "GURURMM_TERMINAL_MARK";
+
 /// A program to be started: with nothing to read, as the first of its tree, or with a terminal, as the
 /// leader of that.
 #[derive(Debug, Clone, Serialize, Deserialize)]

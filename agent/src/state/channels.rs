@@ -33,6 +33,7 @@ pub(super) fn in_session(tunnel: &mut Tunnel, max_running: usize, data: TunnelDa
         TunnelPayload::Signal(signal) if tunnel.is_terminal(&channel_id) => {
             vec![Effect::Signal(channel_id, signal.signal)]
         }
+        TunnelPayload::LaneJoined => vec![Effect::LaneJoined(channel_id)],
         TunnelPayload::Close => vec![Effect::Cancel(channel_id)],
         TunnelPayload::Probe(probe) if probe.data.len() <= Probe::MAX_BYTES => {
             vec![tell(channel_id, TunnelPayload::ProbeReply(probe))]

@@ -3,6 +3,8 @@
 //! ```text
 //!                     Open
 //!   Heartbeat ──────────────────────▶ Tunnel { session, tech, rules, channels }
+//!       │ ▲ └──Open, consent──▶ Asking ──Answered, yes──▲
+//!       │ └──Close · Answered, no · ConnectionLost · Stopping──┘
 //!       ▲                                │ ▲  Open, same session: ready again
 //!       │   Close · EntryFailed ·        │ │  Open, another session: refused, nothing else changes
 //!       ├── ConnectionLost · Stopping ───┤ └─ Data: a channel opens, takes a window or is cancelled
@@ -21,8 +23,8 @@ mod tunnel;
 use std::sync::Arc;
 
 use gururmm_shared::{
-    AgentMessage, ChannelId, SessionId, TunnelClose, TunnelClosed, TunnelData, TunnelOpen,
-    TunnelReady, TunnelResume, TunnelRules, UserId,
+    AgentMessage, ChannelId, ConsentMode, ConsentOutcome, SessionId, TunnelClose, TunnelClosed,
+    TunnelData, TunnelOpen, TunnelReady, TunnelResume, TunnelRules, UserId,
 };
 
 pub use step::{Effect, Event};
@@ -33,6 +35,8 @@ pub use tunnel::{Running, Tunnel};
 pub enum Mode {
     /// Only heartbeats, reports and commands outside tunnels.
     Heartbeat,
+    /// Who sits at the machine is asked, or told, before a technician works on it.
+    Asking(Box<TunnelOpen>),
     /// A technician works on this machine.
     Tunnel(Tunnel),
     /// The connection was lost and the session waits for the next one.
@@ -59,7 +63,10 @@ impl State {
     /// The session, where there is one.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
-        self.tunnel().map(|tunnel| tunnel.session)
+        match &self.mode {
+            Mode::Asking(open) => Some(open.session_id),
+            _ => self.tunnel().map(|tunnel| tunnel.session),
+        }
     }
 
     /// The technician whose session it is, where there is one.
@@ -86,7 +93,7 @@ impl State {
     pub fn suspended(&self) -> Option<(SessionId, UserId)> {
         match &self.mode {
             Mode::Suspended(tunnel) => Some((tunnel.session, tunnel.tech)),
-            Mode::Heartbeat | Mode::Tunnel(_) => None,
+            Mode::Heartbeat | Mode::Asking(_) | Mode::Tunnel(_) => None,
         }
     }
 
@@ -96,6 +103,7 @@ impl State {
             Event::Open(open) => self.open(&open),
             Event::Resume(resume) => self.resume(&resume),
             Event::Close(close) => self.close(&close),
+            Event::Answered(session, outcome) => self.answered(session, outcome),
             Event::Data(data) => self.data(data),
             Event::ChannelEnded(channel) => self.channel_ended(channel),
             Event::EntryFailed(reason) => self.entry_failed(reason),
@@ -107,39 +115,73 @@ impl State {
 
     fn tunnel(&self) -> Option<&Tunnel> {
         match &self.mode {
-            Mode::Heartbeat => None,
+            Mode::Heartbeat | Mode::Asking(_) => None,
             Mode::Tunnel(tunnel) | Mode::Suspended(tunnel) => Some(tunnel),
         }
     }
 
     fn open(&mut self, open: &TunnelOpen) -> Vec<Effect> {
         match &self.mode {
-            Mode::Heartbeat => self.enter(open),
+            Mode::Heartbeat => self.begin(open),
             Mode::Tunnel(tunnel) if tunnel.session == open.session_id => {
-                vec![ready(open.session_id)]
+                vec![ready(open.session_id, tunnel.consent)]
             }
-            Mode::Tunnel(_) => vec![closed(
+            // It is answered once they have.
+            Mode::Asking(asking) if asking.session_id == open.session_id => Vec::new(),
+            Mode::Tunnel(_) | Mode::Asking(_) => vec![closed(
                 open.session_id,
                 "busy: another session is open on this machine",
             )],
             // The server does not know of the kept session, or does not want it any more.
             Mode::Suspended(_) => {
                 let mut effects = self.leave(None);
-                effects.extend(self.enter(open));
+                effects.extend(self.begin(open));
                 effects
             }
         }
     }
 
-    fn enter(&mut self, open: &TunnelOpen) -> Vec<Effect> {
-        self.mode = Mode::Tunnel(Tunnel::new(open));
-        vec![Effect::Enter(open.session_id), ready(open.session_id)]
+    /// Enters a session, after who sits at the machine has been asked where the server wants that.
+    fn begin(&mut self, open: &TunnelOpen) -> Vec<Effect> {
+        match &open.consent {
+            Some(request) if request.mode != ConsentMode::None => {
+                let request = Box::new(request.clone());
+                self.mode = Mode::Asking(Box::new(open.clone()));
+                vec![Effect::Ask(open.session_id, request)]
+            }
+            _ => self.enter(open, None),
+        }
+    }
+
+    fn answered(&mut self, session: SessionId, outcome: ConsentOutcome) -> Vec<Effect> {
+        match std::mem::replace(&mut self.mode, Mode::Heartbeat) {
+            Mode::Asking(open) if open.session_id == session => {
+                let request = open.consent.as_ref();
+                if request.is_none_or(|request| request.allows(outcome)) {
+                    return self.enter(&open, Some(outcome));
+                }
+                let reason = "who sits at the machine did not agree";
+                vec![closed_for(session, reason, Some(outcome))]
+            }
+            other => {
+                self.mode = other;
+                Vec::new()
+            }
+        }
+    }
+
+    fn enter(&mut self, open: &TunnelOpen, consent: Option<ConsentOutcome>) -> Vec<Effect> {
+        self.mode = Mode::Tunnel(Tunnel::new(open, consent));
+        vec![
+            Effect::Enter(open.session_id),
+            ready(open.session_id, consent),
+        ]
     }
 
     fn resume(&mut self, resume: &TunnelResume) -> Vec<Effect> {
         match std::mem::replace(&mut self.mode, Mode::Heartbeat) {
             Mode::Suspended(mut tunnel) if tunnel.session == resume.session_id => {
-                let mut effects = vec![ready(tunnel.session)];
+                let mut effects = vec![ready(tunnel.session, tunnel.consent)];
                 effects.extend(tunnel.resume(&resume.streams));
                 self.mode = Mode::Tunnel(tunnel);
                 effects
@@ -148,7 +190,7 @@ impl State {
                 self.mode = other;
                 match &self.mode {
                     Mode::Tunnel(tunnel) if tunnel.session == resume.session_id => {
-                        vec![ready(resume.session_id)]
+                        vec![ready(resume.session_id, tunnel.consent)]
                     }
                     _ => vec![closed(resume.session_id, "not open on this machine")],
                 }
@@ -164,10 +206,14 @@ impl State {
     }
 
     fn leave(&mut self, answer: Option<&str>) -> Vec<Effect> {
-        let (Mode::Tunnel(tunnel) | Mode::Suspended(tunnel)) =
-            std::mem::replace(&mut self.mode, Mode::Heartbeat)
-        else {
-            return Vec::new();
+        let tunnel = match std::mem::replace(&mut self.mode, Mode::Heartbeat) {
+            Mode::Heartbeat => return Vec::new(),
+            Mode::Asking(open) => {
+                let mut effects = vec![Effect::StopAsking];
+                effects.extend(answer.map(|reason| closed(open.session_id, reason)));
+                return effects;
+            }
+            Mode::Tunnel(tunnel) | Mode::Suspended(tunnel) => tunnel,
         };
         let mut effects = vec![Effect::Leave(tunnel.session)];
         effects.extend(answer.map(|reason| closed(tunnel.session, reason)));
@@ -182,6 +228,7 @@ impl State {
                 effects
             }
             Mode::Tunnel(tunnel) => vec![Effect::Leave(tunnel.session)],
+            Mode::Asking(_) => vec![Effect::StopAsking],
             // Its grace goes on from the first loss.
             other => {
                 self.mode = other;
@@ -193,13 +240,14 @@ impl State {
     fn grace_over(&mut self) -> Vec<Effect> {
         match self.mode {
             Mode::Suspended(_) => self.leave(Some("the connection was lost for too long")),
-            Mode::Heartbeat | Mode::Tunnel(_) => Vec::new(),
+            Mode::Heartbeat | Mode::Asking(_) | Mode::Tunnel(_) => Vec::new(),
         }
     }
 
     fn entry_failed(&mut self, reason: String) -> Vec<Effect> {
         match std::mem::replace(&mut self.mode, Mode::Heartbeat) {
             Mode::Heartbeat => Vec::new(),
+            Mode::Asking(open) => vec![closed(open.session_id, reason)],
             Mode::Tunnel(tunnel) | Mode::Suspended(tunnel) => {
                 vec![closed(tunnel.session, reason)]
             }
@@ -208,7 +256,7 @@ impl State {
 
     fn channel_ended(&mut self, channel: ChannelId) -> Vec<Effect> {
         match &mut self.mode {
-            Mode::Heartbeat => {}
+            Mode::Heartbeat | Mode::Asking(_) => {}
             Mode::Tunnel(tunnel) => tunnel.channel_ended(channel),
             // The next connection has names of its own.
             Mode::Suspended(tunnel) => {
@@ -221,24 +269,40 @@ impl State {
     fn data(&mut self, data: TunnelData) -> Vec<Effect> {
         match &mut self.mode {
             Mode::Tunnel(tunnel) => channels::in_session(tunnel, self.max_running, data),
-            Mode::Heartbeat | Mode::Suspended(_) => channels::without_session(data),
+            Mode::Heartbeat | Mode::Asking(_) | Mode::Suspended(_) => {
+                channels::without_session(data)
+            }
         }
     }
 }
 
-fn ready(session_id: SessionId) -> Effect {
-    Effect::send(AgentMessage::TunnelReady(TunnelReady { session_id }))
+fn ready(session_id: SessionId, consent: Option<ConsentOutcome>) -> Effect {
+    Effect::send(AgentMessage::TunnelReady(TunnelReady {
+        session_id,
+        consent,
+    }))
 }
 
 fn closed(session_id: SessionId, reason: impl Into<String>) -> Effect {
+    closed_for(session_id, reason, None)
+}
+
+fn closed_for(
+    session_id: SessionId,
+    reason: impl Into<String>,
+    consent: Option<ConsentOutcome>,
+) -> Effect {
     Effect::send(AgentMessage::TunnelClosed(TunnelClosed {
         session_id,
         reason: reason.into(),
+        consent,
     }))
 }
 
 #[cfg(test)]
 mod channel_tests;
+#[cfg(test)]
+mod consent_tests;
 #[cfg(test)]
 mod kept_tests;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What the state is told and what it wants done.
 
 use gururmm_shared::{
-    AgentMessage, ChannelId, OpenChannel, Operation, SessionId, SignalName, StreamPosition,
-    Terminal, TerminalSize, TunnelClose, TunnelData, TunnelOpen, TunnelResume,
+    AgentMessage, ChannelId, ConsentOutcome, ConsentRequest, OpenChannel, Operation, SessionId,
+    SignalName, StreamPosition, Terminal, TerminalSize, TunnelClose, TunnelData, TunnelOpen,
+    TunnelResume,
 };
 
 /// What happened.
@@ -14,6 +15,8 @@ pub enum Event {
     Resume(TunnelResume),
     /// The server ends a session.
     Close(TunnelClose),
+    /// Who sits at the machine has been asked or told, for this session.
+    Answered(SessionId, ConsentOutcome),
     /// Data for a channel came.
     Data(TunnelData),
     /// What ran in a channel has ended and its last message is on its way.
@@ -33,6 +36,10 @@ pub enum Event {
 pub enum Effect {
     /// Send this to the server.
     Send(Box<AgentMessage>),
+    /// Ask, or tell, who sits at the machine, and report what they said.
+    Ask(SessionId, Box<ConsentRequest>),
+    /// Ask no longer: nobody waits for the answer.
+    StopAsking,
     /// Make ready for a session; on failure drop the effects behind it and report it.
     Enter(SessionId),
     /// Kill whatever the session started and wait until it is gone.
@@ -49,6 +56,8 @@ pub enum Effect {
     Resize(ChannelId, TerminalSize),
     /// Signal what is in the foreground of a terminal.
     Signal(ChannelId, SignalName),
+    /// The server reads the lane of a channel.
+    LaneJoined(ChannelId),
     /// End what runs in a channel.
     Cancel(ChannelId),
     /// End what runs in a channel at once; nobody is there to be told, nor to be told by it.

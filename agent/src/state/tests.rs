@@ -19,6 +19,7 @@ pub(super) fn open(number: u128) -> Event {
         tech_id: UserId(Uuid::from_u128(99)),
         rules: None,
         resume_grace_seconds: None,
+        consent: None,
     })
 }
 
@@ -28,6 +29,7 @@ pub(super) fn open_with(number: u128, rules: TunnelRules, grace: u32) -> Event {
         tech_id: UserId(Uuid::from_u128(99)),
         rules: Some(rules),
         resume_grace_seconds: Some(grace),
+        consent: None,
     })
 }
 
@@ -56,6 +58,7 @@ pub(super) fn open_channel(of: u128, channel: u64, stream: u32, kind: ChannelKin
             stream: StreamId(stream),
             window: 1000,
             kind,
+            lane: None,
         })),
     )
 }
@@ -155,6 +158,7 @@ fn an_open_enters_the_tunnel_and_says_ready() {
     assert_eq!(effects[0], Effect::Enter(session(1)));
     let ready = TunnelReady {
         session_id: session(1),
+        consent: None,
     };
     assert_eq!(sent(&effects[1..]), &AgentMessage::TunnelReady(ready));
     assert_eq!(state.session(), Some(session(1)));

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use gururmm_shared::{
-    ChannelId, ChannelKind, SessionId, StreamId, StreamPosition, TunnelOpen, TunnelRules, UserId,
+    ChannelId, ChannelKind, ConsentOutcome, SessionId, StreamId, StreamPosition, TunnelOpen,
+    TunnelRules, UserId,
 };
 
 use super::step::Effect;
@@ -58,10 +59,12 @@ pub struct Tunnel {
     pub(super) grace: u32,
     pub(super) running: BTreeMap<ChannelId, Running>,
     pub(super) ended: VecDeque<ChannelId>,
+    /// What who sits at the machine said.
+    pub(super) consent: Option<ConsentOutcome>,
 }
 
 impl Tunnel {
-    pub(super) fn new(open: &TunnelOpen) -> Self {
+    pub(super) fn new(open: &TunnelOpen, consent: Option<ConsentOutcome>) -> Self {
         let grace = open.resume_grace_seconds.unwrap_or(0);
         Self {
             session: open.session_id,
@@ -70,6 +73,7 @@ impl Tunnel {
             grace: grace.min(LONGEST_GRACE_SECONDS),
             running: BTreeMap::new(),
             ended: VecDeque::new(),
+            consent,
         }
     }
 

@@ -15,6 +15,8 @@ pub enum CloseReason {
     AgentClosed,
     /// The agent did not want it.
     AgentRefused,
+    /// Who sits at the machine, or the policy for where nobody does, did not let it open.
+    NoConsent,
     /// The agent did not answer the open.
     OpenTimedOut,
     /// The technician's account, role or log-in changed.
@@ -44,6 +46,7 @@ impl CloseReason {
             Self::AgentDisconnected => "agent_disconnected",
             Self::AgentClosed => "agent_closed",
             Self::AgentRefused => "agent_refused",
+            Self::NoConsent => "no_consent",
             Self::OpenTimedOut => "open_timed_out",
             Self::AccessRevoked => "access_revoked",
             Self::AgentDeleted => "agent_deleted",
@@ -59,7 +62,11 @@ impl CloseReason {
     #[must_use]
     pub fn status(self) -> &'static str {
         match self {
-            Self::AgentRefused | Self::OpenTimedOut | Self::NotOpened | Self::Fault => "error",
+            Self::AgentRefused
+            | Self::NoConsent
+            | Self::OpenTimedOut
+            | Self::NotOpened
+            | Self::Fault => "error",
             _ => "closed",
         }
     }

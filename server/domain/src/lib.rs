@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod delivery;
 pub mod enrollment;
 pub mod event_queue;
+pub mod frame_budget;
 pub mod idempotency;
 pub mod inventory;
 pub mod job_targets;

@@ -49,6 +49,8 @@ pub enum Event {
     AgentReady,
     /// The agent says that it refuses or has left.
     AgentLeft,
+    /// Who sits at the machine did not agree, or nobody could be asked.
+    NotAgreed,
     /// The agent did not answer the open in time.
     OpenTimedOut,
     /// It is to end.
@@ -148,6 +150,7 @@ impl SessionState {
                 vec![Effect::AnnounceReady]
             }
             (Phase::Active, Event::AgentLeft) => self.end(CloseReason::AgentRefused),
+            (Phase::Active, Event::NotAgreed) => self.end(CloseReason::NoConsent),
             (Phase::Active, Event::OpenTimedOut) => self.close(CloseReason::OpenTimedOut),
             (Phase::Ready, Event::AgentLost) => {
                 self.phase = Phase::Suspended;
@@ -315,11 +318,12 @@ mod tests {
 
     #[test]
     fn any_order_of_events_ends_each_session_at_most_once_and_asks_the_agent_at_most_once() {
-        const EVENTS: [Event; 13] = [
+        const EVENTS: [Event; 14] = [
             Event::RowWritten,
             Event::RowRefused,
             Event::AgentReady,
             Event::AgentLeft,
+            Event::NotAgreed,
             Event::OpenTimedOut,
             Event::Close(CloseReason::IdleTimeout),
             Event::CloseTimedOut,

@@ -35,6 +35,7 @@ pub fn outcome(error: Option<&OperationError>) -> &'static str {
         ErrorCode::NotEmpty => "not_empty",
         ErrorCode::Changed => "changed",
         ErrorCode::BadChecksum => "bad_checksum",
+        ErrorCode::BadArchive => "bad_archive",
         ErrorCode::BadOffset => "bad_offset",
         ErrorCode::DiskFull => "disk_full",
         ErrorCode::TooLarge => "too_large",
@@ -75,6 +76,8 @@ pub fn describe_channel(kind: &ChannelKind) -> String {
             let over = if write.overwrite { " (overwrite)" } else { "" };
             format!("unpack into {}{over}", write.path)
         }
+        ChannelKind::ServiceWatch(watch) if watch.names.is_empty() => "watch services".to_owned(),
+        ChannelKind::ServiceWatch(watch) => format!("watch services {}", watch.names.join(", ")),
     }
 }
 

@@ -15,6 +15,8 @@ use gururmm_shared::{AuditId, ChannelId, ChannelKind, Feature, Operation, Tunnel
 const TOTAL_WINDOW: u64 = 16 << 20;
 /// What a file may have.
 const FILE_WINDOW: u64 = 1 << 20;
+/// What a file may have whose bytes have a lane of their own: there they are in nobody's way.
+const LANE_WINDOW: u64 = 4 << 20;
 /// What a connection may have.
 const TCP_WINDOW: u64 = 256 << 10;
 /// What each has at least: a stream that cannot move would be worse than a little more memory.
@@ -155,6 +157,15 @@ impl<T> Streams<T> {
         };
         let left = TOTAL_WINDOW.saturating_sub(granted) / 4;
         wanted.min(left).max(LEAST_WINDOW)
+    }
+
+    /// The window that a stream gets whose bytes go over a lane; its own, where there is no room for more.
+    pub fn widen(&mut self, channel_id: &ChannelId) -> Option<u64> {
+        let granted: u64 = self.entries.values().map(|entry| entry.window).sum();
+        let entry = self.entries.get_mut(channel_id)?;
+        let left = TOTAL_WINDOW.saturating_sub(granted) / 4;
+        entry.window = LANE_WINDOW.min(entry.window + left).max(entry.window);
+        Some(entry.window)
     }
 
     /// A stream is to be opened; takes the place that was kept.
@@ -317,6 +328,19 @@ mod tests {
             streams.open(channel(number), AuditId::generate(), window, ());
         }
         assert!(total <= TOTAL_WINDOW + 128 * LEAST_WINDOW, "{total}");
+    }
+
+    #[test]
+    fn lanes_widen_windows_within_the_same_bounds() {
+        let mut streams = begun(128, 2);
+        let wide: Vec<u64> = [0, 1, 0]
+            .into_iter()
+            .filter_map(|number| streams.widen(&channel(number)))
+            .collect();
+        assert_eq!(wide, [LANE_WINDOW, 3_932_160, LANE_WINDOW]);
+        assert_eq!(streams.widen(&channel(9)), None);
+        let mut streams = begun(128, 16);
+        assert_eq!(streams.widen(&channel(3)), Some(FILE_WINDOW));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use gururmm_shared::byte_stream::ByteStream;
 use gururmm_shared::{AgentId, ChannelId, Feature, ServerMessage, SessionId, StreamId};
 
+use super::lanes::Lanes;
 use super::session_messages::FromAgent;
 
 /// To an agent's connection.
@@ -131,6 +132,8 @@ pub struct AgentHandle {
     pub last_seen: LastSeen,
     /// The thread of its connection. A session that runs there needs no wake-up to talk to it.
     pub arbiter: ArbiterHandle,
+    /// Where lanes are offered to it.
+    pub lanes: Arc<Lanes>,
     channels: Arc<AtomicU64>,
     streams: Arc<AtomicU32>,
 }
@@ -153,6 +156,7 @@ impl AgentHandle {
             capabilities: Arc::default(),
             last_seen,
             arbiter: Arbiter::current(),
+            lanes: Arc::default(),
             channels: Arc::default(),
             streams: Arc::default(),
         }

@@ -16,6 +16,7 @@ mod event_texts;
 pub mod events;
 #[cfg(test)]
 mod events_tests;
+pub mod lanes;
 mod live_sessions;
 pub mod metrics_messages;
 pub mod metrics_writer;

@@ -7,8 +7,8 @@
 //!   TunnelSession   ──closed──▶ Pipe ──let go──▶ TunnelSession
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::Recipient;
@@ -19,6 +19,7 @@ use gururmm_shared::{ChannelId, Closed, ErrorCode, Frame, OperationError, ResetC
 use tokio::sync::watch;
 
 use super::connection_messages::ToConnection;
+use super::lanes::LaneSender;
 use super::stream_messages::LetGo;
 
 /// How long the last word of a channel may be behind the end of its bytes, where nothing is done in between.
@@ -50,12 +51,15 @@ pub struct NewPipe {
     pub closed: watch::Receiver<Option<Closed>>,
     /// Who is told when it is let go.
     pub session: Recipient<LetGo>,
+    /// The lane over which its bytes go to the machine, where it has one.
+    pub lane: Option<LaneSender>,
 }
 
 /// A stream in the hands of whoever reads and writes it. Dropping it cuts it off, unless all has been said.
 #[derive(Debug)]
 pub struct Pipe {
     new: NewPipe,
+    lane: Mutex<Option<Arc<LaneSender>>>,
     read: AtomicBool,
     written: AtomicBool,
     gone: AtomicBool,
@@ -64,8 +68,9 @@ pub struct Pipe {
 impl Pipe {
     /// An open stream.
     #[must_use]
-    pub fn new(new: NewPipe) -> Self {
+    pub fn new(mut new: NewPipe) -> Self {
         Self {
+            lane: Mutex::new(new.lane.take().map(Arc::new)),
             new,
             read: AtomicBool::new(false),
             written: AtomicBool::new(false),
@@ -110,8 +115,13 @@ impl Pipe {
     /// Says that nothing more will be sent.
     pub fn finish(&self) {
         self.written.store(true, Ordering::Relaxed);
-        if let Some(frame) = self.new.stream.finish() {
-            self.tell(&frame);
+        let Some(frame) = self.new.stream.finish() else {
+            return;
+        };
+        // Nobody sends any more, so it is ours alone.
+        match self.lane_slot().take().and_then(Arc::into_inner) {
+            Some(lane) => lane.finish(),
+            None => self.tell(&frame),
         }
     }
 
@@ -129,6 +139,7 @@ impl Pipe {
         if let Some(frame) = self.new.stream.reset(code, reason) {
             self.tell(&frame);
         }
+        self.lane_slot().take();
         self.new.session.do_send(LetGo {
             channel_id: self.new.channel_id.clone(),
             outcome,
@@ -176,6 +187,10 @@ impl Pipe {
         }
     }
 
+    fn lane_slot(&self) -> MutexGuard<'_, Option<Arc<LaneSender>>> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Small and rare: bounded by what the agent sends.
     fn tell(&self, frame: &Frame) {
         let frame = ToConnection::Frame(frame.encode());
@@ -184,6 +199,14 @@ impl Pipe {
 
     /// Bulk waits for a place in the connection's mailbox, which empties as the agent's socket takes data.
     async fn put(&self, frame: &Frame) -> Result<(), Reset> {
+        let lane = self.lane_slot().clone();
+        if let (Some(lane), Frame::Data { bytes, .. }) = (lane, frame) {
+            let sent = lane.send(bytes).await;
+            return sent.then_some(()).ok_or_else(|| Reset {
+                code: ResetCode::Gone,
+                reason: "the lane to the agent broke off".to_owned(),
+            });
+        }
         let sent = match self
             .new
             .connection

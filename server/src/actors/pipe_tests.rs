@@ -62,6 +62,7 @@ fn bench(direction: Direction, send_limit: u64) -> Bench {
         connection: ear.clone().recipient(),
         closed: last_word,
         session: ear.recipient(),
+        lane: None,
     });
     Bench {
         pipe,

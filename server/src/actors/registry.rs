@@ -21,8 +21,8 @@ use super::metrics_messages::Report;
 use super::pollers::Pollers;
 use super::registry_messages::{
     Adopt, Census, CloseSessions, Count, Drain, DropAgent, FindSession, Generation, ListSessions,
-    LiveSession, Online, OpenError, OpenTunnel, Polled, Register, SessionsOf, Stopping, TellAgent,
-    Unregister,
+    LiveSession, Online, OpenError, OpenTunnel, OpenedTunnel, Polled, Register, SessionsOf,
+    Stopping, TellAgent, Unregister,
 };
 use super::session_messages::SessionEnded;
 use super::tunnel::{NewTunnel, TunnelSession};
@@ -269,7 +269,7 @@ impl Handler<Unregister> for AgentRegistry {
 }
 
 impl Handler<OpenTunnel> for AgentRegistry {
-    type Result = ResponseActFuture<Self, Result<SessionId, OpenError>>;
+    type Result = ResponseActFuture<Self, Result<OpenedTunnel, OpenError>>;
 
     fn handle(&mut self, message: OpenTunnel, ctx: &mut Self::Context) -> Self::Result {
         if self.stopping {
@@ -295,6 +295,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             rules: message.rules,
             recording: message.recording,
             max_session_seconds: message.max_session_seconds,
+            consent: message.consent,
             registry: ctx.address().recipient(),
             opened: sender,
         };
@@ -312,7 +313,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
         self.report();
         let opened = opened.into_actor(self);
         Box::pin(opened.map(move |opened, act, _| match opened {
-            Ok(Ok(())) => {
+            Ok(Ok(consent)) => {
                 // It may have ended in this moment.
                 if act.sessions.get(session_id).is_some() {
                     act.events.do_send(Happened::Session {
@@ -323,7 +324,10 @@ impl Handler<OpenTunnel> for AgentRegistry {
                     });
                     act.tell_connected(agent_id);
                 }
-                Ok(session_id)
+                Ok(OpenedTunnel {
+                    session_id,
+                    consent,
+                })
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(OpenError::Ended("fault")),

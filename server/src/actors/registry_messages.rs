@@ -6,7 +6,8 @@ use std::time::Duration;
 use actix::{Addr, Message};
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AgentId, ApiKeyId, KeptSession, ServerMessage, SessionId, TunnelRules, UserId,
+    AgentId, ApiKeyId, ConsentOutcome, ConsentRequest, KeptSession, ServerMessage, SessionId,
+    TunnelRules, UserId,
 };
 
 use super::connection_messages::AgentHandle;
@@ -50,7 +51,7 @@ pub struct Unregister {
 
 /// Open a session; answered when the agent is ready or it has come to nothing.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<SessionId, OpenError>")]
+#[rtype(result = "Result<OpenedTunnel, OpenError>")]
 pub struct OpenTunnel {
     /// To which agent.
     pub agent_id: AgentId,
@@ -68,6 +69,32 @@ pub struct OpenTunnel {
     pub rules: TunnelRules,
     /// What of its terminals is recorded.
     pub recording: RecordingRules,
+    /// What who sits at the machine is asked or told before.
+    pub consent: Option<ConsentRequest>,
+}
+
+/// A session that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenedTunnel {
+    /// Which.
+    pub session_id: SessionId,
+    /// What who sits at the machine said, where the policy has them asked or told.
+    pub consent: Option<ConsentOutcome>,
+}
+
+fn no_consent(outcome: ConsentOutcome) -> &'static str {
+    match outcome {
+        ConsentOutcome::NoAnswer => {
+            "who sits at the machine did not answer, and the policy lets no tunnel open then; call them and try again"
+        }
+        ConsentOutcome::NobodyThere => {
+            "nobody sits at the machine who could be asked, and the policy lets no tunnel open then"
+        }
+        ConsentOutcome::CannotAsk => {
+            "the machine cannot ask who sits there, and the policy lets no tunnel open then; update its agent"
+        }
+        _ => "who sits at the machine does not want a tunnel now",
+    }
 }
 
 /// Why a session did not open.
@@ -93,6 +120,9 @@ pub enum OpenError {
     /// The agent said no.
     #[error("the agent refused: {0}")]
     Refused(String),
+    /// Who sits at the machine, or the policy for where nobody does, said no.
+    #[error("{}", no_consent(*.0))]
+    NoConsent(ConsentOutcome),
     /// The agent's connection ended meanwhile.
     #[error("the agent went offline while the tunnel opened")]
     Gone,

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AgentId, AuditId, ChannelId, ChannelSummary, CommandId, CommandType, Frame, KeptTerminal,
-    OperationError, SessionId, StreamId, TakeSize, TerminalOptions, TerminalSize, TunnelData,
-    TunnelError, TunnelRules, UserId,
+    AgentId, AuditId, ChannelId, ChannelSummary, CommandId, CommandType, ConsentOutcome, Frame,
+    KeptTerminal, OperationError, SessionId, StreamId, TakeSize, TerminalOptions, TerminalSize,
+    TunnelData, TunnelError, TunnelRules, UserId,
 };
 
 use super::connection_messages::AgentHandle;
@@ -23,11 +23,16 @@ use crate::services::audit::Caller;
 #[rtype(result = "()")]
 pub enum FromAgent {
     /// The machine is in tunnel mode.
-    Ready,
+    Ready {
+        /// What who sits there said, where that was asked for.
+        consent: Option<ConsentOutcome>,
+    },
     /// The machine refused or has left.
     Closed {
         /// Why, as it says.
         reason: String,
+        /// What who sits there said, where that is why.
+        consent: Option<ConsentOutcome>,
     },
     /// Data of one channel.
     Data(TunnelData),

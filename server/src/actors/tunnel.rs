@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use chrono::{DateTime, Utc};
 use gururmm_shared::{
-    AuditId, ChannelId, KeptTerminal, ServerMessage, SessionId, StreamId, TunnelClose, TunnelData,
-    TunnelPayload, TunnelRules,
+    AuditId, ChannelId, ConsentOutcome, ConsentRequest, KeptTerminal, ServerMessage, SessionId,
+    StreamId, TunnelClose, TunnelData, TunnelPayload, TunnelRules,
 };
 use tokio::sync::oneshot;
 
@@ -49,6 +49,9 @@ const ORDERS_PER_SECOND: f64 = 100.0;
 /// How often the time of the last activity is written.
 const TOUCH: Duration = Duration::from_secs(10);
 
+/// Who waits for a session to open, and learns what who sits at the machine said.
+pub type Opener = oneshot::Sender<Result<Option<ConsentOutcome>, OpenError>>;
+
 /// What a session needs to begin.
 pub struct NewTunnel {
     /// Its id.
@@ -73,8 +76,10 @@ pub struct NewTunnel {
     pub recording: RecordingRules,
     /// How long it may be open, where a policy says so.
     pub max_session_seconds: Option<u32>,
-    /// Who waits for it to open.
-    pub opened: oneshot::Sender<Result<(), OpenError>>,
+    /// What who sits at the machine is asked or told before.
+    pub consent: Option<ConsentRequest>,
+    /// Who waits for it to open: what that person said.
+    pub opened: Opener,
 }
 
 /// The actor of one session.
@@ -114,7 +119,10 @@ pub struct TunnelSession {
     pub(super) closer: Option<Caller>,
     pub(super) closing: Vec<oneshot::Sender<()>>,
     pub(super) open_audit: AuditId,
-    pub(super) opened: Option<oneshot::Sender<Result<(), OpenError>>>,
+    pub(super) opened: Option<Opener>,
+    pub(super) asked: Option<ConsentRequest>,
+    pub(super) consent: Option<ConsentOutcome>,
+    pub(super) consent_written: bool,
     refusal: String,
     pub(super) token_version: i64,
     touched: Instant,
@@ -165,6 +173,9 @@ impl TunnelSession {
             closing: Vec::new(),
             open_audit: AuditId::generate(),
             opened: Some(new.opened),
+            asked: new.consent,
+            consent: None,
+            consent_written: false,
             refusal: String::new(),
             token_version: new.token_version,
             touched: now,
@@ -365,13 +376,13 @@ impl Handler<FromAgent> for TunnelSession {
 
     fn handle(&mut self, message: FromAgent, ctx: &mut Self::Context) {
         match message {
-            FromAgent::Ready => {
+            FromAgent::Ready { consent } => {
                 self.note_activity();
-                self.step(Event::AgentReady, ctx);
+                self.on_ready(consent, ctx);
             }
-            FromAgent::Closed { reason } => {
+            FromAgent::Closed { reason, consent } => {
                 self.refusal = reason;
-                self.step(Event::AgentLeft, ctx);
+                self.on_left(consent, ctx);
             }
             FromAgent::Data(data) => self.on_agent_data(data, ctx),
             // An agent of the first generation has no other word for a refusal.

@@ -103,6 +103,7 @@ impl Handler<RunCommand> for TunnelSession {
                 command: message.command,
                 flow_controlled: act.agent.flow_controlled,
             };
+            act.mark_recordings(&described);
             act.dispatch(new, message.command_type, message.timeout_seconds);
             Ok(CommandStarted { command_id, channel_id })
         }))

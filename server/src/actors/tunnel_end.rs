@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use gururmm_shared::{AuditId, SessionClosed, SessionId, StreamMessage, close_code};
+use gururmm_shared::{
+    AuditId, ConsentOutcome, SessionClosed, SessionId, StreamMessage, close_code,
+};
 
 use super::connection_messages::ToConnection;
 use super::registry_messages::OpenError;
@@ -128,6 +130,9 @@ impl TunnelSession {
         metrics::counter!("gururmm_tunnels_ended_total", "reason" => reason.name()).increment(1);
         self.answer_opener(Err(match reason {
             CloseReason::AgentRefused => OpenError::Refused(self.refusal_text()),
+            CloseReason::NoConsent => {
+                OpenError::NoConsent(self.consent.unwrap_or(ConsentOutcome::Unknown))
+            }
             CloseReason::OpenTimedOut => OpenError::TimedOut(self.settings.open_timeout_seconds),
             CloseReason::AgentDisconnected => OpenError::Gone,
             other => OpenError::Ended(other.name()),

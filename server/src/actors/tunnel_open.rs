@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use gururmm_shared::{CAPABILITY_DATA_PLANE, ServerMessage, TunnelOpen};
+use gururmm_shared::{
+    CAPABILITY_CONSENT, CAPABILITY_DATA_PLANE, ConsentOutcome, ServerMessage, TunnelOpen,
+};
 
 use super::connection_messages::ToConnection;
 use super::registry_messages::OpenError;
 use super::tunnel::TunnelSession;
 use crate::db::DbError;
 use crate::db::tech_sessions::{self, NewSession, OpenOutcome};
+use crate::db::tunnel_audit;
 use crate::domain::close_reason::CloseReason;
 use crate::domain::session_state::{Event, Phase};
 use crate::services::audit;
@@ -52,7 +55,7 @@ impl TunnelSession {
         self.step(Event::RowRefused, ctx);
     }
 
-    pub(super) fn answer_opener(&mut self, answer: Result<(), OpenError>) {
+    pub(super) fn answer_opener(&mut self, answer: Result<Option<ConsentOutcome>, OpenError>) {
         if let Some(opened) = self.opened.take()
             && opened.send(answer).is_err()
         {
@@ -61,6 +64,83 @@ impl TunnelSession {
     }
 
     pub(super) fn ask_agent(&mut self, ctx: &mut Context<Self>) {
+        if self.asked.is_some() && !self.agent.can(CAPABILITY_CONSENT) {
+            return self.cannot_ask(ctx);
+        }
+        self.send_open(ctx);
+    }
+
+    /// The agent has no way to the person at its machine: the policy says what then.
+    fn cannot_ask(&mut self, ctx: &mut Context<Self>) {
+        let outcome = ConsentOutcome::CannotAsk;
+        self.write_consent(outcome, ctx, move |act, ctx| {
+            let asked = act.asked.take();
+            if asked.is_none_or(|asked| asked.allows(outcome)) {
+                act.send_open(ctx);
+            } else {
+                act.step(Event::NotAgreed, ctx);
+            }
+        });
+    }
+
+    /// The agent is ready: what the person at its machine said is written down before anybody hears of it.
+    pub(super) fn on_ready(&mut self, consent: Option<ConsentOutcome>, ctx: &mut Context<Self>) {
+        let is_settled = self.consent_written || self.state.phase() != Phase::Active;
+        let Some(asked) = self.asked.clone().filter(|_| !is_settled) else {
+            return self.step(Event::AgentReady, ctx);
+        };
+        if self.consent.is_some() {
+            // It is being written down; then it goes on.
+            return;
+        }
+        let outcome = consent.unwrap_or(ConsentOutcome::Unknown);
+        self.write_consent(outcome, ctx, move |act, ctx| {
+            if asked.allows(outcome) {
+                act.step(Event::AgentReady, ctx);
+            } else {
+                tracing::warn!(session.id = %act.id, "an agent opened a tunnel that nobody agreed to");
+                act.step(Event::Close(CloseReason::NoConsent), ctx);
+            }
+        });
+    }
+
+    /// The agent has left, or did not want the session: for the person's sake, where it says so.
+    pub(super) fn on_left(&mut self, consent: Option<ConsentOutcome>, ctx: &mut Context<Self>) {
+        match consent {
+            Some(_) if self.consent.is_some() && !self.consent_written => {}
+            Some(outcome) if self.state.phase() == Phase::Active && self.asked.is_some() => {
+                self.write_consent(outcome, ctx, |act, ctx| act.step(Event::NotAgreed, ctx));
+            }
+            _ => self.step(Event::AgentLeft, ctx),
+        }
+    }
+
+    /// Writes down what the person at the machine said, then goes on; without that nothing opens.
+    fn write_consent(
+        &mut self,
+        outcome: ConsentOutcome,
+        ctx: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+    ) {
+        self.consent = Some(outcome);
+        let mode = self.asked.as_ref().map(|asked| asked.mode);
+        let row = audit::consent(&self.owner, self.agent_name(), self.id, (mode, outcome));
+        let db = self.db.clone();
+        let write = async move { tunnel_audit::insert(&db, row).await };
+        ctx.spawn(write.into_actor(self).map(move |written, act, ctx| match written {
+            Ok(()) => {
+                act.consent_written = true;
+                then(act, ctx);
+            }
+            Err(error) => {
+                tracing::error!(%error, session.id = %act.id, "what was said to a tunnel could not be audited, and it does not open");
+                act.answer_opener(Err(OpenError::Unavailable));
+                act.step(Event::Close(CloseReason::Fault), ctx);
+            }
+        }));
+    }
+
+    fn send_open(&mut self, ctx: &mut Context<Self>) {
         let tunnel = ctx.address().recipient();
         self.agent.connection.do_send(ToConnection::Attach {
             session_id: self.id,
@@ -72,8 +152,11 @@ impl TunnelSession {
             tech_id: self.owner.user_id,
             rules: speaks.then(|| self.rules.clone()),
             resume_grace_seconds: self.grace().map(|_| self.settings.resume_grace_seconds),
+            consent: self.asked.clone(),
         }));
-        let patience = Duration::from_secs(self.settings.open_timeout_seconds.into());
+        let thinking = self.asked.as_ref().map_or(0, |asked| asked.timeout_seconds);
+        let seconds = self.settings.open_timeout_seconds.saturating_add(thinking);
+        let patience = Duration::from_secs(seconds.into());
         self.start_timer(patience, Event::OpenTimedOut, ctx);
     }
 
@@ -88,7 +171,7 @@ impl TunnelSession {
         ctx.spawn(write.into_actor(self).map(|written, act, ctx| match written {
             Ok(_) if act.state.phase() == Phase::Ready => {
                 tracing::info!(session.id = %act.id, agent.id = %act.agent.agent_id, "tunnel is ready");
-                act.answer_opener(Ok(()));
+                act.answer_opener(Ok(act.consent));
             }
             Ok(_) => {}
             Err(error) => {

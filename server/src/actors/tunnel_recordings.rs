@@ -120,6 +120,13 @@ impl TunnelSession {
         }
     }
 
+    /// Marks in all recordings of the session what is done beside their terminals.
+    pub(super) fn mark_recordings(&mut self, text: &str) {
+        for recorder in self.recorders.values_mut() {
+            recorder.marker(text);
+        }
+    }
+
     /// Completes the recording of a terminal that has ended.
     pub(super) fn finish_recording(&mut self, stream: StreamId) {
         if let Some(recorder) = self.recorders.remove(&stream) {

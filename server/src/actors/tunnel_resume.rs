@@ -72,6 +72,7 @@ impl TunnelSession {
             rules: left.rules,
             recording: left.recording,
             max_session_seconds: left.max_session_seconds,
+            consent: None,
             opened,
         };
         let mut session = Self::new(new);

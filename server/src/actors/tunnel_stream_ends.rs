@@ -52,14 +52,33 @@ impl TunnelSession {
             stream: stream.id(),
             limit,
         });
-        if let Some(waiting) = waiting.take() {
+        let stream = Arc::clone(stream);
+        if let Some(mut waiting) = waiting.take() {
+            match &waiting.lane {
+                Some(slot) if opened.lane => waiting.pipe.lane = slot.claim(),
+                Some(slot) => slot.shut(),
+                None => {}
+            }
+            let by_lane = opened.lane && waiting.lane.is_some();
             let opened = OpenedStream {
                 channel_id: channel_id.clone(),
                 pipe: Pipe::new(waiting.pipe),
                 opened,
             };
+            if by_lane {
+                self.widen(channel_id, &stream);
+            }
             // Where nobody waits any more the pipe is dropped, which ends the stream.
             drop(waiting.answer.send(Ok(opened)));
+        }
+    }
+
+    /// Lets an agent have more on its way over a lane than over its WebSocket.
+    fn widen(&mut self, channel_id: &ChannelId, stream: &Arc<ByteStream>) {
+        let window = self.streams.widen(channel_id);
+        if let Some(frame) = window.and_then(|window| stream.widen(window)) {
+            let frame = ToConnection::Frame(frame.encode());
+            self.agent.connection.do_send(frame);
         }
     }
 

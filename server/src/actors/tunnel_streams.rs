@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use gururmm_shared::byte_stream::ByteStream;
+use gururmm_shared::lane::LEAST_BYTES;
 use gururmm_shared::{
-    AuditId, CAPABILITY_DATA_PLANE, CAPABILITY_FILES, CAPABILITY_PROCESSES, CAPABILITY_REGISTRY,
-    CAPABILITY_SERVICES, CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, ChannelId, ChannelKind,
-    Closed, Feature, OpenChannel, Operation, Reply, Request, ResetCode, ServerMessage, TunnelData,
-    TunnelPayload,
+    AuditId, CAPABILITY_BULK_LANE, CAPABILITY_DATA_PLANE, CAPABILITY_FILES, CAPABILITY_PROCESSES,
+    CAPABILITY_REGISTRY, CAPABILITY_SERVICE_WATCH, CAPABILITY_SERVICES, CAPABILITY_TCP_FORWARD,
+    CAPABILITY_TERMINAL, ChannelId, ChannelKind, Closed, Feature, LaneOffer, OpenChannel,
+    Operation, Reply, Request, ResetCode, ServerMessage, TunnelData, TunnelPayload,
 };
 use tokio::sync::{oneshot, watch};
 
 use super::connection_messages::{StreamRoute, ToConnection};
+use super::lanes::{Lane, LaneSlot, Way};
 use super::pipe::{Direction, NewPipe};
 use super::stream_messages::{OpenStream, OpenedStream, Perform, StreamError};
 use super::tunnel::TunnelSession;
@@ -48,6 +50,8 @@ pub(super) enum Live {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) pipe: NewPipe,
+    /// The lane that the agent was offered.
+    pub(super) lane: Option<Arc<LaneSlot>>,
     pub(super) answer: oneshot::Sender<Result<OpenedStream, StreamError>>,
 }
 
@@ -66,10 +70,28 @@ fn capability(feature: Feature) -> &'static str {
 
 fn direction(kind: &ChannelKind) -> Direction {
     match kind {
-        ChannelKind::FileRead(_) | ChannelKind::ArchiveRead(_) => Direction::Down,
+        ChannelKind::FileRead(_) | ChannelKind::ArchiveRead(_) | ChannelKind::ServiceWatch(_) => {
+            Direction::Down
+        }
         ChannelKind::FileWrite(_) | ChannelKind::ArchiveWrite(_) => Direction::Up,
         ChannelKind::Tcp(_) | ChannelKind::Terminal(_) => Direction::Both,
     }
+}
+
+/// Which way the bytes of a channel go that is worth a lane.
+fn lane_way(kind: &ChannelKind) -> Option<Way> {
+    let (way, bytes) = match kind {
+        ChannelKind::FileRead(read) => (Way::Down, read.length),
+        ChannelKind::ArchiveRead(_) => (Way::Down, None),
+        ChannelKind::FileWrite(write) => (Way::Up, write.size.checked_sub(write.offset)),
+        ChannelKind::ArchiveWrite(_) => (Way::Up, None),
+        ChannelKind::Tcp(_) | ChannelKind::Terminal(_) | ChannelKind::ServiceWatch(_) => {
+            return None;
+        }
+    };
+    bytes
+        .is_none_or(|bytes| bytes >= LEAST_BYTES)
+        .then_some(way)
 }
 
 impl TunnelSession {
@@ -168,7 +190,9 @@ impl TunnelSession {
             connection: self.agent.connection.clone(),
             closed: last_word,
             session: ctx.address().recipient(),
+            lane: None,
         };
+        let (slot, lane) = self.offer_lane(&channel_id, &kind, &stream).unzip();
         self.agent.connection.do_send(ToConnection::Route {
             session_id: self.id,
             stream: id,
@@ -177,7 +201,11 @@ impl TunnelSession {
         let live = Live::Stream {
             stream,
             closed,
-            waiting: Some(Waiting { pipe, answer }),
+            waiting: Some(Waiting {
+                pipe,
+                lane: slot,
+                answer,
+            }),
         };
         self.streams
             .open(channel_id.clone(), audit_id, window, live);
@@ -186,9 +214,35 @@ impl TunnelSession {
             stream: id,
             window,
             kind,
+            lane,
         };
         self.say(&channel_id, TunnelPayload::Open(Box::new(open)));
         self.time_out(channel_id, self.settings.open_timeout_seconds, ctx);
+    }
+
+    /// Offers the agent a request of its own for the bytes of a channel, where it knows that and it is worth one.
+    fn offer_lane(
+        &self,
+        channel_id: &ChannelId,
+        kind: &ChannelKind,
+        stream: &Arc<ByteStream>,
+    ) -> Option<(Arc<LaneSlot>, LaneOffer)> {
+        let way = lane_way(kind)?;
+        if !self.settings.bulk_lane || !self.agent.can(CAPABILITY_BULK_LANE) {
+            return None;
+        }
+        let slot = Arc::new(LaneSlot::default());
+        let lane = Lane {
+            agent_id: self.agent.agent_id,
+            session_id: self.id,
+            channel_id: channel_id.clone(),
+            way,
+            stream: Arc::clone(stream),
+            connection: self.agent.connection.clone(),
+            slot: Arc::clone(&slot),
+        };
+        let offer = self.agent.lanes.offer(lane, Instant::now());
+        Some((slot, offer))
     }
 
     fn send_request(
@@ -243,7 +297,14 @@ impl Handler<OpenStream> for TunnelSession {
     fn handle(&mut self, message: OpenStream, ctx: &mut Self::Context) -> Self::Result {
         let feature = message.kind.feature();
         let checked = check_channel(&self.rules, &message.kind).map_err(StreamError::from);
-        if let Err(error) = checked.and_then(|()| self.admit_stream(feature)) {
+        let is_watch = matches!(message.kind, ChannelKind::ServiceWatch(_));
+        let checked = checked.and_then(|()| {
+            if is_watch && !self.agent.can(CAPABILITY_SERVICE_WATCH) {
+                return Err(StreamError::Unsupported(feature));
+            }
+            self.admit_stream(feature)
+        });
+        if let Err(error) = checked {
             return Box::pin(std::future::ready(Err(error)));
         }
         let detail = stream_audit::describe_channel(&message.kind);

@@ -110,7 +110,9 @@ impl Handler<ToConnection> for Agent {
             ToConnection::Send { message, .. } => {
                 let tunnel = self.tunnel.as_ref().unwrap();
                 match &message {
-                    ServerMessage::TunnelOpen(_) => tunnel.do_send(FromAgent::Ready),
+                    ServerMessage::TunnelOpen(_) => {
+                        tunnel.do_send(FromAgent::Ready { consent: None })
+                    }
                     ServerMessage::TunnelData(TunnelData { channel_id, data }) => match data {
                         TunnelPayload::Open(_) => self.on_open(channel_id),
                         TunnelPayload::Request(asked) => {
@@ -197,6 +199,7 @@ async fn bench(db: &Db, manner: Manner, rules: TunnelRules, settings: TunnelSett
         rules,
         recording,
         max_session_seconds: None,
+        consent: None,
         opened,
     })
     .start();

@@ -57,7 +57,7 @@ impl Handler<ToConnection> for Machine {
                 ..
             } => {
                 if let Some(tunnel) = &self.tunnel {
-                    tunnel.do_send(FromAgent::Ready);
+                    tunnel.do_send(FromAgent::Ready { consent: None });
                 }
             }
             ToConnection::Send {
@@ -67,6 +67,7 @@ impl Handler<ToConnection> for Machine {
                 if let Some(tunnel) = &self.tunnel {
                     tunnel.do_send(FromAgent::Closed {
                         reason: "as told".to_owned(),
+                        consent: None,
                     });
                 }
             }

@@ -111,6 +111,7 @@ impl TunnelSession {
             stream: asked.stream,
             window: self.terminal_window(asked.recorder.is_some()),
             kind: ChannelKind::Terminal(asked.options.clone()),
+            lane: None,
         };
         self.agent.connection.do_send(ToConnection::Route {
             session_id: self.id,

@@ -43,7 +43,7 @@ impl Handler<ToConnection> for Peer {
                 ..
             } => {
                 if let Some(tunnel) = &self.tunnel {
-                    tunnel.do_send(FromAgent::Ready);
+                    tunnel.do_send(FromAgent::Ready { consent: None });
                 }
             }
             _ => {}
@@ -148,6 +148,7 @@ pub(super) async fn a_recorded_session(
         rules: TunnelRules::default(),
         recording,
         max_session_seconds: None,
+        consent: None,
         opened,
     };
     let tunnel = TunnelSession::new(new).start();

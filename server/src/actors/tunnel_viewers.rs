@@ -74,6 +74,7 @@ impl TunnelSession {
             channels,
             viewer: knows_terminals.then_some(number),
             read_only: viewer.is_some_and(|viewer| viewer.who.read_only),
+            consent: self.consent,
         })
     }
 

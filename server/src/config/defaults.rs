@@ -84,6 +84,7 @@ impl Default for TunnelSettings {
             viewer_stall_seconds: 30,
             ticket_seconds: 30,
             max_channels: 128,
+            bulk_lane: true,
             resume_grace_seconds: 0,
         }
     }

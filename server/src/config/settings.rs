@@ -130,6 +130,8 @@ pub struct TunnelSettings {
     pub ticket_seconds: u32,
     /// Terminals and other streams that may be open in a session.
     pub max_channels: u32,
+    /// Whether agents may carry the bytes of files over connections of their own.
+    pub bulk_lane: bool,
     /// How long terminals outlive the loss of their agent's connection; 0 ends them at once.
     pub resume_grace_seconds: u32,
 }

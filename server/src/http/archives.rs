@@ -85,6 +85,7 @@ pub async fn read(
         (status = 400, description = "malformed, `bad_name`; `incomplete_upload`: the body broke off"),
         (status = 404, description = "no such session, or no folder to put it in"),
         (status = 409, description = "`session_closed`, `already_exists`, `wrong_kind`, `unsupported`, `gone`"),
+        (status = 422, description = "`bad_archive`: it is damaged, or no archive"),
         (status = 502, description = "`failed`"),
         (status = 504, description = "`timed_out`"),
         (status = 507, description = "`disk_full`"),

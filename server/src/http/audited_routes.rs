@@ -100,6 +100,11 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
         "tunnel_audit, before it is sent",
     ),
     (
+        "PUT",
+        "/api/agent/lanes/{session_id}/{channel_id}",
+        "tunnel_audit, before its lane is offered",
+    ),
+    (
         "DELETE",
         "/api/v1/tunnel/{session_id}/files",
         "tunnel_audit, before it is sent",

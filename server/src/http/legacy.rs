@@ -150,18 +150,20 @@ pub async fn register(
     }))
 }
 
+/// The key in the header.
+pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
+    let header = request.headers().get(header::AUTHORIZATION)?;
+    let (scheme, key) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
 /// Who asks: the key in the header, or in the body as older agents send it.
 async fn caller(
     request: &HttpRequest,
     state: &AppState,
     in_body: Option<&str>,
 ) -> Result<Agent, AppError> {
-    let header = request.headers().get(header::AUTHORIZATION);
-    let bearer = header
-        .and_then(|value| value.to_str().ok()?.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| key.trim());
-    let key = bearer.or(in_body).ok_or_else(|| {
+    let key = bearer(request).or(in_body).ok_or_else(|| {
         AppError::unauthorized(
             "token_missing",
             "send Authorization: Bearer <the agent's key>",

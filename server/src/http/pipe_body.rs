@@ -35,19 +35,28 @@ pub enum Broken {
 }
 
 /// When the client last took something.
-struct Progress {
+pub(super) struct Progress {
     epoch: Instant,
     /// Milliseconds since `epoch` at which bytes were handed over that it has not taken yet; 0 where it has all.
     owes: AtomicU64,
 }
 
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            epoch: Instant::now(),
+            owes: AtomicU64::new(0),
+        }
+    }
+}
+
 impl Progress {
-    fn handed_over(&self) {
+    pub(super) fn handed_over(&self) {
         let millis = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.owes.store(millis.max(1), Ordering::Relaxed);
     }
 
-    fn taken(&self) {
+    pub(super) fn taken(&self) {
         self.owes.store(0, Ordering::Relaxed);
     }
 
@@ -77,10 +86,7 @@ pub fn body(
     patience: Duration,
 ) -> impl Stream<Item = Result<Bytes, Broken>> + 'static {
     let pipe = Arc::new(pipe);
-    let progress = Arc::new(Progress {
-        epoch: Instant::now(),
-        owes: AtomicU64::new(0),
-    });
+    let progress = Arc::new(Progress::default());
     progress.handed_over();
     actix_web::rt::spawn(watch(Arc::downgrade(&pipe), progress.clone(), patience));
     let download = Download {
@@ -103,7 +109,11 @@ pub async fn read_nothing(pipe: &Pipe) {
 }
 
 /// The body is not asked for more while its client takes nothing, so somebody else has to look.
-async fn watch(pipe: std::sync::Weak<Pipe>, progress: Arc<Progress>, patience: Duration) {
+pub(super) async fn watch(
+    pipe: std::sync::Weak<Pipe>,
+    progress: Arc<Progress>,
+    patience: Duration,
+) {
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(pipe) = pipe.upgrade() else { return };

@@ -325,6 +325,11 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ),
     (
         "GET",
+        "/api/v1/tunnel/{session_id}/services/watch",
+        Capability("UseTunnels"),
+    ),
+    (
+        "GET",
         "/api/v1/tunnel/{session_id}/services/{name}",
         Capability("UseTunnels"),
     ),
@@ -369,4 +374,14 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
         Capability("UseTunnels"),
     ),
     ("GET", "/api/v1/tunnel/{session_id}/tcp", Nothing),
+    (
+        "PUT",
+        "/api/agent/lanes/{session_id}/{channel_id}",
+        AgentKey,
+    ),
+    (
+        "GET",
+        "/api/agent/lanes/{session_id}/{channel_id}",
+        AgentKey,
+    ),
 ];

@@ -10,9 +10,9 @@ use super::state::AppState;
 use super::{
     agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs, events,
     file_downloads, file_uploads, files, fleet, health, history, inventory, inventory_search, jobs,
-    keys, legacy, maintenance, notifications, policies, problems, processes, recording_contents,
-    recordings, registration_tokens, registry, schedules, scripts, services, session_list, sites,
-    streams, system, tcp, terminals, tunnels, users,
+    keys, lanes, legacy, maintenance, notifications, policies, problems, processes,
+    recording_contents, recordings, registration_tokens, registry, schedules, scripts,
+    service_watch, services, session_list, sites, streams, system, tcp, terminals, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -182,6 +182,7 @@ fn through_tunnels(config: &mut ServiceConfig) {
         .service(archives::read)
         .service(archives::write)
         .service(services::list)
+        .service(service_watch::follow)
         .service(services::show)
         .service(services::set_start_type)
         .service(services::act)
@@ -211,11 +212,14 @@ fn automation(config: &mut ServiceConfig) {
         .service(schedules::runs);
 }
 
+/// Agents that poll, and lanes of those that do not.
 fn polling_agents(config: &mut ServiceConfig) {
     config
         .service(legacy::register)
         .service(legacy::heartbeat)
-        .service(legacy::result);
+        .service(legacy::result)
+        .service(lanes::receive)
+        .service(lanes::send);
 }
 
 /// Which origins beside its own a browser may call from.

@@ -8,7 +8,8 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{
-    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, ErrorCode, SessionId, UserId,
+    AgentId, ChannelId, ChannelSummary, CommandId, CommandType, ConsentOutcome, ErrorCode,
+    SessionId, UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -70,6 +71,9 @@ struct OpenedView {
     session_id: SessionId,
     agent_id: AgentId,
     status: &'static str,
+    /// What who sits at the machine said, where the policy has them asked or told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<ConsentOutcome>,
 }
 
 /// An open session.
@@ -116,6 +120,14 @@ fn open_error(error: &OpenError) -> AppError {
     match error {
         OpenError::Offline | OpenError::Gone => AppError::conflict("agent_offline", detail),
         OpenError::Refused(_) => AppError::conflict("agent_refused", detail),
+        OpenError::NoConsent(outcome) => {
+            let code = match outcome {
+                ConsentOutcome::NoAnswer => "consent_not_answered",
+                ConsentOutcome::NobodyThere | ConsentOutcome::CannotAsk => "nobody_to_ask",
+                _ => "consent_refused",
+            };
+            AppError::forbidden(code, detail)
+        }
         OpenError::Duplicate => AppError::conflict("session_exists", detail),
         OpenError::TooMany(_) => AppError::too_many("too_many_sessions", detail, None),
         OpenError::TimedOut(_) => {
@@ -137,6 +149,7 @@ fn open_error(error: &OpenError) -> AppError {
     request_body = Open,
     responses(
         (status = 201, description = "it is open", body = OpenedView),
+        (status = 403, description = "`tunnel_not_allowed`; `consent_refused`, `consent_not_answered`, `nobody_to_ask`: who sits at the machine"),
         (status = 404, description = "no such agent"),
         (status = 409, description = "`agent_offline`, `agent_refused`, `session_exists`, `session_closed`"),
         (status = 429, description = "`too_many_sessions`"),
@@ -182,12 +195,14 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
         max_session_seconds: policy.max_session_seconds,
         rules: policy.rules(who.role),
         recording,
+        consent: policy.consent(&who.caller.email),
     };
     match state.registry.send(asked).await? {
-        Ok(session_id) => Ok(HttpResponse::Created().json(OpenedView {
-            session_id,
+        Ok(opened) => Ok(HttpResponse::Created().json(OpenedView {
+            session_id: opened.session_id,
             agent_id,
             status: "ready",
+            consent: opened.consent,
         })),
         Err(error) => {
             let refusal = refusal(Some((agent_id, agent.hostname)));

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Payload;
 use futures_util::StreamExt;
 use gururmm_shared::byte_stream::Reset;
-use gururmm_shared::{Closed, ResetCode};
+use gururmm_shared::{Closed, OperationError, ResetCode};
 
 use super::operation_problems::of_operation;
 use crate::actors::pipe::Pipe;
@@ -31,8 +31,19 @@ pub async fn carry(
     from: Option<u64>,
     length: Option<u64>,
 ) -> Result<Closed, AppError> {
+    let mut is_open = true;
     loop {
-        let chunk = tokio::time::timeout(CLIENT_PATIENCE, payload.next()).await;
+        let chunk = tokio::select! {
+            chunk = tokio::time::timeout(CLIENT_PATIENCE, payload.next()) => chunk,
+            // The machine may give up while the client has nothing to send: then it need not wait to hear it.
+            closed = pipe.closed(), if is_open => match closed.error {
+                Some(error) => return Err(gave_up(pipe, from, &error)),
+                None => {
+                    is_open = false;
+                    continue;
+                }
+            },
+        };
         let Ok(chunk) = chunk else {
             let reason = "the client sent nothing for too long";
             pipe.cut_off(ResetCode::Stalled, reason, "stalled");
@@ -75,6 +86,12 @@ pub async fn carry(
 
 async fn cut_off(pipe: &Pipe, reset: &Reset) -> AppError {
     of_operation(&pipe.why(reset).await)
+}
+
+/// The machine has ended it, as with a full disk.
+fn gave_up(pipe: &Pipe, from: Option<u64>, error: &OperationError) -> AppError {
+    tracing::debug!(from, sent = pipe.sent(), %error, "the machine ended an upload");
+    of_operation(error)
 }
 
 fn reached(from: Option<u64>, sent: u64) -> Option<u64> {

@@ -4,7 +4,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use gururmm_shared::{AgentId, ApiKeyId, AuditId, ChannelId, CommandId, SessionId, UserId};
+use gururmm_shared::{
+    AgentId, ApiKeyId, AuditId, ChannelId, CommandId, ConsentMode, ConsentOutcome, SessionId,
+    UserId,
+};
 
 use crate::db::tunnel_audit::{Ending, NewAudit};
 use crate::db::{Db, tunnel_audit};
@@ -123,6 +126,28 @@ pub fn watch(caller: &Caller, agent: (AgentId, &str), session_id: SessionId) -> 
         session_id: Some(session_id),
         detail: "watch".to_owned(),
         outcome: Some("completed".to_owned()),
+        ended_at: Some(row.at),
+        ..row
+    }
+}
+
+/// The row of what who sits at a machine said to a session, finished.
+#[must_use]
+pub fn consent(
+    caller: &Caller,
+    agent: (AgentId, &str),
+    session_id: SessionId,
+    (mode, outcome): (Option<ConsentMode>, ConsentOutcome),
+) -> NewAudit {
+    let row = row("consent", caller, Some(agent));
+    let asked = match mode {
+        Some(ConsentMode::Required) => "asked",
+        _ => "told",
+    };
+    NewAudit {
+        session_id: Some(session_id),
+        detail: format!("who sits at the machine is {asked}"),
+        outcome: Some(outcome.name().to_owned()),
         ended_at: Some(row.at),
         ..row
     }

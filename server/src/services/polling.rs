@@ -66,23 +66,31 @@ impl PollRates {
     /// 401 where it is nobody's, 429 where it asks too often.
     pub async fn authenticate(&self, db: &Db, key: &str, from: IpAddr) -> Result<Agent, AppError> {
         self.from_address(from)?;
-        let unknown = || {
-            AppError::unauthorized(
-                "unknown_key",
-                "no agent has this key; register with POST /api/agent/register-legacy",
-            )
-        };
-        if key.len() > MAX_BYTES || !key.starts_with(KEY_PREFIX) {
-            return Err(unknown());
-        }
-        let found: Result<_, DbError> = agents::by_key_hash(db, &digest(key)).await;
-        let agent = found?.ok_or_else(unknown)?;
+        let agent = with_key(db, key).await?;
         self.of_agent(agent.id)?;
         if agent.key_used_at.is_none() {
             agents::mark_key_used(db, agent.id, audit::now()).await?;
         }
         Ok(agent)
     }
+}
+
+/// Finds the agent whose own key this is.
+///
+/// # Errors
+/// 401 where it is nobody's.
+pub async fn with_key(db: &Db, key: &str) -> Result<Agent, AppError> {
+    let unknown = || {
+        AppError::unauthorized(
+            "unknown_key",
+            "no agent has this key; register with POST /api/agent/register-legacy",
+        )
+    };
+    if key.len() > MAX_BYTES || !key.starts_with(KEY_PREFIX) {
+        return Err(unknown());
+    }
+    let found: Result<_, DbError> = agents::by_key_hash(db, &digest(key)).await;
+    found?.ok_or_else(unknown)
 }
 
 fn too_fast(seconds: u64) -> AppError {

@@ -102,6 +102,7 @@ pub(super) async fn authenticate(
     let mut handle = AgentHandle::new(agent_id, hostname, connection, last_seen);
     handle.flow_controlled = capabilities.contains(CAPABILITY_OUTPUT_WINDOW);
     handle.capabilities = Arc::new(capabilities);
+    handle.lanes = Arc::clone(&gateway.lanes);
     handle.confirms_close = protocol.is_some_and(|protocol| protocol >= PROTOCOL);
     let generation = match gateway.registry.send(Register { handle, kept }).await {
         Ok(Ok(generation)) => generation,

@@ -100,15 +100,17 @@ impl AgentConnection {
                 return self.report(CommandReport::Result(agent_id, result, connection), ctx);
             }
             AgentMessage::TunnelReady(ready) => {
+                let consent = ready.consent;
                 return match self.routes.of_session(&ready.session_id) {
-                    Some(tunnel) => tunnel.do_send(FromAgent::Ready),
+                    Some(tunnel) => tunnel.do_send(FromAgent::Ready { consent }),
                     None => Self::send(&close_unknown(ready.session_id), ctx),
                 };
             }
             AgentMessage::TunnelClosed(closed) => {
                 if let Some(tunnel) = self.routes.of_session(&closed.session_id) {
                     let reason = crate::domain::text::tame(&closed.reason, 500);
-                    tunnel.do_send(FromAgent::Closed { reason });
+                    let consent = closed.consent;
+                    tunnel.do_send(FromAgent::Closed { reason, consent });
                 }
                 return;
             }
@@ -131,7 +133,7 @@ impl AgentConnection {
         self.gateway.writer.do_send(report);
     }
 
-    /// Takes a frame of the data plane. It is not counted: its window bounds it.
+    /// Takes a frame of the data plane. Its bytes are bounded by their window, frames without many of them counted.
     pub(super) fn on_binary(&mut self, bytes: Bytes, ctx: &mut SocketContext) {
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
@@ -147,6 +149,10 @@ impl AgentConnection {
                 return Self::send_error("bad_frame", error.to_string(), ctx);
             }
         };
+        if !self.routes.admit(&frame, Instant::now()) {
+            tracing::warn!("an agent sends frames that nobody has a use for and is closed");
+            return self.close(close_code::POLICY, "too many frames", ctx);
+        }
         match self.routes.of_stream(frame.stream()) {
             Some(FrameRoute::Session(tunnel)) => {
                 self.forward(Some(tunnel), FromAgent::Frame(frame), ctx);
@@ -162,13 +168,9 @@ impl AgentConnection {
     }
 
     fn refuse_frame(&mut self, frame: &Frame, ctx: &mut SocketContext) {
-        let within_budget = self.budget.take(Instant::now());
-        // A whole window of small frames may be on its way when a stream ends: that is no fault.
-        if !within_budget && !self.routes.was_stream(frame.stream()) {
-            return self.close(close_code::POLICY, "too many frames of no stream", ctx);
-        }
-        // Who is told so drops the stream; only bytes show that it has not.
-        if within_budget && matches!(frame, Frame::Data { .. }) {
+        // Who is told so drops the stream; only bytes show that it has not. A whole window of them may be on its way
+        // when a stream ends: then once is enough.
+        if matches!(frame, Frame::Data { .. }) && self.budget.take(Instant::now()) {
             let reset = Frame::reset(
                 frame.stream(),
                 ResetCode::UnknownStream,

@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::Recipient;
 use gururmm_shared::byte_stream::ByteStream;
-use gururmm_shared::{ChannelId, ServerMessage, SessionId, StreamId, TunnelData, TunnelPayload};
+use gururmm_shared::{
+    ChannelId, Frame, ServerMessage, SessionId, StreamId, TunnelData, TunnelPayload,
+};
 
 use crate::actors::connection_messages::StreamRoute;
 use crate::actors::session_messages::FromAgent;
+use crate::domain::frame_budget::FrameBudget;
 
 /// The sessions of one connection, and whose each channel is.
-#[derive(Default)]
 pub(super) struct AgentRoutes {
     sessions: HashMap<SessionId, Recipient<FromAgent>>,
     channels: HashMap<ChannelId, SessionId>,
     streams: HashMap<StreamId, (SessionId, StreamRoute)>,
-    last_stream: Option<StreamId>,
+    frames: FrameBudget,
 }
 
 /// Where a frame goes.
@@ -28,6 +31,21 @@ pub(super) enum FrameRoute {
 }
 
 impl AgentRoutes {
+    /// Those of a new connection.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            sessions: HashMap::new(),
+            channels: HashMap::new(),
+            streams: HashMap::new(),
+            frames: FrameBudget::new(now),
+        }
+    }
+
+    /// Counts a frame of the agent's; false where it sends more of them than anybody has a use for.
+    pub(super) fn admit(&mut self, frame: &Frame, now: Instant) -> bool {
+        self.frames.take(frame, now)
+    }
+
     /// Adds a session.
     pub(super) fn attach(&mut self, session_id: SessionId, tunnel: Recipient<FromAgent>) {
         self.sessions.insert(session_id, tunnel);
@@ -39,6 +57,8 @@ impl AgentRoutes {
         self.channels.retain(|_, session| *session != session_id);
         self.streams
             .retain(|_, (session, _)| *session != session_id);
+        let open = &self.streams;
+        self.frames.retain(|stream| open.contains_key(&stream));
     }
 
     /// Notes where a stream's frames go.
@@ -49,17 +69,13 @@ impl AgentRoutes {
         route: StreamRoute,
     ) {
         self.streams.insert(stream, (session_id, route));
-        self.last_stream = self.last_stream.max(Some(stream));
-    }
-
-    /// Whether there may have been such a stream.
-    pub(super) fn was_stream(&self, stream: StreamId) -> bool {
-        self.last_stream >= Some(stream)
+        self.frames.open(stream);
     }
 
     /// Forgets a stream.
     pub(super) fn close_stream(&mut self, stream: StreamId) {
         self.streams.remove(&stream);
+        self.frames.close(stream);
     }
 
     /// Where a stream's frames go.

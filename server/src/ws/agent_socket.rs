@@ -22,6 +22,7 @@ use crate::actors::command_messages::AgentUp;
 use crate::actors::commands::CommandDispatcher;
 use crate::actors::connection_messages::{LastSeen, ToConnection};
 use crate::actors::event_messages::Happened;
+use crate::actors::lanes::Lanes;
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::{Generation, Unregister};
@@ -63,6 +64,8 @@ pub struct AgentGateway {
     pub audit_limits: Arc<AuditLimits>,
     /// Inventories on their way into the database.
     pub inventories: InventoryDesk,
+    /// Lanes that agents are offered.
+    pub lanes: Arc<Lanes>,
     /// A message's limit.
     pub message_bytes: u32,
 }
@@ -123,7 +126,7 @@ pub fn start(
         inventories: inventories_budget(now),
         last_seen: LastSeen::new(now),
         last_message: now,
-        routes: AgentRoutes::default(),
+        routes: AgentRoutes::new(now),
         gateway,
     };
     WsResponseBuilder::new(connection, request, FrameGuard::new(payload, guard))

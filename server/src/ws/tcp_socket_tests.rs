@@ -118,6 +118,7 @@ async fn bench(send_limit: u64) -> Bench {
         connection: ear.clone().recipient(),
         closed: last_word,
         session: ear.recipient(),
+        lane: None,
     });
     let pipe = web::Data::new(Mutex::new(Some(pipe)));
     let app = move || {

@@ -1,5 +1,6 @@
 //! A viewer's stream: one browser or tool watching a session.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -9,12 +10,15 @@ use actix_web_actors::ws::{
 };
 use bytes::Bytes;
 use gururmm_shared::frame::MAX_FRAME_BYTES;
-use gururmm_shared::{ErrorReply, Frame, FrameError, StreamMessage, ViewerMessage, close_code};
+use gururmm_shared::{
+    ErrorReply, Frame, FrameError, StreamId, StreamMessage, ViewerMessage, close_code,
+};
 
 use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
 use crate::actors::session_messages::{AttachViewer, FromViewer, Onlooker, SessionError, ToViewer};
 use crate::actors::tunnel::TunnelSession;
+use crate::domain::frame_budget::FrameBudget;
 use crate::domain::message_budget::MessageBudget;
 use crate::domain::terminals::Watch;
 use crate::domain::viewers::ViewerNumber;
@@ -23,6 +27,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a peer may take to answer our close frame.
 const CLOSE_LINGER: Duration = Duration::from_secs(2);
+/// Streams whose frames are told apart; those of any more count as moving nothing.
+const STREAMS: usize = 1024;
 /// Messages that are answered with an error before the stream ends.
 const TOLERATED_ERRORS: u32 = 10;
 
@@ -35,6 +41,8 @@ pub struct TunnelViewer {
     guard: GuardState,
     joined: JoinedText,
     budget: MessageBudget,
+    frames: FrameBudget,
+    streams: HashSet<StreamId>,
     errors: u32,
     last_seen: Instant,
     closing: bool,
@@ -80,6 +88,8 @@ pub fn start(
         joined: JoinedText::default(),
         // A probe is sent when the last one has come back, so these are fast but one at a time.
         budget: MessageBudget::new(20_000.0, 20_000, Instant::now()),
+        frames: FrameBudget::new(Instant::now()),
+        streams: HashSet::new(),
         errors: 0,
         last_seen: Instant::now(),
         closing: false,
@@ -175,6 +185,13 @@ impl TunnelViewer {
             }
             Err(error) => return self.tolerate("bad_frame", error.to_string(), ctx),
         };
+        let stream = frame.stream();
+        if self.streams.len() < STREAMS && self.streams.insert(stream) {
+            self.frames.open(stream);
+        }
+        if !self.frames.take(&frame, Instant::now()) {
+            return self.close(close_code::POLICY, "too many frames", ctx);
+        }
         let Some(number) = self.number else { return };
         if let Err(SendError::Full(message)) =
             self.tunnel.try_send(FromViewer::Frame(number, frame))

@@ -1,7 +1,5 @@
 //! The receiving half of a stream: what came and was not read, and how much more may come.
 
-use std::time::Duration;
-
 use bytes::{Buf, Bytes};
 
 use super::Reset;
@@ -92,11 +90,10 @@ impl Incoming {
         self.window.consume(self.read)
     }
 
-    /// The same with a window that grows.
-    pub(super) fn consumed_at(&mut self, now: Duration, round_trip: Duration) -> Option<u64> {
-        let share = &mut self.share;
-        self.window.consume_at(self.read, now, round_trip, |more| {
-            share.as_mut().is_none_or(|share| share.grow(more))
-        })
+    /// Makes the window larger, as far as its share lets it; answers a new limit, where there is one.
+    pub(super) fn widen(&mut self, size: u64) -> Option<u64> {
+        let more = size.saturating_sub(self.window.size());
+        let granted = more > 0 && self.share.as_mut().is_none_or(|share| share.grow(more));
+        granted.then(|| self.window.widen(size)).flatten()
     }
 }

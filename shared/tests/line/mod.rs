@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use gururmm_shared::byte_stream::{ByteStream, Reset};
@@ -93,8 +92,7 @@ pub struct Line {
 impl Line {
     pub fn new(setting: Setting) -> Self {
         let side = || Side {
-            end: ByteStream::new(StreamId(1), setting.window, setting.window, setting.keep)
-                .growing_to(setting.most),
+            end: ByteStream::new(StreamId(1), setting.window, setting.window, setting.keep),
             written: 0,
             read: 0,
             used: 0,
@@ -212,17 +210,16 @@ impl Line {
         }
     }
 
-    /// Notes that what was read was used; in the time of one round trip, so that windows may grow.
+    /// Notes that what was read was used; a window that may be widened is, from then on.
     fn make_room(&mut self, side: usize) {
-        let frame = if self.setting.most > self.setting.window {
-            self.sides[side]
-                .end
-                .consumed_at(Duration::ZERO, Duration::from_secs(1))
-        } else {
-            self.sides[side].end.consumed()
-        };
+        let frames = [
+            self.sides[side].end.consumed(),
+            self.sides[side].end.widen(self.setting.most),
+        ];
         self.sides[side].used = self.sides[side].read;
-        self.push(side, frame);
+        for frame in frames {
+            self.push(side, frame);
+        }
     }
 
     fn break_off(&mut self, late: usize) {

@@ -83,6 +83,18 @@ on_both_databases! {
         assert!(!Path::new("/tmp/gururmm-evil").exists());
     }
 
+    async fn what_is_damaged_or_no_archive_is_said_so(world: World) {
+        let machine = Machine::start(&world).await;
+        let there = machine.path("there");
+        for bytes in [noise(4096), vec![b'x'; 512]] {
+            let answer = machine.files.unpack(text(&there), bytes, false).await;
+            let told = answer.problem(422, "bad_archive");
+            assert!(told["detail"].as_str().unwrap().contains("damaged"), "{told}");
+        }
+        let row = machine.act(&format!("unpack into {}", text(&there))).await;
+        assert_eq!(row["outcome"], "bad_archive", "{row}");
+    }
+
     async fn an_archive_that_breaks_off_leaves_no_half_of_a_file(world: World) {
         let machine = Machine::start(&world).await;
         let target = machine.path("target");

@@ -24,7 +24,7 @@ on_both_databases! {
             // What runs on the machine ends all the same.
             assert_eq!(agent.tunnel_close().await, session_id);
             let reason = String::new();
-            agent.send(&AgentMessage::TunnelClosed(TunnelClosed { session_id, reason })).await;
+            agent.send(&AgentMessage::TunnelClosed(TunnelClosed { session_id, reason, consent: None })).await;
             let failed = format!("{session_id}");
             eventually("the end was tried to be written", Duration::from_secs(10), || async {
                 let log = rmm.server.log();

@@ -229,6 +229,16 @@ on_both_databases! {
         assert_no_session(&rmm).await;
     }
 
+    async fn what_is_typed_before_a_shell_is_there_reaches_it(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id) = rmm.agent().await;
+        let tool = Tool::logged_in(&rmm.server.url(), TECHNICIAN).await;
+        let mut typist = tool.start_in_terminal(&["shell", &id.to_string(), "--shell", "sh"]);
+        typist.types("echo typed=$((6 * 7)); exit 4\n");
+        typist.sees("typed=42").await;
+        assert_eq!(typist.exit_code().await, 4);
+    }
+
     async fn a_tilde_and_a_dot_end_a_shell_and_all_that_runs_in_it(world: World) {
         let rmm = world.deploy(&[]).await;
         let (_agent, id) = rmm.agent().await;

@@ -251,6 +251,25 @@ on_both_databases! {
         technician.get(&path).await.refusal(400);
     }
 
+    async fn a_text_that_is_no_end_and_a_message_that_is_too_large_are_closed_with_their_codes(world: World) {
+        let machine = Machine::start(&world).await;
+        let to = serve_echo().await;
+        let mut channel = open(&machine, to).await;
+        channel.send_text("hello").await;
+        assert_eq!(channel.closed().await.0, 1003);
+        let mut channel = open(&machine, to).await;
+        channel.try_send(vec![0; 1 << 20]).await;
+        // The server may close before all of it is sent, and the code be lost with the rest.
+        let (code, _) = channel.closed().await;
+        assert!([1009, 0].contains(&code), "{code}");
+        let mut channel = open(&machine, to).await;
+        channel.send(vec![7; 64 * 1024]).await;
+        assert_eq!(channel.read(64 * 1024).await, vec![7; 64 * 1024], "as much as may be in one");
+        let mut channel = open(&machine, to).await;
+        channel.send(vec![7; 64 * 1024 + 100]).await;
+        assert_eq!(channel.closed().await.0, 1009);
+    }
+
     async fn what_comes_after_the_end_is_dropped(world: World) {
         let machine = Machine::start(&world).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use gururmm_shared::AgentMessage;
+use gururmm_shared::{AgentMessage, Frame, ResetCode, StreamId};
 use gururmm_tests::processes::resident_kib;
 use gururmm_tests::raw_socket::{CONTINUATION, PING, PONG, RawSocket, TEXT, header};
+use gururmm_tests::terminal_viewer::TerminalViewer;
 use gururmm_tests::{Deployment, Heard, RawAgent, on_both_databases};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -175,6 +176,59 @@ on_both_databases! {
             Some(Heard::Closed(said)) => assert!(said.is_none_or(|(code, _)| code == 1008)),
             other => panic!("the connection lives: {other:?}"),
         }
+    }
+
+    async fn frames_that_move_nothing_are_closed_with_1008_and_cost_no_memory(world: World) {
+        let rmm = world.deploy(&[]).await;
+        still_serves(&rmm).await;
+        let before = resident_kib(rmm.server.pid());
+        let stream = StreamId(7);
+        let bytes = bytes::Bytes::from(vec![0; 2 * 1024]);
+        let floods = [
+            Frame::Data { stream, offset: 0, bytes },
+            Frame::Window { stream, limit: 10 },
+            Frame::Eof { stream, offset: 0 },
+            Frame::reset(stream, ResetCode::Failed, "again"),
+        ];
+        for frame in floods {
+            let mut agent = RawAgent::connect(&rmm.server.agents_url()).await;
+            let mut auth = agent.auth(&rmm.site.code);
+            auth.capabilities = vec![gururmm_shared::CAPABILITY_DATA_PLANE.to_owned()];
+            agent.authenticate(auth).await;
+            let message = Message::binary(frame.encode());
+            let flood = async {
+                while agent.try_send(message.clone()).await.is_ok() {}
+            };
+            let closed = tokio::time::timeout(Duration::from_secs(60), flood).await;
+            assert!(closed.is_ok(), "{frame:?} are taken without end");
+            let code = agent.closed_with().await;
+            assert!(code.is_none_or(|code| code == 1008), "{frame:?}: {code:?}");
+            let grown = resident_kib(rmm.server.pid()).saturating_sub(before);
+            assert!(grown < GROWTH_KIB, "{frame:?}: the server grew by {grown} KiB");
+        }
+        still_serves(&rmm).await;
+    }
+
+    async fn frames_of_a_viewer_that_move_nothing_are_closed_with_1008(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id) = rmm.agent().await;
+        let session = rmm.open(id).await;
+        let mut viewer = TerminalViewer::open(&rmm.technician, session).await;
+        let terminal = viewer.run(&rmm.technician, "echo ready; exec cat").await;
+        viewer.reads(&terminal, "ready").await;
+        let before = resident_kib(rmm.server.pid());
+        let frame = Frame::Window { stream: terminal.stream, limit: 1 }.encode();
+        let flood = async {
+            while viewer.try_send_binary(frame.clone()).await {}
+        };
+        let closed = tokio::time::timeout(Duration::from_secs(60), flood).await;
+        assert!(closed.is_ok(), "they are taken without end");
+        let code = viewer.close_code().await;
+        assert!(code.is_none_or(|code| code == 1008), "{code:?}");
+        let grown = resident_kib(rmm.server.pid()).saturating_sub(before);
+        assert!(grown < GROWTH_KIB, "the server grew by {grown} KiB");
+        assert_eq!(rmm.session(session).await["status"], "ready");
+        still_serves(&rmm).await;
     }
 
     async fn a_burst_within_the_limits_is_no_reason_to_close(world: World) {

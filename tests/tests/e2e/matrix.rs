@@ -164,11 +164,14 @@ fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
 }
 
 /// Answers of 403 or 404 to who was let in, and why they are right.
-const LET_BUT: [(&str, &str, u16); 2] = [
+const LET_BUT: [(&str, &str, u16); 4] = [
     // Nobody registers unless it is switched on.
     ("POST", "/api/auth/register", 403),
     // The wrong token for a set-up that is over.
     ("POST", "/api/auth/setup", 404),
+    // An agent is let in and offered no lane.
+    ("PUT", "/api/agent/lanes/{session_id}/{channel_id}", 404),
+    ("GET", "/api/agent/lanes/{session_id}/{channel_id}", 404),
 ];
 
 fn fits(wanted: Class, method: &str, path: &str, answer: &Answer) -> bool {

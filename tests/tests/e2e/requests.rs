@@ -71,6 +71,7 @@ pub async fn ask(api: &Api, method: &str, path: &str, things: &Things, user: &st
         .replace("{id}", &id)
         .replace("{session_id}", &things.session)
         .replace("{file}", "swagger-ui.css")
+        .replace("{channel_id}", "file-1")
         .replace("{name}", "x")
         .replace("{action}", "stop")
         .replace("{pid}", "1");

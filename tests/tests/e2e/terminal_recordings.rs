@@ -73,6 +73,30 @@ on_both_databases! {
         assert!(!shown(&cast).contains("hunter2"));
     }
 
+    async fn commands_beside_a_terminal_are_marks_in_its_recording(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id) = rmm.agent().await;
+        policy(&rmm, json!({"mode": "output"})).await;
+        let session = rmm.open(id).await;
+        let mut viewer = TerminalViewer::open(&rmm.technician, session).await;
+        let terminal = viewer.run(&rmm.technician, "stty -echo; echo ready; read word; exit 0").await;
+        viewer.reads(&terminal, "ready\r\n").await;
+        rmm.run(session, "echo beside").await;
+        viewer.types(&terminal, b"x\n").await;
+        viewer.ended(&terminal).await;
+        let row = ended(&rmm, session).await;
+        let cast = cast(&rmm, &row).await;
+        let marks: Vec<String> = events(&cast).into_iter().filter(|event| event.1 == "m").map(|event| event.2).collect();
+        assert_eq!(marks, ["echo beside"]);
+        let index = rmm.technician.get(&format!("/api/recordings/{}/index", text(&row, "id"))).await.expect(200);
+        let entries = index["entries"].as_array().unwrap();
+        let mark = entries.iter().find(|entry| entry["kind"] == "marker").expect("the index has it");
+        assert_eq!(mark["label"], "echo beside", "{mark}");
+        let from = format!("/api/recordings/{}/cast?from={}", text(&row, "id"), mark["offset"]);
+        let rest = rmm.technician.get(&from).await;
+        assert!(rest.text.contains("\"m\", \"echo beside\""), "a player finds it there: {}", rest.text);
+    }
+
     async fn where_no_policy_says_so_nothing_is_recorded(world: World) {
         let rmm = world.deploy(&[]).await;
         let (_agent, id) = rmm.agent().await;

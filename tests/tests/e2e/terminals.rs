@@ -233,7 +233,6 @@ on_both_databases! {
         let session = rmm.open(id).await;
         let mut viewer = TerminalViewer::open(&rmm.technician, session).await;
         let (marker, other) = (Marker::new(), Marker::new());
-        // What left the terminal's own session of the system (setsid) ends with the tunnel.
         let closed = viewer.run(&rmm.technician, &stubborn(&marker)).await;
         let stays = viewer.run(&rmm.technician, &stubborn(&other)).await;
         marker.wait_running(STUBBORN, SOON).await;
@@ -244,6 +243,28 @@ on_both_databases! {
         marker.wait_gone(CLEAN_UP).await;
         assert_eq!(other.running().len(), STUBBORN);
         assert!(viewer.of(&stays).ended.is_none());
+    }
+
+    async fn what_left_a_terminals_session_ends_with_that_terminal_and_not_with_another(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id) = rmm.agent().await;
+        let session = rmm.open(id).await;
+        let mut viewer = TerminalViewer::open(&rmm.technician, session).await;
+        let (marker, other) = (Marker::new(), Marker::new());
+        let escaped = |marker: &Marker| {
+            let sleep = marker.sleep();
+            format!("setsid {sleep} & setsid setsid {sleep} & (setsid {sleep} &) ; setsid sh -c '{sleep} & {sleep}' & exec {sleep}")
+        };
+        let closed = viewer.run(&rmm.technician, &escaped(&marker)).await;
+        let stays = viewer.run(&rmm.technician, &escaped(&other)).await;
+        marker.wait_running(6, SOON).await;
+        other.wait_running(6, SOON).await;
+        viewer.say_of(&closed, TunnelPayload::Close).await;
+        viewer.ended(&closed).await;
+        marker.wait_gone(CLEAN_UP).await;
+        assert_eq!(other.running().len(), 6);
+        assert!(viewer.of(&stays).ended.is_none());
+        assert_eq!(rmm.session(session).await["status"], "ready");
     }
 
     async fn a_closed_session_takes_along_what_its_terminals_started(world: World) {

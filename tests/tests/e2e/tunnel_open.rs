@@ -69,7 +69,7 @@ on_both_databases! {
         let (answer, session) = tokio::join!(try_open(&rmm.technician, &id_text), async {
             let session_id = agent.tunnel_open().await;
             let reason = "a tunnel is open already".to_owned();
-            agent.send(&AgentMessage::TunnelClosed(TunnelClosed { session_id, reason })).await;
+            agent.send(&AgentMessage::TunnelClosed(TunnelClosed { session_id, reason, consent: None })).await;
             session_id
         });
         answer.problem(409, "agent_refused");
@@ -261,7 +261,7 @@ on_both_databases! {
         let session_id = rmm.open_raw(&mut agent, id).await;
         let mut viewer = rmm.view(session_id).await;
         let reason = "the machine goes down".to_owned();
-        agent.send(&AgentMessage::TunnelClosed(TunnelClosed { session_id, reason })).await;
+        agent.send(&AgentMessage::TunnelClosed(TunnelClosed { session_id, reason, consent: None })).await;
         rmm.wait_session(session_id, "closed", "agent_closed", Duration::from_secs(5)).await;
         let (last, code) = viewer.closed().await;
         assert_eq!((last.status.as_str(), last.reason.as_str()), ("closed", "agent_closed"));

@@ -323,7 +323,7 @@ async fn an_archive_that_ends_early_or_is_damaged_leaves_no_half_a_file() {
     damaged[3] ^= 1;
     let target = ground.folder("damaged");
     let closed = unpack(&target, &damaged, false, &anywhere()).await;
-    assert_eq!(code(&closed), Some(ErrorCode::Failed));
+    assert_eq!(code(&closed), Some(ErrorCode::BadArchive));
     for extension in [
         b"5 a=b".as_slice(),
         b"99 path=x\n",
@@ -339,7 +339,7 @@ async fn an_archive_that_ends_early_or_is_damaged_leaves_no_half_a_file() {
             b"x",
         );
         let closed = unpack(&target, &archive.end(), false, &anywhere()).await;
-        assert_eq!(code(&closed), Some(ErrorCode::Failed));
+        assert_eq!(code(&closed), Some(ErrorCode::BadArchive));
     }
     let huge = vec![b'x'; 70_000];
     let archive = Forged::entry(EntryType::XHeader, "pax", "", &huge).end();

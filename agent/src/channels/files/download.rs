@@ -16,6 +16,7 @@ use super::path::CleanPath;
 use super::place::Place;
 use super::{STALL, check_readable};
 use crate::channels::stream::Stream;
+use crate::platform::is_input_output;
 
 /// Sends a file.
 pub(super) async fn send(
@@ -86,9 +87,20 @@ impl Source {
             let text = format!("{path} has {size} bytes: nothing begins at {}", open.offset);
             return Err(OperationError::new(ErrorCode::BadOffset, text));
         }
-        if size == 0 && file.read(&mut [0]).map_err(explained)? > 0 {
-            let what = "has no size that can be told beforehand: read it in a terminal";
-            return Err(wrong_kind(&path, what));
+        if size == 0 {
+            match file.read(&mut [0]) {
+                Ok(0) => {}
+                Ok(_) => {
+                    let what = "has no size that can be told beforehand: read it in a terminal";
+                    return Err(wrong_kind(&path, what));
+                }
+                // An empty file has nothing that could fail to be read: this is none, as /proc/self/mem.
+                Err(error) if is_input_output(&error) => {
+                    let what = "has no bytes at its beginning: read it in a terminal";
+                    return Err(wrong_kind(&path, what));
+                }
+                Err(error) => return Err(explained(error)),
+            }
         }
         file.seek(SeekFrom::Start(open.offset)).map_err(explained)?;
         let rest = size - open.offset;

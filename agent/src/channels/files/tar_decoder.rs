@@ -332,7 +332,7 @@ fn refused(name: &str, what: &str) -> OperationError {
 
 fn damaged(what: &str) -> OperationError {
     OperationError::new(
-        ErrorCode::Failed,
-        format!("the archive cannot be read: {what}"),
+        ErrorCode::BadArchive,
+        format!("the archive is damaged, or none: {what}"),
     )
 }

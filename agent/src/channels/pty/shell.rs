@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use gururmm_shared::{ErrorCode, OperationError, TerminalOptions};
 
 use crate::channels::session::Session;
-use crate::platform::{Login, Order, SESSION_MARK};
+use crate::device;
+use crate::platform::{Login, Order, SESSION_MARK, TERMINAL_MARK};
 
 /// What `TERM` is if nothing else is asked for.
 const TERM: &str = "xterm-256color";
@@ -29,6 +30,8 @@ pub fn order(options: &TerminalOptions, session: &Session) -> Result<Order, Oper
     variables.push(("TERM".to_owned(), term.to_owned()));
     variables.push(("GURURMM_SESSION_ID".to_owned(), session.id.to_string()));
     variables.push((SESSION_MARK.to_owned(), session.mark.to_string()));
+    // By it the guard finds what has left the terminal's own session.
+    variables.push((TERMINAL_MARK.to_owned(), device::random_hex::<16>()));
     let program = path_text(&program);
     Ok(Order {
         name: login
@@ -76,6 +79,7 @@ mod tests {
             launcher: Launcher::Agent,
             rules: Arc::new(TunnelRules::default()),
             lanes: Lanes::new().0,
+            dialer: None,
         };
         order(&options, &session).map_err(|error| error.code)
     }

@@ -128,6 +128,12 @@ pub fn is_link_in_the_way(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENOTDIR))
 }
 
+/// Whether the file has nothing to read there, or its disk is broken.
+#[must_use]
+pub fn is_input_output(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
+}
+
 /// Whether two names would have to lie in one file system.
 #[must_use]
 pub fn is_other_file_system(error: &io::Error) -> bool {

@@ -29,14 +29,15 @@ use tokio::net::TcpStream;
 #[cfg(test)]
 pub use files::make_pipe;
 pub use files::{
-    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_in_use, is_link_in_the_way,
-    is_other_file_system, make_link, name_bytes, private, protect, rename_to_new, set_folder_mode,
-    set_mode, sync_file_system, sync_folder, whole_file_system, without_waiting,
+    FileFacts, OwnerNames, begin_write_back, give_to_owner_of, is_in_use, is_input_output,
+    is_link_in_the_way, is_other_file_system, make_link, name_bytes, private, protect,
+    rename_to_new, set_folder_mode, set_mode, sync_file_system, sync_folder, whole_file_system,
+    without_waiting,
 };
 pub use guard::{Guard, guard_main};
 pub use launch::{Launched, Launcher, Output, Running};
 pub use login::{Login, is_program};
-pub use people::tell_people;
+pub use people::{ask, notify, tell_people};
 #[cfg(test)]
 pub use private::expose;
 pub use private::{

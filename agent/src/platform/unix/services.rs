@@ -232,7 +232,10 @@ fn replaced(before: &ServiceState) -> Reply {
 }
 
 /// A service's name, with `.service`.
-fn checked(name: &str) -> Result<String, OperationError> {
+///
+/// # Errors
+/// It is none.
+pub fn checked(name: &str) -> Result<String, OperationError> {
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '_' | ':' | '\\' | '-');
     let bad = |text: &str| Err(OperationError::new(ErrorCode::BadName, text));

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use cap_fs_ext::MetadataExt;
 use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};
 use windows_sys::Win32::Foundation::{
-    ERROR_NOT_SAME_DEVICE, ERROR_SHARING_VIOLATION, ERROR_STOPPED_ON_SYMLINK, GENERIC_READ,
-    GENERIC_WRITE,
+    ERROR_CRC, ERROR_IO_DEVICE, ERROR_NOT_SAME_DEVICE, ERROR_SHARING_VIOLATION,
+    ERROR_STOPPED_ON_SYMLINK, GENERIC_READ, GENERIC_WRITE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_NAME_NORMALIZED, FILE_SHARE_DELETE, GetFinalPathNameByHandleW, GetLogicalDrives,
@@ -111,6 +111,12 @@ pub fn is_link_in_the_way(error: &io::Error) -> bool {
 #[must_use]
 pub fn is_in_use(error: &io::Error) -> bool {
     is(error, ERROR_SHARING_VIOLATION)
+}
+
+/// Whether the disk is broken there.
+#[must_use]
+pub fn is_input_output(error: &io::Error) -> bool {
+    is(error, ERROR_IO_DEVICE) || is(error, ERROR_CRC)
 }
 
 /// Whether two names would have to lie in one file system.

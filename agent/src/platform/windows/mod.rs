@@ -40,7 +40,7 @@ use winreg::enums::HKEY_LOCAL_MACHINE;
 
 pub use accounts::{OwnerNames, is_administrator};
 pub use files::{
-    FileFacts, begin_write_back, give_to_owner_of, is_in_use, is_link_in_the_way,
+    FileFacts, begin_write_back, give_to_owner_of, is_in_use, is_input_output, is_link_in_the_way,
     is_other_file_system, make_link, name_bytes, private, protect, rename_to_new, set_folder_mode,
     set_mode, sync_file_system, sync_folder, whole_file_system, without_waiting,
 };
@@ -48,7 +48,7 @@ pub use guard::{Guard, guard_main};
 pub use launch::{Launched, Launcher, Output, Running};
 pub use leader::sweep;
 pub use login::{Login, home_directory, is_program};
-pub use people::tell_people;
+pub use people::{ask, notify, tell_people};
 #[cfg(test)]
 pub use private::expose;
 pub use private::{

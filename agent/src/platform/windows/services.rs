@@ -98,7 +98,10 @@ fn replaced(before: &ServiceState) -> Reply {
 }
 
 /// A service's name: what the service manager itself allows.
-fn checked(name: &str) -> Result<String, OperationError> {
+///
+/// # Errors
+/// It is none.
+pub fn checked(name: &str) -> Result<String, OperationError> {
     let length = name.encode_utf16().count();
     let fits = (1..=MOST_NAME).contains(&length)
         && !name

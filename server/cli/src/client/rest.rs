@@ -17,11 +17,14 @@ use super::{ClientError, Problem, ServerAddress, Trust};
 /// How long a connection may take to stand.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long an answer may take; opening a tunnel waits for its agent.
+/// How long an answer may take.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long nothing may come of an answer's body.
 const STALL_PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long it may take to open a tunnel, which waits for its agent and for who sits at the machine.
+pub(super) const OPEN_PATIENCE: Duration = STALL_PATIENCE;
 
 /// The most bytes of a refusal that are read.
 const PROBLEM_BYTES: usize = 64 * 1024;

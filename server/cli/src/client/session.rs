@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::rest::ANSWER_PATIENCE;
+use super::rest::{ANSWER_PATIENCE, OPEN_PATIENCE};
 use super::socket::{Socket, dial};
 use super::{Client, ClientError};
 
@@ -116,7 +116,10 @@ impl SessionClient {
     /// [`ClientError`]; the code `session_exists` where there is one already.
     pub async fn open(client: &Client, agent: AgentId) -> Result<Self, ClientError> {
         let body = json!({"agent_id": agent});
-        let opened: OpenSession = client.post("/api/v1/tunnel/open", &body).await?;
+        let request = client
+            .request(Method::POST, "/api/v1/tunnel/open")
+            .json(&body);
+        let opened: OpenSession = client.json(request.timeout(OPEN_PATIENCE)).await?;
         Ok(Self::of(client, opened.session_id))
     }
 

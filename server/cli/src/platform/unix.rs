@@ -26,7 +26,8 @@ impl RawTerminal {
         let before = tcgetattr(&input)?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(&input, OptionalActions::Flush, &raw)?;
+        // What was typed before is for the program in the terminal.
+        tcsetattr(&input, OptionalActions::Drain, &raw)?;
         Ok(Self {
             before: Some(before),
         })

@@ -7,7 +7,7 @@ use gururmm_db::testing::{
 };
 use gururmm_db::{DatabaseKind, DatabaseSettings, Db, DbError, clients};
 
-const MIGRATIONS: usize = 14;
+const MIGRATIONS: usize = 15;
 /// Those of the product and diesel's own.
 const TABLES: i64 = 40;
 

@@ -12,13 +12,16 @@ pub use merge::{Effective, Layer, Level, Source, diff, merge};
 pub use tunnel_features::FeatureRoles;
 
 use garde::Validate;
-use gururmm_shared::CommandPattern;
+use gururmm_shared::{CommandPattern, ConsentDefault, ConsentMode, ConsentRequest};
 use serde::{Deserialize, Serialize};
 
 use self::alerts::AlertsPolicy;
 use self::recording::RecordingPolicy;
 use super::command_rules::CommandRules;
 use super::role::Role;
+
+/// How long who sits at the machine has to answer.
+const CONSENT_SECONDS: u32 = 60;
 
 /// Patterns, or services, of a list.
 const MOST: usize = 100;
@@ -206,6 +209,23 @@ pub struct TunnelPolicy {
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tell_person: Option<bool>,
+    /// Whether who sits at the machine is asked, or told, before one opens.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentMode>,
+    /// How long they have to answer; 60 s where nobody says.
+    #[garde(range(min = 5, max = 600))]
+    #[schema(minimum = 5, maximum = 600)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent_timeout_seconds: Option<u32>,
+    /// What counts where they do not answer; `refuse` where nobody says.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_no_answer: Option<ConsentDefault>,
+    /// What counts where nobody is there who can be asked; `refuse` where nobody says.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when_nobody_is_there: Option<ConsentDefault>,
     /// Who may use what in it.
     #[garde(dive)]
     #[serde(skip_serializing_if = "FeatureRoles::is_empty")]
@@ -243,6 +263,20 @@ impl TunnelPolicy {
         self.roles
             .as_ref()
             .is_none_or(|roles| roles.contains(&role))
+    }
+
+    /// What who sits at the machine is asked or told before `technician` works there; nothing where nobody says so.
+    #[must_use]
+    pub fn consent(&self, technician: &str) -> Option<ConsentRequest> {
+        let mode = self.consent.unwrap_or_default();
+        let refuse = ConsentDefault::Refuse;
+        (mode != ConsentMode::None).then(|| ConsentRequest {
+            mode,
+            technician: technician.to_owned(),
+            timeout_seconds: self.consent_timeout_seconds.unwrap_or(CONSENT_SECONDS),
+            on_no_answer: self.on_no_answer.unwrap_or(refuse),
+            when_nobody_is_there: self.when_nobody_is_there.unwrap_or(refuse),
+        })
     }
 }
 
@@ -402,6 +436,10 @@ mod tests {
                 "tunnel.max_session_seconds",
             ),
             (
+                json!({"tunnel": {"consent_timeout_seconds": 4}}),
+                "tunnel.consent_timeout_seconds",
+            ),
+            (
                 json!({"tunnel": {"file_roots": ["data"]}}),
                 "tunnel.file_roots",
             ),
@@ -421,6 +459,20 @@ mod tests {
             let error = check(settings).unwrap_err();
             assert!(error.contains(field), "{field}: {error}");
         }
+    }
+
+    #[test]
+    fn without_a_word_nobody_is_asked_and_no_answer_is_a_no() {
+        let policy = |tunnel| -> TunnelPolicy { serde_json::from_value(tunnel).unwrap() };
+        for quiet in [json!({}), json!({"consent": "none"})] {
+            assert_eq!(policy(quiet).consent("ada@example.com"), None);
+        }
+        let asked = policy(json!({"consent": "required", "when_nobody_is_there": "allow"}));
+        let asked = asked.consent("ada@example.com").unwrap();
+        assert_eq!(asked.timeout_seconds, 60);
+        assert_eq!(asked.on_no_answer, ConsentDefault::Refuse);
+        assert_eq!(asked.when_nobody_is_there, ConsentDefault::Allow);
+        assert_eq!(asked.technician, "ada@example.com");
     }
 
     #[test]

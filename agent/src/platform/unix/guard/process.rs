@@ -19,12 +19,15 @@ use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SI
 use super::wire::{self, OUTPUTS, Reply, Request};
 use crate::platform::unix::foreground;
 use crate::platform::unix::group::ProcessGroup;
-use crate::platform::unix::processes::{self, Reaped};
+use crate::platform::unix::processes::{self, Process, Reaped};
 use crate::platform::unix::trees;
-use crate::platform::{Order, Remains};
+use crate::platform::{Order, Remains, TERMINAL_MARK};
 
 /// The first pause between two attempts to kill what is left, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// Looks for what is left of a terminal: what was being forked during one is found by the next.
+const KILL_LOOKS: usize = 5;
 
 /// What the guard process does, from its start to its end.
 ///
@@ -82,6 +85,8 @@ fn watch_signals() -> io::Result<UnixStream> {
 struct Program {
     pid: i32,
     reaped: bool,
+    /// What is in the environment of all that its terminal started (`NAME=value`).
+    mark: Option<String>,
 }
 
 struct Guard {
@@ -115,8 +120,8 @@ impl Guard {
                     let reply = self.start_on_terminal(id, &order, descriptors);
                     self.reply(&reply)?;
                 }
-                Request::HangUp(id) => self.signal_session(id, Signal::SIGHUP),
-                Request::KillSession(id) => self.signal_session(id, Signal::SIGKILL),
+                Request::HangUp(id) => self.hang_up(id),
+                Request::KillSession(id) => self.kill_session(id),
                 Request::Terminate(id) => self.signal(id, Signal::SIGTERM),
                 Request::Kill(id) => self.signal(id, Signal::SIGKILL),
                 Request::Forget(id) => {
@@ -164,7 +169,7 @@ impl Guard {
             .stderr(stderr)
             .process_group(0)
             .spawn();
-        self.note_started(id, spawned)
+        self.note_started(id, spawned, None)
     }
 
     fn start_on_terminal(&mut self, id: u64, order: &Order, descriptors: Vec<OwnedFd>) -> Reply {
@@ -172,13 +177,20 @@ impl Guard {
             return Reply::Failed(id, Some(Errno::EBADF as i32));
         };
         let spawned = foreground::command(order, terminal).and_then(|mut command| command.spawn());
-        self.note_started(id, spawned)
+        let mut variables = order.environment.iter();
+        let mark = variables.find(|(name, _)| name == TERMINAL_MARK);
+        let mark = mark.map(|(name, value)| format!("{name}={value}"));
+        self.note_started(id, spawned, mark)
     }
 
-    fn note_started(&mut self, id: u64, spawned: io::Result<Child>) -> Reply {
+    fn note_started(&mut self, id: u64, spawned: io::Result<Child>, mark: Option<String>) -> Reply {
         match spawned.map(|child| i32::try_from(child.id())) {
             Ok(Ok(pid)) => {
-                let program = Program { pid, reaped: false };
+                let program = Program {
+                    pid,
+                    reaped: false,
+                    mark,
+                };
                 self.programs.insert(id, program);
                 Reply::Started(id, pid)
             }
@@ -220,15 +232,40 @@ impl Guard {
         }
     }
 
-    /// Signals all processes of the session that a program leads, whatever groups they are in.
-    fn signal_session(&self, id: u64, signal: Signal) {
+    /// Tells all processes of the session that a program leads that its terminal is gone, whatever groups they are in.
+    fn hang_up(&self, id: u64) {
         let Some(program) = self.programs.get(&id) else {
             return;
         };
         for process in processes::descendants() {
             if process.session == program.pid {
-                process.signal(signal);
+                process.signal(Signal::SIGHUP);
             }
+        }
+    }
+
+    /// Ends all processes of the session that a program leads, and what has left it: that has the terminal's mark in
+    /// its environment, or comes from one that has. What cleared its environment and lost its parents is the session's,
+    /// and ends with that.
+    fn kill_session(&self, id: u64) {
+        let Some(program) = self.programs.get(&id) else {
+            return;
+        };
+        let mark = program.mark.as_deref().map(str::as_bytes);
+        let belongs = |process: &Process| {
+            process.session == program.pid || mark.is_some_and(|mark| process.has_environment(mark))
+        };
+        for _ in 0..KILL_LOOKS {
+            let all = processes::descendants();
+            let roots: HashSet<i32> = all
+                .iter()
+                .filter(|process| belongs(process))
+                .map(|process| process.pid)
+                .collect();
+            if roots.is_empty() {
+                return;
+            }
+            trees::kill(&roots, &HashSet::new(), processes::descendants);
         }
     }
 

@@ -327,6 +327,7 @@ async fn a_terminal_that_is_gone_after_a_restart_ends() {
         channels: Vec::new(),
         viewer: Some(1),
         read_only: false,
+        consent: None,
     };
     peer.say(StreamMessage::Session(snapshot)).await;
     assert!(terminal.read().await.is_err());
