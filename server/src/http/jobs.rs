@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::command_body::CommandBody;
 use super::extract::{Authenticated, Signed};
-use super::job_view::{JobView, view};
+use super::job_view::{JobView, hide_elsewhere, view};
 use super::list_parameters;
 use super::listing::Listing;
 use super::once::Once;
@@ -168,7 +168,8 @@ pub async fn list(
         to: asked.time("to")?,
     };
     let rows = jobs::list(&state.db, filter, asked.page()).await?;
-    let page = asked.cut(rows, Job::position);
+    let mut page = asked.cut(rows, Job::position);
+    hide_elsewhere(&state.db, &who.scope, &mut page.items).await?;
     let ids = page.items.iter().map(|job| job.id).collect();
     let progress = jobs::progress(&state.db, who.scope.clone(), ids).await?;
     let nothing = Progress::new();
@@ -216,7 +217,8 @@ pub async fn show(
     id: Path<uuid::Uuid>,
 ) -> Result<HttpResponse, AppError> {
     who.require(Capability::ReadFleet)?;
-    let (job, progress) = find(&state, &who, id.into_inner()).await?;
+    let (mut job, progress) = find(&state, &who, id.into_inner()).await?;
+    hide_elsewhere(&state.db, &who.scope, std::slice::from_mut(&mut job)).await?;
     Ok(HttpResponse::Ok().json(view(job, &progress)))
 }
 

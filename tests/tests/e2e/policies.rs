@@ -145,7 +145,7 @@ on_both_databases! {
     async fn who_sits_at_the_machine_is_told_where_the_policy_says_so(world: World) {
         let (log, said) = with_wall(&world, "0").await;
         assert!(log.contains("was told of the tunnel"), "{log}");
-        assert!(said.contains("tunnel"), "the line itself: {said:?}");
+        assert!(said.contains("remote session"), "the line itself: {said:?}");
     }
 
     async fn nobody_was_told_where_wall_fails(world: World) {
