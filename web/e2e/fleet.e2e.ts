@@ -24,14 +24,22 @@ async function enrol(at: number): Promise<void> {
     site_code: siteCode,
     device_id: `device-${at}`,
     hostname: hostname(at),
-    os_info: { family: at % 3 ? 'windows' : 'linux', name: 'Windows 11', version: '10', arch: 'x86_64' },
+    os_info: {
+      family: at % 3 ? 'windows' : 'linux',
+      name: 'Windows 11',
+      version: '10',
+      arch: 'x86_64',
+    },
     version: '1.0.0',
   })
   keys.set(hostname(at), made.api_key)
 }
 
 function heartbeat(name: string, cpu_percent: number) {
-  return server.must('POST', '/api/agent/heartbeat', { api_key: keys.get(name), metrics: { cpu_percent } })
+  return server.must('POST', '/api/agent/heartbeat', {
+    api_key: keys.get(name),
+    metrics: { cpu_percent },
+  })
 }
 
 beforeAll(async () => {
@@ -51,7 +59,12 @@ beforeAll(async () => {
           site_id: site.id,
           device_id: `device-${at}`,
           hostname: hostname(at),
-          os: { family: at % 3 ? 'windows' : 'linux', name: 'Windows 11', version: '10', arch: 'x86_64' },
+          os: {
+            family: at % 3 ? 'windows' : 'linux',
+            name: 'Windows 11',
+            version: '10',
+            arch: 'x86_64',
+          },
         }
         await server.must('POST', '/api/agents', body, token)
       }

@@ -28,6 +28,8 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+const PASSED = /^\/(api\/|readyz$|healthz$|metrics$)/
+
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
@@ -39,6 +41,8 @@ const TYPES: Record<string, string> = {
 export class Front {
   readonly #sockets = new Set<Socket>()
   #refusing = false
+  /** Whether the server has the dashboard in it; else it is served from what was built here. */
+  #embedded = false
 
   private constructor(
     readonly server: Server,
@@ -49,6 +53,7 @@ export class Front {
     const [host = '127.0.0.1', port] = address.split(':')
     const server = createServer()
     const front = new Front(server, { host, port: Number(port) })
+    front.#embedded = (await (await fetch(`http://${address}/`)).text()).includes('id="root"')
     server.on('connection', socket => front.#connected(socket))
     server.on('request', (asked, answer) => front.#serve(asked, answer))
     server.on('upgrade', (asked, socket, head) => front.#upgrade(asked, socket as Socket, head))
@@ -88,7 +93,7 @@ export class Front {
 
   #serve(asked: IncomingMessage, answer: ServerResponse): void {
     const path = new URL(asked.url ?? '/', this.url).pathname
-    if (path.startsWith('/api/') || path === '/readyz') this.#pass(asked, answer)
+    if (this.#embedded || PASSED.test(path)) this.#pass(asked, answer)
     else serveFile(path, answer)
   }
 

@@ -221,6 +221,15 @@ test('hostile output runs nothing, reaches no clipboard, and changes nothing but
   expect(await at.page.getByRole('dialog').count()).toBe(0)
   const tab = terminal.dock.getByRole('tab')
   expect(await tab.textContent()).toContain('\ufffd')
+  // A link to a page is asked about, with its whole address.
+  await terminal.run('echo https://example.org/page')
+  const link = terminal.dock.getByText('https://example.org/page').last()
+  await link.hover({ force: true })
+  await sleep(300)
+  await link.click({ force: true })
+  await at.page.getByRole('dialog').getByText('https://example.org/page').waitFor()
+  await at.page.getByRole('button', { name: 'Cancel' }).click()
+  await terminal.dock.locator('.xterm').click()
   // Nothing was answered that the shell could take for something typed.
   await terminal.run('')
   expect(await terminal.text()).not.toMatch(/\d+;\d+t|rgb:/)

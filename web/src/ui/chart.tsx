@@ -24,6 +24,12 @@ interface ChartProps {
 
 const HEIGHT_PX = 130
 
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+const calendar = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
+
+const moment = (seconds: number, step: number) =>
+  (step >= 86_400 ? calendar : clock).format(seconds * 1000)
+
 /** Lines over time. The last values stand beside the title, so that the picture is not all there is. */
 export function Chart({ title, at, lines, format, most, from, to }: ChartProps) {
   const { ref, width } = useElementSize()
@@ -56,7 +62,10 @@ export function Chart({ title, at, lines, format, most, from, to }: ChartProps) 
           x: { range: () => shown.current },
           y: { range: (_, __, highest) => [0, most ?? Math.max(highest * 1.1, 1)] },
         },
-        axes: [axis, { ...axis, size: 62, values: (_, marks) => marks.map(mark => format(mark)) }],
+        axes: [
+          { ...axis, values: (_, marks, __, ___, step) => marks.map(mark => moment(mark, step)) },
+          { ...axis, size: 62, values: (_, marks) => marks.map(mark => format(mark)) },
+        ],
         series: [
           {},
           ...lines.map((line, index) => ({

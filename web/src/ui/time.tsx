@@ -7,7 +7,7 @@ export function Time({ at, none = 'never' }: { at: string | null | undefined; no
   const moment = Date.parse(at)
   return (
     <time dateTime={at} title={absolute(moment)}>
-      {relative(moment, Math.max(now, Date.now() - 10_000))}
+      {relative(moment, Math.max(now, Date.now()))}
     </time>
   )
 }

@@ -106,7 +106,7 @@ export const COLUMNS: GridColumn<Device>[] = [
   },
   {
     id: 'open',
-    header: 'Terminal',
+    header: 'Shell',
     width: '68px',
     end: true,
     cell: agent => <TerminalButton agent={agent} small />,

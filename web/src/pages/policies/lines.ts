@@ -5,9 +5,11 @@ type Watched = Schemas['WatchedService']
 
 /** A pattern a line; `re:` before a regular expression, anything else is a glob. */
 export function toPatterns(text: string): Pattern[] {
-  return lines(text).map(line =>
-    line.startsWith('re:') ? { regex: line.slice(3) } : { glob: line },
-  )
+  // Spaces at an end are a part of the pattern: `^rm ` is not `^rm`.
+  return text
+    .split('\n')
+    .filter(line => line.trim() !== '')
+    .map(line => (line.startsWith('re:') ? { regex: line.slice(3) } : { glob: line }))
 }
 
 export function fromPatterns(patterns: Pattern[]): string {

@@ -6,7 +6,7 @@ import { Empty } from '~/ui/empty'
 import { Grid, type GridColumn } from '~/ui/grid'
 import { Link } from '~/ui/link'
 import { Page } from '~/ui/page'
-import { Status } from '~/ui/status'
+import { Status, type Tone } from '~/ui/status'
 import { Time } from '~/ui/time'
 import { useList } from '~/ui/use-list'
 import { bytes, duration, words } from '~/util/format'
@@ -16,24 +16,19 @@ import { SessionTabs } from './session-tabs'
 type Recording = Schemas['Recording']
 const route = getRouteApi('/inside/recordings')
 
+const TONES: Record<string, Tone> = {
+  recording: 'info',
+  complete: 'good',
+  interrupted: 'warn',
+  failed: 'bad',
+}
+
 const COLUMNS: GridColumn<Recording>[] = [
   {
     id: 'state',
     header: 'State',
     width: '120px',
-    cell: ({ state }) => (
-      <Status
-        tone={
-          state === 'recording'
-            ? 'info'
-            : state === 'finished' || state === 'complete'
-              ? 'good'
-              : 'idle'
-        }
-      >
-        {words(state)}
-      </Status>
-    ),
+    cell: ({ state }) => <Status tone={TONES[state] ?? 'idle'}>{words(state)}</Status>,
   },
   {
     id: 'device',
@@ -107,7 +102,9 @@ export default function RecordingsPage() {
         data={[
           { value: '', label: 'All' },
           { value: 'recording', label: 'Being recorded' },
-          { value: 'finished', label: 'Finished' },
+          { value: 'complete', label: 'Complete' },
+          { value: 'interrupted', label: 'Interrupted' },
+          { value: 'failed', label: 'Failed' },
         ]}
       />
       <Grid

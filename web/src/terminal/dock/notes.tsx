@@ -139,6 +139,11 @@ function EndNote({ info, tab, line, ended }: EndProps) {
       tone={cutOff || line.state === 'failed' ? 'bad' : 'info'}
       action={
         <>
+          {cutOff && (
+            <Button variant="default" onClick={() => tab.reattach()}>
+              Show it again
+            </Button>
+          )}
           {!info.readOnly && (
             <Button variant="default" onClick={() => tab.again()}>
               New shell

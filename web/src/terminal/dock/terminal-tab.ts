@@ -96,6 +96,13 @@ export class TerminalTab {
     void this.#open()
   }
 
+  /** The same terminal once more, where only this view of it was cut off: its program runs on. */
+  reattach(): void {
+    this.#leave(false)
+    this.screen.term.reset()
+    void this.#open()
+  }
+
   /** Whether this viewer holds the terminal's size; nobody does where the last one left. */
   get holdsSize(): boolean {
     const { channel, link } = this.state.get()
