@@ -57,7 +57,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       clearQueryOnClose={false}
       size={520}
       overlayProps={{ blur: 0, backgroundOpacity: 0.45 }}
-      classNames={{ action: classes.action }}
+      classNames={{ action: classes.action, actionSection: classes.section }}
     >
       <Spotlight.Search
         placeholder="Find a device or page"
