@@ -12,6 +12,7 @@ import { Icon } from '~/ui/icons'
 import { plain } from '~/util/untrusted'
 import { AgentStatus } from './agent-status'
 import { PLACES } from './navigation'
+import classes from './palette.module.css'
 
 const [store, spotlight] = createSpotlight()
 
@@ -55,6 +56,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       shortcut={null}
       clearQueryOnClose={false}
       size={520}
+      overlayProps={{ blur: 0, backgroundOpacity: 0.45 }}
+      classNames={{ action: classes.action, actionSection: classes.section }}
     >
       <Spotlight.Search
         placeholder="Find a device or page"

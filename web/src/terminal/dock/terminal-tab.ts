@@ -8,7 +8,6 @@
  * ```
  */
 
-import { api, body } from '~/api/client'
 import { failed, told } from '~/ui/toast'
 import { createStore } from '~/util/store'
 import { TerminalScreen } from '../screen/terminal-screen'
@@ -19,6 +18,7 @@ import type { ViewerLink } from '../session/viewer-link'
 import { learn } from '../tabs/dock-store'
 import type { TabInfo } from '../tabs/layout'
 import type { TerminalSize } from '../wire/message'
+import { channelFor } from './channel-for'
 
 export type TabPhase = 'opening' | 'open' | 'ended' | 'failed'
 
@@ -41,7 +41,6 @@ export interface TabEvents {
 
 /** Keys that are kept for a shell that is not there yet. */
 const MOST_AHEAD = 4096
-const USUAL_SIZE: TerminalSize = { cols: 80, rows: 24 }
 
 export class TerminalTab {
   readonly state = createStore<TabState>({
@@ -164,31 +163,12 @@ export class TerminalTab {
       }
       const link = linkOf(lease.sessionId, this.#info.readOnly)
       this.#change({ link })
-      const channel = await this.#channel(link)
+      const channel = await channelFor(this.#info, link, this.#size)
       if (!this.#disposed) this.#show(link, channel)
     } catch (error) {
       this.#leave(true)
       this.#change({ phase: 'failed', error })
     }
-  }
-
-  async #channel(link: ViewerLink): Promise<TerminalChannel> {
-    const { channelId, shell, workingDirectory, readOnly } = this.#info
-    if (channelId) return await link.attach(channelId)
-    if (readOnly) return await link.anyTerminal()
-    return await link.openTerminal(async () => {
-      const opened = await body(
-        api.POST('/api/v1/tunnel/{session_id}/terminal', {
-          params: { path: { session_id: link.sessionId } },
-          body: {
-            ...(this.#size ?? USUAL_SIZE),
-            shell: shell ?? null,
-            working_directory: workingDirectory ?? null,
-          },
-        }),
-      )
-      return opened.channel_id
-    })
   }
 
   #show(link: ViewerLink, channel: TerminalChannel): void {
