@@ -255,6 +255,8 @@ on_windows! {
 
     async fn the_agent_is_installed_started_stopped_and_removed_as_a_service(world: World) {
         let rmm = world.deploy(&[]).await;
+        // Wine ends its services when no other program runs any more.
+        let (_other, _) = rmm.agent().await;
         let device = format!("test-device-{}", uuid::Uuid::new_v4());
         let state = as_agents_see(&world.file("state"));
         let (url, code) = (rmm.server.agents_url(), &rmm.site.code);

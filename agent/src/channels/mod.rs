@@ -13,6 +13,7 @@ mod services;
 pub mod session;
 pub mod stream;
 #[cfg(test)]
+#[cfg_attr(windows, allow(dead_code, reason = "some of its tests are Unix's"))]
 mod stream_testing;
 pub mod streams;
 pub mod tcp;
