@@ -98,7 +98,7 @@ on_both_databases! {
         let (_agent, id, proxy) = behind_proxy(&rmm).await;
         let session = rmm.open(id).await;
         let files = Files::of(&rmm.technician, session);
-        let bytes = noise(64 * MIB);
+        let bytes = noise(24 * MIB);
         let from = world.file("from");
         std::fs::write(&from, &bytes).unwrap();
         let request = files.request(Method::GET, "files/content", &[("path", text(&from))]);
