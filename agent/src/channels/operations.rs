@@ -63,7 +63,8 @@ async fn carry_out(operation: Operation, rules: &TunnelRules) -> Result<Reply, O
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

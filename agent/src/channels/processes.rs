@@ -152,7 +152,8 @@ fn failed(error: &dyn std::fmt::Display) -> OperationError {
     OperationError::new(ErrorCode::Failed, error.to_string())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Child, Command};

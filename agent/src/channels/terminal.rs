@@ -142,6 +142,7 @@ impl Channel {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "terminal_tests.rs"]
 mod tests;

@@ -179,6 +179,7 @@ fn prompt(task: &str, files: &[PathBuf]) -> String {
     format!("{task}\n\nRead these files first:\n{}", files.join("\n"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "claude_task_tests.rs"]
 mod tests;

@@ -392,6 +392,7 @@ fn every(period: Duration) -> Interval {
     interval
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "dispatcher_tests.rs"]
 mod tests;

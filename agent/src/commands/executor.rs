@@ -238,10 +238,12 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "executor_tests.rs"]
 mod tests;
 
-#[cfg(all(test, windows))]
+#[cfg(test)]
+#[cfg(windows)]
 #[path = "executor_windows_tests.rs"]
 mod tests;

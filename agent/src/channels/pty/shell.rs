@@ -62,7 +62,8 @@ fn bad_name(message: impl Into<String>) -> OperationError {
     OperationError::new(ErrorCode::BadName, message)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::sync::Arc;
 

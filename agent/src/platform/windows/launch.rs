@@ -53,7 +53,7 @@ pub struct Running {
 
 #[derive(Debug)]
 enum Control {
-    Child(Child),
+    Child(Box<Child>),
     Terminal(oneshot::Receiver<io::Result<u32>>),
 }
 
@@ -84,7 +84,7 @@ impl Launcher {
         Ok(Launched {
             running: Running {
                 pid: child.id(),
-                control: Control::Child(child),
+                control: Control::Child(Box::new(child)),
                 job: job.into(),
                 exited: false,
             },
