@@ -33,9 +33,9 @@ lint: tools ## formatting and clippy, warnings denied
 deny: tools ## licences, bans, sources and advisories of the dependencies
 	@.ci/check-dependencies
 
-# With the features that the tests ask for, so that nothing is compiled twice.
+# Programs and tests at once: apart, their dependencies have other features, and the database is compiled twice.
 check: tools ## every test of the workspace, on SQLite and on a private PostgreSQL
-	$(BUILD) --workspace --features gururmm-db/testing
+	$(BUILD) --workspace --all-targets
 	$(TARGET_DIR)/debug/with-postgres cargo test --locked --workspace --no-fail-fast
 
 web: tools web/node_modules/.package-lock.json ## the dashboard's checks: style, types, unit tests, build, size

@@ -110,6 +110,8 @@ fn outcome(mode: ConsentMode, status: ExitStatus) -> ConsentOutcome {
     }
 }
 
+// The programs that ask here are scripts.
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

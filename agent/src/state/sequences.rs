@@ -81,6 +81,9 @@ impl World {
                     self.suspended = false;
                 }
                 Effect::Send(_)
+                | Effect::Ask(..)
+                | Effect::StopAsking
+                | Effect::LaneJoined(_)
                 | Effect::Grant(..)
                 | Effect::Resize(..)
                 | Effect::Signal(..)
