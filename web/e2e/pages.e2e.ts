@@ -1,7 +1,7 @@
 /** Every page with something on it, dark and light: no serious violation, no console error, a picture to look at. */
 
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { seriousViolations } from './axe'
 import { type Furniture, furnish } from './furnish'
 import { TestServer } from './server'
@@ -11,10 +11,13 @@ import { Visitor } from './visitor'
 let server: TestServer
 let browser: Browser
 let there: Furniture
+let visitor: Visitor
 
 beforeAll(async () => {
   ;[server, browser] = await Promise.all([TestServer.start(), openBrowser()])
   there = await furnish(server)
+  visitor = await Visitor.come(browser, server, { reducedMotion: 'reduce' })
+  await visitor.logIn()
 })
 
 afterAll(async () => {
@@ -61,48 +64,49 @@ const PAGES: [string, (of: Furniture) => string][] = [
   ['missing', () => '/no-such-page'],
 ]
 
-describe.each(['light', 'dark'] as const)('%s', colorScheme => {
-  let visitor: Visitor
+const SCHEMES = ['light', 'dark'] as const
 
-  beforeAll(async () => {
-    visitor = await Visitor.come(browser, server, { colorScheme })
-    await visitor.logIn()
-  })
-
-  afterAll(() => visitor?.leave())
-
-  test.each(PAGES)('%s', async (name, path) => {
-    await visitor.go(path(there))
+/** Pictures and axe of what is shown, in both schemes. */
+async function look(name: string): Promise<void> {
+  const found: string[] = []
+  for (const colorScheme of SCHEMES) {
+    await visitor.page.emulateMedia({ colorScheme })
+    await visitor.page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor()
     await visitor.shot(`${name}-${colorScheme}`)
-    expect(await seriousViolations(visitor.page)).toEqual([])
-    expect(visitor.errors.splice(0)).toEqual([])
-  })
+    for (const violation of await seriousViolations(visitor.page)) {
+      found.push(`${colorScheme}: ${violation}`)
+    }
+  }
+  expect(found).toEqual([])
+  expect(visitor.errors.splice(0)).toEqual([])
+}
 
-  test('dialogs', async () => {
-    const { page } = visitor
-    await visitor.go('/devices')
-    await page.keyboard.press('?')
-    await page.getByRole('dialog').waitFor()
-    await visitor.shot(`help-${colorScheme}`)
-    expect(await seriousViolations(page)).toEqual([])
-    await page.keyboard.press('Escape')
-    await page.keyboard.press('Control+k')
-    await page.getByRole('textbox', { name: 'Find a device or page' }).fill('a')
-    await visitor.settle()
-    await visitor.shot(`palette-${colorScheme}`)
-    expect(await seriousViolations(page)).toEqual([])
-    await page.keyboard.press('Escape')
-    expect(visitor.errors.splice(0)).toEqual([])
-  })
+test.each(PAGES)('%s', async (name, path) => {
+  await visitor.go(path(there))
+  await look(name)
+})
+
+test('dialogs', async () => {
+  const { page } = visitor
+  await visitor.go('/devices')
+  await page.keyboard.press('?')
+  await page.getByRole('dialog').waitFor()
+  await look('help')
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Control+k')
+  await page.getByRole('textbox', { name: 'Find a device or page' }).fill('a')
+  await visitor.settle()
+  await look('palette')
+  await page.keyboard.press('Escape')
 })
 
 test('on a phone the list can be looked at', async () => {
-  const visitor = await Visitor.come(browser, server, { viewport: { width: 390, height: 844 } })
-  await visitor.logIn()
-  await visitor.settle()
-  await visitor.shot('devices-phone')
-  await visitor.go(`/devices/${there.agentId}`)
-  await visitor.shot('device-phone')
-  expect(visitor.errors).toEqual([])
-  await visitor.leave()
+  const small = await Visitor.come(browser, server, { viewport: { width: 390, height: 844 } })
+  await small.logIn()
+  await small.settle()
+  await small.shot('devices-phone')
+  await small.go(`/devices/${there.agentId}`)
+  await small.shot('device-phone')
+  expect(small.errors).toEqual([])
+  await small.leave()
 })

@@ -1,4 +1,4 @@
-/** Serves the dashboard and passes the rest on to the server; can cut every line and refuse new ones. */
+/** Stands before the server as a proxy does; can cut every line and refuse new ones. */
 
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import {
@@ -11,24 +11,10 @@ import {
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { extname, join, normalize } from 'node:path'
 
-const DIST = process.env.GURURMM_WEB_DIST ?? join(import.meta.dirname, '../dist')
+/** Where the dashboard is, if it is not the one that the server has. */
+const DIST = process.env.GURURMM_WEB_DIST
 
-/** As strict as the dashboard can bear. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "font-src 'self' data:",
-  "connect-src 'self'",
-  "worker-src 'self'",
-  "manifest-src 'self'",
-  "base-uri 'none'",
-  "form-action 'self'",
-  "frame-ancestors 'none'",
-].join('; ')
-
-const PASSED = /^\/(api\/|readyz$|healthz$|metrics$)/
+const PASSED = /^\/(api\/|ws$|readyz$|healthz$|metrics$)/
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -41,19 +27,26 @@ const TYPES: Record<string, string> = {
 export class Front {
   readonly #sockets = new Set<Socket>()
   #refusing = false
-  /** Whether the server has the dashboard in it; else it is served from what was built here. */
-  #embedded = false
+  /** Whether a line was cut at any time; browsers complain of that. */
+  wasCut = false
 
   private constructor(
     readonly server: Server,
     readonly target: { host: string; port: number },
+    /** What the server says its pages may do. */
+    readonly policy: string,
   ) {}
 
   static async start(address: string): Promise<Front> {
     const [host = '127.0.0.1', port] = address.split(':')
     const server = createServer()
-    const front = new Front(server, { host, port: Number(port) })
-    front.#embedded = (await (await fetch(`http://${address}/`)).text()).includes('id="root"')
+    const page = await fetch(`http://${address}/`)
+    const policy = page.headers.get('content-security-policy')
+    if (!policy) throw new Error('the page has no Content-Security-Policy')
+    if (!DIST && !(await page.text()).includes('id="root"')) {
+      throw new Error('the server has no dashboard: npm run build')
+    }
+    const front = new Front(server, { host, port: Number(port) }, policy)
     server.on('connection', socket => front.#connected(socket))
     server.on('request', (asked, answer) => front.#serve(asked, answer))
     server.on('upgrade', (asked, socket, head) => front.#upgrade(asked, socket as Socket, head))
@@ -68,6 +61,7 @@ export class Front {
   /** Breaks every connection, without a goodbye; none is taken until {@link mend}. */
   cut(): void {
     this.#refusing = true
+    this.wasCut = true
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
@@ -93,8 +87,8 @@ export class Front {
 
   #serve(asked: IncomingMessage, answer: ServerResponse): void {
     const path = new URL(asked.url ?? '/', this.url).pathname
-    if (this.#embedded || PASSED.test(path)) this.#pass(asked, answer)
-    else serveFile(path, answer)
+    if (!DIST || PASSED.test(path)) this.#pass(asked, answer)
+    else serveFile(DIST, path, this.policy, answer)
   }
 
   #pass(asked: IncomingMessage, answer: ServerResponse): void {
@@ -126,13 +120,13 @@ export class Front {
   }
 }
 
-function serveFile(path: string, answer: ServerResponse): void {
-  const wanted = join(DIST, normalize(path))
-  const isFile = wanted.startsWith(DIST) && existsSync(wanted) && statSync(wanted).isFile()
-  const file = isFile ? wanted : join(DIST, 'index.html')
+function serveFile(dist: string, path: string, policy: string, answer: ServerResponse): void {
+  const wanted = join(dist, normalize(path))
+  const isFile = wanted.startsWith(dist) && existsSync(wanted) && statSync(wanted).isFile()
+  const file = isFile ? wanted : join(dist, 'index.html')
   answer.writeHead(200, {
     'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
-    'content-security-policy': POLICY,
+    'content-security-policy': policy,
     'x-content-type-options': 'nosniff',
   })
   createReadStream(file).pipe(answer)

@@ -38,7 +38,7 @@ export class TerminalPage {
     return rows.map(row => row.replaceAll('\u00a0', ' ').trimEnd()).join('\n')
   }
 
-  async shows(text: string | RegExp, patienceMs = 15_000): Promise<string> {
+  async shows(text: string | RegExp, patienceMs = 60_000): Promise<string> {
     let seen = ''
     const found = () => (typeof text === 'string' ? seen.includes(text) : text.test(seen))
     try {

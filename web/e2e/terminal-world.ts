@@ -160,11 +160,15 @@ export async function sitDown(
     }
   })
   const page = await context.newPage()
+  page.setDefaultTimeout(60_000)
   const errors: string[] = []
   page.on('pageerror', error => errors.push(`${error.stack ?? error}`))
   page.on('console', message => {
-    // Requests that fail while the line is cut are told by the browser itself.
-    const isOfLine = /Failed to load resource|WebSocket connection to/.test(message.text())
+    // Requests that fail while the line is cut are told by the browser itself; refusals are expected ones.
+    const told = front.wasCut
+      ? /Failed to load resource|WebSocket connection to/
+      : /Failed to load resource: the server responded with a status of 4\d\d/
+    const isOfLine = told.test(message.text())
     if (message.type() === 'error' && !isOfLine) errors.push(message.text())
   })
   await page.goto(`/devices/${agentId}`)
@@ -191,7 +195,7 @@ export function sleep(ms: number): Promise<void> {
 export async function until(
   what: string,
   look: () => boolean | Promise<boolean>,
-  patienceMs = 20_000,
+  patienceMs = 60_000,
 ): Promise<void> {
   const end = Date.now() + patienceMs
   while (!(await look())) {

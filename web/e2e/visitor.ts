@@ -34,7 +34,7 @@ export class Visitor {
       }
     })
     const page = await context.newPage()
-    page.setDefaultTimeout(15_000)
+    page.setDefaultTimeout(60_000)
     const visitor = new Visitor(context, page)
     page.on('pageerror', error => visitor.errors.push(`${error.stack ?? error}`))
     page.on('console', message => {
@@ -56,6 +56,15 @@ export class Visitor {
     await this.page.getByLabel('Password', { exact: true }).fill(PASSWORD)
     await this.page.getByRole('button', { name: 'Log in' }).click()
     await this.page.getByRole('navigation', { name: 'Pages' }).waitFor({ state: 'attached' })
+    await this.isLive()
+  }
+
+  /** Until the header says that what is shown is live, by the line of events. */
+  async isLive(): Promise<void> {
+    await this.page
+      .getByRole('banner')
+      .getByText('Live', { exact: true })
+      .waitFor({ state: 'attached' })
   }
 
   /** To another page without loading the dashboard anew. */
@@ -76,7 +85,7 @@ export class Visitor {
         return window_.quietSince !== undefined && now - window_.quietSince > 500
       },
       undefined,
-      { timeout: 20_000, polling: 50 },
+      { timeout: 60_000, polling: 50 },
     )
     await this.page.evaluate(() => {
       ;(window as { quietSince?: number }).quietSince = undefined
@@ -95,8 +104,5 @@ export class Visitor {
 
 /** What browsers log of answers that the dashboard expects: who am I (401), nothing there yet (404). */
 function isRefusal(text: string): boolean {
-  return (
-    /Failed to load resource: the server responded with a status of 4\d\d/.test(text) ||
-    /WebSocket connection to '[^']*\/api\/events'/.test(text)
-  )
+  return /Failed to load resource: the server responded with a status of 4\d\d/.test(text)
 }

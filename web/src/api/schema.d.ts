@@ -437,7 +437,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Logs a user in. */
+        /**
+         * Logs a user in.
+         * @description With `cookie` the token comes as the cookie `grmm_session`, and not in the body.
+         */
         post: operations["auth_login"];
         delete?: never;
         options?: never;
@@ -655,6 +658,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Opens the WebSocket of a subscriber of events.
+         * @description A browser comes with its cookie and its Origin, a tool with `Authorization`. The messages stand in docs/api.md.
+         */
+        get: operations["events_subscribe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/inventory/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Searches for anything that machines are made of.
+         * @description By section, name and machine; software comes last.
+         */
+        get: operations["inventory_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/inventory/software": {
         parameters: {
             query?: never;
@@ -783,7 +826,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists maintenance windows that are not over. */
+        /** Lists maintenance windows that are not over, the earliest first. */
         get: operations["alerts_windows"];
         put?: never;
         /** Makes a maintenance window, for all or for what one of the ids names. */
@@ -1049,7 +1092,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists registration tokens, without their secrets. */
+        /** Lists registration tokens, without their secrets, the newest first. */
         get: operations["agents_tokens"];
         put?: never;
         /** Makes a registration token. */
@@ -1185,6 +1228,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists sessions, the newest first; technicians see their own. */
+        get: operations["tunnels_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sites": {
         parameters: {
             query?: never;
@@ -1233,6 +1293,23 @@ export interface paths {
         put?: never;
         /** Gives a site another key. */
         post: operations["sites_regenerate_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how the server itself is. */
+        get: operations["system_show"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2222,6 +2299,18 @@ export interface components {
             /** @description For how many agents. */
             total: number;
         };
+        /** @description The database. */
+        DatabaseHealth: {
+            /** @description `sqlite` or `postgres`. */
+            kind: string;
+            /**
+             * Format: double
+             * @description How long it took to answer the smallest question.
+             */
+            latency_ms: number;
+            /** Format: int64 */
+            size_bytes: number;
+        };
         /** @description What a channel told, or is to tell. */
         Delivery: {
             alert_id?: components["schemas"]["AlertId"] | null;
@@ -2243,6 +2332,13 @@ export interface components {
          * @description What is told of an alert by one channel.
          */
         DeliveryId: string;
+        /** @description The disk with the data directory. */
+        DiskHealth: {
+            /** Format: int64 */
+            free_bytes: number;
+            /** Format: int64 */
+            total_bytes: number;
+        };
         /** @description A file system. */
         DiskInfo: {
             /** @description The device. */
@@ -2438,6 +2534,17 @@ export interface components {
             key: string;
             section: string;
         };
+        /** @description Something that a machine has. */
+        InventoryEntry: {
+            agent_id: components["schemas"]["AgentId"];
+            /** @description What else is known of it, in one text; of software its version. */
+            detail: string;
+            hostname: string;
+            /** @description Of hardware and system the field. */
+            name: string;
+            /** @description As `disks`. */
+            section: string;
+        };
         /** @description How often the inventory is taken. */
         InventoryPolicy: {
             /**
@@ -2537,6 +2644,23 @@ export interface components {
             scope?: components["schemas"]["Scope"] | null;
             user_email: string;
             user_id: components["schemas"]["UserId"];
+        };
+        /** @description A session in a list. */
+        ListedSession: {
+            agent_id: components["schemas"]["AgentId"];
+            close_reason?: string | null;
+            /** Format: date-time */
+            closed_at?: string | null;
+            hostname: string;
+            /** Format: date-time */
+            last_activity: string;
+            /** Format: date-time */
+            opened_at: string;
+            session_id: components["schemas"]["SessionId"];
+            /** @description `active` (it opens), `ready`, `closed` or `error`. */
+            status: string;
+            tech_email: string;
+            tech_id: components["schemas"]["UserId"];
         };
         /** @description A sample of a machine's load; what was not collected is null. */
         Load: {
@@ -2660,11 +2784,14 @@ export interface components {
         LoggedIn: {
             /** Format: date-time */
             expires_at: string;
-            token: string;
+            /** @description Missing where it came as a cookie. */
+            token?: string | null;
             user: components["schemas"]["User"];
         };
         /** @description Body of a log-in. */
         Login: {
+            /** @description Whether the token is to come as a cookie, for browsers, and not in the body. */
+            cookie?: boolean;
             email: string;
             password: components["schemas"]["Password"];
         };
@@ -3268,6 +3395,22 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A list, or one page of it. */
+        Page_InventoryEntry: {
+            /** @description What is on it. */
+            items: {
+                agent_id: components["schemas"]["AgentId"];
+                /** @description What else is known of it, in one text; of software its version. */
+                detail: string;
+                hostname: string;
+                /** @description Of hardware and system the field. */
+                name: string;
+                /** @description As `disks`. */
+                section: string;
+            }[];
+            /** @description `cursor` of the next page; none on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A list, or one page of it. */
         Page_Job: {
             /** @description What is on it. */
             items: {
@@ -3310,6 +3453,28 @@ export interface components {
                 scope?: components["schemas"]["Scope"] | null;
                 user_email: string;
                 user_id: components["schemas"]["UserId"];
+            }[];
+            /** @description `cursor` of the next page; none on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A list, or one page of it. */
+        Page_ListedSession: {
+            /** @description What is on it. */
+            items: {
+                agent_id: components["schemas"]["AgentId"];
+                close_reason?: string | null;
+                /** Format: date-time */
+                closed_at?: string | null;
+                hostname: string;
+                /** Format: date-time */
+                last_activity: string;
+                /** Format: date-time */
+                opened_at: string;
+                session_id: components["schemas"]["SessionId"];
+                /** @description `active` (it opens), `ready`, `closed` or `error`. */
+                status: string;
+                tech_email: string;
+                tech_id: components["schemas"]["UserId"];
             }[];
             /** @description `cursor` of the next page; none on the last. */
             next_cursor?: string | null;
@@ -3836,6 +4001,26 @@ export interface components {
             /** @description The user's name or number. */
             user?: string | null;
         };
+        /** @description What waits to be written, sealed or told. */
+        QueueHealth: {
+            /**
+             * Format: int64
+             * @description Rows of the audit that are not sealed yet.
+             */
+            audit_unsealed: number;
+            /**
+             * Format: int64
+             * @description For how many seconds the oldest has been due.
+             */
+            notifications_late_seconds: number;
+            /**
+             * Format: int64
+             * @description Notifications that are not delivered yet, those that are tried again later included.
+             */
+            notifications_pending: number;
+            /** @description Rows of what agents reported that wait to be written. */
+            reports_waiting: number;
+        };
         /** @description Database and registry answer. */
         Ready: {
             agents_online: number;
@@ -4264,6 +4449,8 @@ export interface components {
         SessionId: string;
         /** @description Body of the first set-up. */
         SetUp: {
+            /** @description Whether the token is to come as a cookie, for browsers, and not in the body. */
+            cookie?: boolean;
             email: components["schemas"]["Email"];
             name?: components["schemas"]["Name"] | null;
             password: components["schemas"]["NewPassword"];
@@ -4349,6 +4536,25 @@ export interface components {
          * @description The number of a stream, unique on its agent's connection.
          */
         StreamId: number;
+        /** @description How the server is. */
+        System: {
+            agents_online: number;
+            database: components["schemas"]["DatabaseHealth"];
+            disk?: components["schemas"]["DiskHealth"] | null;
+            event_streams: number;
+            /**
+             * Format: int32
+             * @description The newest protocol of agents that it speaks.
+             */
+            protocol: number;
+            queues: components["schemas"]["QueueHealth"];
+            /** Format: date-time */
+            started_at: string;
+            tunnels_open: number;
+            /** Format: int64 */
+            uptime_seconds: number;
+            version: string;
+        };
         /** @description An operating system. */
         SystemInfo: {
             /** @description As `x86_64`. */
@@ -5042,7 +5248,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5141,7 +5347,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5272,7 +5478,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5355,7 +5561,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5438,7 +5644,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5542,7 +5748,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5639,7 +5845,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5746,7 +5952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5855,7 +6061,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -5980,7 +6186,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6113,7 +6319,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6222,7 +6428,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6344,7 +6550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6457,7 +6663,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6602,7 +6808,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6709,7 +6915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6830,7 +7036,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -6896,7 +7102,32 @@ export interface operations {
     };
     alerts_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "opened" | "-opened" | "kind" | "-kind";
+                /** @description those of this status; `unresolved` are open and acknowledged ones */
+                status?: "open" | "acknowledged" | "resolved" | "unresolved";
+                /** @description those of this severity */
+                severity?: "info" | "warning" | "critical";
+                /** @description those of this kind, as `cpu`; of `service_down` those of every service */
+                kind?: string;
+                /** @description those of this agent */
+                agent_id?: string;
+                /** @description those of this site */
+                site_id?: string;
+                /** @description those of this client */
+                client_id?: string;
+                /** @description from this time on */
+                from?: string;
+                /** @description up to this time */
+                to?: string;
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6915,6 +7146,18 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Alert"];
                 };
             };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description no token or key, or none that is good */
             401: {
                 headers: {
@@ -6925,7 +7168,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -7022,7 +7265,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -7143,7 +7386,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -7268,7 +7511,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -7440,7 +7683,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -7567,7 +7810,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -7650,7 +7893,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -8340,7 +8583,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -8441,7 +8684,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -8591,7 +8834,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -8709,7 +8952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -8867,7 +9110,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9009,7 +9252,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9075,7 +9318,34 @@ export interface operations {
     };
     commands_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "created" | "-created";
+                /** @description those of this agent */
+                agent_id?: string;
+                /** @description those of this site */
+                site_id?: string;
+                /** @description those of this client */
+                client_id?: string;
+                /** @description those of this job */
+                job_id?: string;
+                /** @description those that this user gave */
+                user_id?: string;
+                /** @description those of this status */
+                status?: "pending" | "running" | "completed" | "failed";
+                /** @description those that failed so */
+                reason?: "exit_code" | "timed_out" | "cancelled" | "interrupted" | "expired" | "refused" | "signalled";
+                /** @description from this time on */
+                from?: string;
+                /** @description up to this time */
+                to?: string;
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -9094,6 +9364,18 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Command"];
                 };
             };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description no token or key, or none that is good */
             401: {
                 headers: {
@@ -9104,7 +9386,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9201,7 +9483,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9322,7 +9604,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9467,6 +9749,182 @@ export interface operations {
             };
         };
     };
+    events_subscribe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the connection is a WebSocket from here on */
+            101: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description no WebSocket handshake */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no token or key, or none that is good */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `foreign_origin` */
+            403: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_event_streams` */
+            429: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the server */
+            500: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the database does not answer, or the server stops */
+            503: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inventory_search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a page */
+            200: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_InventoryEntry"];
+                };
+            };
+            /** @description no token or key, or none that is good */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
+            403: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`; come back after `Retry-After` */
+            429: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the server */
+            500: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the database does not answer, or the server stops */
+            503: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     inventory_software: {
         parameters: {
             query?: never;
@@ -9498,7 +9956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9552,7 +10010,24 @@ export interface operations {
     };
     jobs_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "created" | "-created" | "name" | "-name";
+                /** @description those that this user gave */
+                user_id?: string;
+                /** @description those of which something waits or runs, or the others */
+                state?: "active" | "done";
+                /** @description from this time on */
+                from?: string;
+                /** @description up to this time */
+                to?: string;
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -9571,6 +10046,18 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Job"];
                 };
             };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description no token or key, or none that is good */
             401: {
                 headers: {
@@ -9581,7 +10068,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9680,7 +10167,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9801,7 +10288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -9910,7 +10397,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10019,7 +10506,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10433,14 +10920,31 @@ export interface operations {
     };
     alerts_windows: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "starts" | "-starts" | "ends" | "-ends";
+                /** @description those that have begun, or the others */
+                state?: "active" | "upcoming";
+                /** @description those of this client as a whole */
+                client_id?: string;
+                /** @description those of this site */
+                site_id?: string;
+                /** @description those of this agent */
+                agent_id?: string;
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description all of them */
+            /** @description a page */
             200: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10450,6 +10954,18 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_MaintenanceWindow"];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description no token or key, or none that is good */
@@ -10462,7 +10978,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10561,7 +11077,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10692,7 +11208,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10787,7 +11303,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10841,14 +11357,29 @@ export interface operations {
     };
     notifications_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "name" | "-name" | "created" | "-created";
+                /** @description those of this client */
+                client_id?: string;
+                /** @description those of this kind */
+                kind?: "email" | "webhook";
+                /** @description those that are used, or the others */
+                enabled?: "true" | "false";
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description all of them */
+            /** @description a page */
             200: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10858,6 +11389,18 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Channel"];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description no token or key, or none that is good */
@@ -10870,7 +11413,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -10971,7 +11514,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11121,7 +11664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11239,7 +11782,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11385,7 +11928,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11506,7 +12049,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11615,7 +12158,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11733,14 +12276,31 @@ export interface operations {
     };
     policies_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "name" | "-name" | "created" | "-created" | "updated" | "-updated";
+                /** @description those for all, for clients, for sites or for agents */
+                level?: "default" | "client" | "site" | "agent";
+                /** @description the one of this client */
+                client_id?: string;
+                /** @description the one of this site */
+                site_id?: string;
+                /** @description the one of this agent */
+                agent_id?: string;
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description all of them */
+            /** @description a page */
             200: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11750,6 +12310,18 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Policy"];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description no token or key, or none that is good */
@@ -11762,7 +12334,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -11863,7 +12435,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12025,7 +12597,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12143,7 +12715,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12289,7 +12861,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12380,8 +12952,14 @@ export interface operations {
                 to?: string;
                 /** @description about this agent */
                 agent_id?: string;
+                /** @description those of this client */
+                client_id?: string;
+                /** @description about this site */
+                site_id?: string;
                 /** @description in this session */
                 session_id?: string;
+                /** @description a part of the text, whatever its case */
+                q?: string;
                 /** @description of this user's terminals */
                 tech_id?: string;
                 /** @description those of this state */
@@ -12427,7 +13005,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12524,7 +13102,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12631,7 +13209,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12752,7 +13330,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12873,7 +13451,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -12994,7 +13572,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13072,14 +13650,29 @@ export interface operations {
     };
     agents_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "created" | "-created" | "expires" | "-expires";
+                /** @description those of this site */
+                site_id?: string;
+                /** @description those of this client */
+                client_id?: string;
+                /** @description those that let agents in still, or the others */
+                usable?: "true" | "false";
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description all of them */
+            /** @description a page */
             200: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13089,6 +13682,18 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_RegistrationToken"];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description no token or key, or none that is good */
@@ -13101,7 +13706,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13200,7 +13805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13331,7 +13936,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13449,7 +14054,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13550,7 +14155,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13697,7 +14302,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13815,7 +14420,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -13961,7 +14566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14082,7 +14687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14203,7 +14808,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14319,7 +14924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14420,7 +15025,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14570,7 +15175,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14688,7 +15293,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14846,7 +15451,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -14884,6 +15489,124 @@ export interface operations {
             };
             /** @description `precondition_failed`: it was changed since */
             412: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`; come back after `Retry-After` */
+            429: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the server */
+            500: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the database does not answer, or the server stops */
+            503: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tunnels_sessions: {
+        parameters: {
+            query?: {
+                /** @description rows of a page */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same `sort` */
+                cursor?: string;
+                /** @description the order; `-` turns it round */
+                sort?: "opened" | "-opened" | "activity" | "-activity";
+                /** @description those of this user */
+                tech_id?: string;
+                /** @description those of this agent */
+                agent_id?: string;
+                /** @description those of this site */
+                site_id?: string;
+                /** @description those of this client */
+                client_id?: string;
+                /** @description those of this status; `open` are active and ready ones */
+                status?: "active" | "ready" | "closed" | "error" | "open";
+                /** @description from this time on */
+                from?: string;
+                /** @description up to this time */
+                to?: string;
+                /** @description a part of the text, whatever its case */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a page */
+            200: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ListedSession"];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no token or key, or none that is good */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
+            403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
                     "ratelimit-policy": components["headers"]["ratelimit-policy"];
@@ -14988,7 +15711,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -15089,7 +15812,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -15251,7 +15974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -15369,7 +16092,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -15527,7 +16250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -15662,7 +16385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -15676,6 +16399,89 @@ export interface operations {
             };
             /** @description no such site */
             404: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`; come back after `Retry-After` */
+            429: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the server */
+            500: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the database does not answer, or the server stops */
+            503: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    system_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description how it is */
+            200: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description no token or key, or none that is good */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
+            403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
                     "ratelimit-policy": components["headers"]["ratelimit-policy"];
@@ -15782,7 +16588,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -15881,7 +16687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16031,7 +16837,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16141,7 +16947,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16283,7 +17089,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16426,7 +17232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16525,7 +17331,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16672,7 +17478,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16829,7 +17635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -16938,7 +17744,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -17051,7 +17857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -17196,7 +18002,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -17339,7 +18145,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -17484,7 +18290,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -17633,7 +18439,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -17831,7 +18637,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -17992,7 +18798,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -18195,7 +19001,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -18342,7 +19148,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -18525,7 +19331,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -18694,7 +19500,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -18839,7 +19645,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -18982,7 +19788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -19127,7 +19933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -19275,7 +20081,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -19444,7 +20250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -19589,7 +20395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -19734,7 +20540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -19883,7 +20689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -20052,7 +20858,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -20198,7 +21004,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -20348,7 +21154,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -20519,7 +21325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -21034,7 +21840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here */
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
