@@ -12,7 +12,7 @@ import classes from './dock.module.css'
 import { endOf } from './end-text'
 import { NO_CHANNEL } from './no-channel'
 import type { TerminalTab } from './terminal-tab'
-import { useNotice } from './use-notice'
+import { useConsentNote } from './use-consent-note'
 import { useLinkState } from './use-tab-health'
 
 /** A connection that comes back sooner than this is not worth a word. */
@@ -25,7 +25,7 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
   const line = useLinkState(link)
   const view = useStore(link?.view ?? UNSEEN)
   const { ended } = useStore(channel?.state ?? NO_CHANNEL)
-  const notice = useNotice(info.agentId, view)
+  const consent = useConsentNote(info.agentId, view)
   const over = line.state === 'closed' || line.state === 'failed'
   return (
     <div aria-live="polite">
@@ -40,13 +40,7 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
       {phase === 'open' && channel && !over && (
         <SizeNote info={info} tab={tab} channel={channel} view={view} />
       )}
-      {phase === 'open' && notice && (
-        <Note tone="info">
-          {notice === 'asked'
-            ? 'The person at the machine was asked and has agreed.'
-            : 'The person at the machine was told that you are here.'}
-        </Note>
-      )}
+      {phase === 'open' && consent && <Note tone={consent.tone}>{consent.text}</Note>}
       {view.refusal && link && (
         <Note
           tone="warn"
