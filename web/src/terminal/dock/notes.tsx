@@ -12,11 +12,13 @@ import classes from './dock.module.css'
 import { endOf } from './end-text'
 import { NO_CHANNEL } from './no-channel'
 import type { TerminalTab } from './terminal-tab'
-import { useConsentNote } from './use-consent-note'
+import { useAskedSeconds, useConsentNote } from './use-consent-note'
 import { useLinkState } from './use-tab-health'
 
 /** A connection that comes back sooner than this is not worth a word. */
 const QUIET_MS = 400
+/** A session that opens sooner than this asks nobody. */
+const ASKING_MS = 1500
 
 const UNSEEN = createStore<SessionView>(NOTHING_SEEN)
 /** What there is to say about a terminal, most urgent first. */
@@ -40,6 +42,7 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
       {phase === 'open' && channel && !over && (
         <SizeNote info={info} tab={tab} channel={channel} view={view} />
       )}
+      {phase === 'opening' && !link && <AskingNote agentId={info.agentId} />}
       {phase === 'open' && consent && <Note tone={consent.tone}>{consent.text}</Note>}
       {view.refusal && link && (
         <Note
@@ -73,6 +76,22 @@ function Note({
       </Text>
       {action}
     </div>
+  )
+}
+
+/** A session that takes long to open waits for somebody. */
+function AskingNote({ agentId }: { agentId: string }) {
+  const seconds = useAskedSeconds(agentId)
+  const [late, setLate] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), ASKING_MS)
+    return () => clearTimeout(timer)
+  }, [])
+  if (!late || !seconds) return null
+  return (
+    <Note tone="info">
+      The person at the machine is being asked and has up to {seconds} s to answer.
+    </Note>
   )
 }
 

@@ -32,14 +32,29 @@ export const CONSENT_NOTES: Partial<Record<Consent, ConsentNote>> = {
   },
 }
 
-/** Whether the person at the machine knows of the session: as the session says, or as the device's policy does. */
-export function useConsentNote(agentId: string, view: SessionView): ConsentNote | undefined {
+/** The missing of a policy. */
+const ANSWER_SECONDS = 60
+
+function useTunnelPolicy(agentId: string) {
   const policy = useQuery({
     queryKey: [...keys.policies, 'of', agentId],
     queryFn: () => body(api.GET('/api/agents/{id}/policy', { params: { path: { id: agentId } } })),
-    staleTime: 300_000,
+    staleTime: 60_000,
     retry: false,
   })
+  return policy.data?.effective.tunnel
+}
+
+/** Whether the person at the machine knows of the session: as the session says, or as the device's policy does. */
+export function useConsentNote(agentId: string, view: SessionView): ConsentNote | undefined {
+  const tunnel = useTunnelPolicy(agentId)
   if (view.consent) return CONSENT_NOTES[view.consent]
-  return policy.data?.effective.tunnel?.tell_person ? TOLD : undefined
+  return tunnel?.tell_person ? TOLD : undefined
+}
+
+/** How long the person at the machine has to answer before a session opens; none where nobody is asked. */
+export function useAskedSeconds(agentId: string): number | undefined {
+  const tunnel = useTunnelPolicy(agentId)
+  if (tunnel?.consent !== 'required') return undefined
+  return tunnel.consent_timeout_seconds ?? ANSWER_SECONDS
 }
