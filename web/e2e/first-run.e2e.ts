@@ -47,7 +47,20 @@ test('from nothing to the first shell', async () => {
   await page.getByRole('button', { name: 'Create the administrator' }).click()
 
   await page.getByText('No devices yet').waitFor()
+  await visitor.isLive()
   await visitor.settle()
+
+  // The log-in is a cookie that no script can read; a reload finds it again.
+  const [cookie] = await visitor.context.cookies()
+  expect(cookie).toMatchObject({ name: 'grmm_session', httpOnly: true, sameSite: 'Strict' })
+  expect(await page.evaluate(() => document.cookie)).toBe('')
+  const kept = await page.evaluate(() =>
+    JSON.stringify([{ ...localStorage }, { ...sessionStorage }]),
+  )
+  expect(kept).not.toContain(cookie?.value)
+  await page.reload()
+  await page.getByText('No devices yet').waitFor()
+  await visitor.isLive()
   await visitor.shot('devices-empty')
   expect(await seriousViolations(page)).toEqual([])
 

@@ -24,6 +24,8 @@ export interface World {
   /** A folder on the "machine". */
   folder: string
   log(): string
+  /** What the person at the machine says from now on, as the exit code of `consent.program`. */
+  answerConsent(code: 0 | 1 | 3): void
   call(method: string, path: string, body?: object, token?: string): Promise<Answer>
   /** A machine has one session at a time. */
   endSessions(): Promise<void>
@@ -90,10 +92,15 @@ export async function startWorld(): Promise<World> {
   const client = await call('POST', '/api/clients', { name: 'Acme' }, token)
   const site = await call('POST', '/api/sites', { client_id: client.json.id, name: 'HQ' }, token)
   const config = join(folder, 'agent.toml')
+  const person = join(folder, 'person')
+  const answerConsent = (code: number) =>
+    writeFileSync(person, `#!/bin/sh\nexit ${code}\n`, { mode: 0o755 })
+  answerConsent(0)
   writeFileSync(
     config,
     `[server]\nurl = "ws://${server}/ws"\napi_key = "${site.json.api_key}"\n` +
-      `[agent]\nstate_dir = "${join(folder, 'state')}"\ndevice_id = "web-${process.pid}"\n`,
+      `[agent]\nstate_dir = "${join(folder, 'state')}"\ndevice_id = "web-${process.pid}"\n` +
+      `[consent]\nprogram = "${person}"\n`,
   )
   start('gururmm-agent', ['run', '--config', config], {})
   let agentId = ''
@@ -110,6 +117,7 @@ export async function startWorld(): Promise<World> {
     agentId,
     folder,
     log: () => logged,
+    answerConsent,
     call,
     async endSessions() {
       for (const whose of [token, technician]) {

@@ -112,31 +112,10 @@ test('a reload goes back to the same shell', async () => {
 test('two people in one session see the same, and who is there', async () => {
   const first = await desk('tech@example.com')
   await first.terminal.open()
-  const { json } = await world.call('GET', '/api/v1/tunnel', undefined, world.technician)
-  const [{ session_id }] = json.items
-  const status = await world.call(
-    'GET',
-    `/api/v1/tunnel/status/${session_id}`,
-    undefined,
-    world.technician,
-  )
   const second = await desk()
-  // As the page of sessions does it: watch.
-  const tab = {
-    key: 'watch',
-    agentId: world.agentId,
-    agentName: 'watched',
-    sessionId: session_id,
-    channelId: status.json.channels.at(-1).channel_id,
-    readOnly: true,
-  }
-  const place = 'gururmm.terminal.tabs'
-  await second.desk.page.evaluate(
-    ([where, tabs]) => sessionStorage.setItem(where as string, JSON.stringify(tabs)),
-    [place, [tab]] as const,
-  )
-  await second.desk.page.reload()
-  await logIn(second.desk.page)
+  await second.desk.page.getByRole('link', { name: 'Sessions', exact: true }).click()
+  const row = second.desk.page.getByRole('row').filter({ hasText: 'tech@example.com' })
+  await row.getByRole('button', { name: 'Watch' }).click()
   await second.terminal.shows('ready')
   await first.terminal.note(/Also here: Ada \(watching\)/).waitFor()
   await second.terminal.note(/You are watching/).waitFor()
@@ -147,6 +126,29 @@ test('two people in one session see the same, and who is there', async () => {
   await shot('terminal-two', first.desk)
   await shot('terminal-watching', second.desk)
   expect(await first.terminal.text()).not.toContain('intruder')
+})
+
+test('the person at the machine is asked, and what they said is shown', async () => {
+  const settings = { tunnel: { consent: 'required', consent_timeout_seconds: 60 } }
+  const policy = { name: 'Asked', agent_id: world.agentId, settings }
+  const made = await world.call('POST', '/api/policies', policy, world.token)
+  expect(made.status).toBe(201)
+  try {
+    const { terminal, desk: at } = await desk()
+    const open = at.page.getByRole('button', { name: /Terminal/ }).first()
+    world.answerConsent(1)
+    await open.click()
+    await terminal.note(/Talk to them, then ask again/).waitFor()
+    await shot('terminal-consent-refused', at)
+    await terminal.dock.getByRole('button', { name: 'Close', exact: true }).click()
+    world.answerConsent(0)
+    await open.click()
+    await terminal.note('The person at the machine was asked and has agreed.').waitFor()
+    await terminal.ready()
+    await shot('terminal-consent', at)
+  } finally {
+    await world.call('DELETE', `/api/policies/${made.json.id}`, undefined, world.token)
+  }
 })
 
 test('the same technician at two windows: both type, one holds the size', async () => {

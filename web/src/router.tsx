@@ -127,7 +127,13 @@ const software = createRoute({
   getParentRoute: () => inside,
   path: '/software',
   validateSearch: texts('q'),
-  component: lazyRouteComponent(() => import('./pages/software')),
+  component: lazyRouteComponent(() => import('./pages/software/software')),
+})
+const inventory = createRoute({
+  getParentRoute: () => inside,
+  path: '/inventory',
+  validateSearch: texts('q', 'section'),
+  component: lazyRouteComponent(() => import('./pages/software/inventory')),
 })
 const jobs = createRoute({
   getParentRoute: () => inside,
@@ -176,6 +182,7 @@ const schedule = createRoute({
 const sessions = createRoute({
   getParentRoute: () => inside,
   path: '/sessions',
+  validateSearch: texts('q', 'show', 'sort'),
   component: lazyRouteComponent(() => import('./pages/sessions/sessions')),
 })
 const recordings = createRoute({
@@ -256,6 +263,7 @@ const tree = root.addChildren([
     alerts,
     maintenance,
     software,
+    inventory,
     jobs,
     job,
     commands,

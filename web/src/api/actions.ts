@@ -67,6 +67,11 @@ export const ACTIONS = {
   writeSites: rule({ roles: ADMINISTRATORS }),
   manageUsers: rule({ roles: ADMINISTRATORS, everywhere: true }),
   seeAudit: rule({ roles: ADMINISTRATORS }),
+  seeSystem: rule({ roles: ADMINISTRATORS, everywhere: true }),
+  watchSession: rule<Schemas['ListedSession']>({
+    roles: ADMINISTRATORS,
+    hindered: session => (session.closed_at ? 'it has ended' : null),
+  }),
   manageTokens: rule({ roles: ADMINISTRATORS }),
   manageChannels: rule({ roles: ADMINISTRATORS }),
   deleteRecording: rule<Recording>({

@@ -57,6 +57,17 @@ test('many events of a machine are one change', () => {
   expect(changes).toHaveBeenCalledTimes(1)
 })
 
+test('the first load of a machine is shown, and its sizes are asked for', () => {
+  const silent = { ...agent('a'), metrics: null }
+  queries.setQueryData(list, { pages: [{ items: [silent] }], pageParams: [null] })
+  const asked = vi.spyOn(queries, 'invalidateQueries')
+  const told = { cpu_percent: 7, memory_percent: 50, last_seen: '2026-01-01T00:00:00Z' }
+  createLive(queries)({ type: 'agent', agent_id: 'a', status: 'online', ...told })
+  vi.advanceTimersByTime(5000)
+  expect(items()[0]?.metrics?.cpu_percent).toBe(7)
+  expect(asked).toHaveBeenCalledWith({ queryKey: ['agents', 'list'] })
+})
+
 test('after a gap everything is fetched again', () => {
   const invalidate = vi.spyOn(queries, 'invalidateQueries')
   createLive(queries)({ type: 'resync' })

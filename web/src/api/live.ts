@@ -24,9 +24,13 @@ export function createLive(queries: QueryClient) {
     patching = false
     const now = patches
     patches = new Map()
+    let sizesMissing = false
     queries.setQueriesData<InfiniteData<Page>>({ queryKey: [...keys.agents, 'list'] }, data =>
-      patchPages(data, now),
+      patchPages(data, now, (agent, event) => {
+        sizesMissing ||= lacksSizes(agent, event)
+      }),
     )
+    if (sizesMissing) again([...keys.agents, 'list'])
     for (const event of now.values()) {
       queries.setQueryData<Agent>(
         keys.agent(event.agent_id),
@@ -78,7 +82,11 @@ export function createLive(queries: QueryClient) {
   }
 }
 
-function patchPages(data: InfiniteData<Page> | undefined, events: Map<string, AgentEvent>) {
+function patchPages(
+  data: InfiniteData<Page> | undefined,
+  events: Map<string, AgentEvent>,
+  look: (agent: Agent, event: AgentEvent) => void,
+) {
   if (!data) return data
   let changed = false
   const pages = data.pages.map(page => {
@@ -87,6 +95,7 @@ function patchPages(data: InfiniteData<Page> | undefined, events: Map<string, Ag
       const event = events.get(agent.id)
       if (!event) return agent
       pageChanged = true
+      look(agent, event)
       return patched(agent, event)
     })
     changed ||= pageChanged
@@ -96,11 +105,12 @@ function patchPages(data: InfiniteData<Page> | undefined, events: Map<string, Ag
 }
 
 export function patched(agent: Agent, event: AgentEvent): Agent {
-  const load = agent.metrics
+  const at = event.last_seen ?? agent.last_seen_at
+  const load = agent.metrics ?? firstLoad(event, at)
   return {
     ...agent,
     status: event.status,
-    last_seen_at: event.last_seen ?? agent.last_seen_at,
+    last_seen_at: at,
     metrics: load && {
       ...load,
       at: event.last_seen ?? load.at,
@@ -110,6 +120,26 @@ export function patched(agent: Agent, event: AgentEvent): Agent {
       disk_used_bytes: part(event.disk_percent, load.disk_total_bytes) ?? load.disk_used_bytes,
     },
   }
+}
+
+/** Of a device that had told no load before; sizes come when the list is read again. */
+function firstLoad(event: AgentEvent, at: string | null | undefined): Agent['metrics'] {
+  return at && tellsLoad(event) ? { at } : null
+}
+
+function lacksSizes({ metrics }: Agent, { memory_percent, disk_percent }: AgentEvent): boolean {
+  const lacks = (percent: number | null | undefined, total: number | null | undefined) =>
+    typeof percent === 'number' && !total
+  return (
+    lacks(memory_percent, metrics?.memory_total_bytes) ||
+    lacks(disk_percent, metrics?.disk_total_bytes)
+  )
+}
+
+function tellsLoad(event: AgentEvent): boolean {
+  return [event.cpu_percent, event.memory_percent, event.disk_percent].some(
+    value => value !== null && value !== undefined,
+  )
 }
 
 function part(percent: number | null | undefined, total: number | null | undefined): number | null {

@@ -35,6 +35,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agent/lanes/{session_id}/{channel_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Brings the bytes of a channel to a machine.
+         * @description The agent shows its key and, in the header `x-lane-token`, the token that the server told it; it is good once.
+         */
+        get: operations["polling_lane_to_machine"];
+        /**
+         * Takes the bytes of a channel from a machine.
+         * @description The agent shows its key and, in the header `x-lane-token`, the token that the server told it; it is good once.
+         *     `lane_joined` on its WebSocket says that the body is read.
+         */
+        put: operations["polling_lane_from_machine"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/agent/register-legacy": {
         parameters: {
             query?: never;
@@ -1696,6 +1721,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tunnel/{session_id}/services/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells of changes of services as they happen.
+         * @description First comes an event `service` with `change` = `present` for each of them, then one for each change. A line that
+         *     begins with a colon says nothing. The event `end` is the last.
+         */
+        get: operations["services_watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tunnel/{session_id}/services/{name}": {
         parameters: {
             query?: never;
@@ -2293,6 +2339,21 @@ export interface components {
                 working_directory?: string | null;
             };
         };
+        /**
+         * @description What counts where there is no answer.
+         * @enum {string}
+         */
+        ConsentDefault: "allow" | "refuse";
+        /**
+         * @description Whether the person at the machine is asked.
+         * @enum {string}
+         */
+        ConsentMode: "none" | "notice" | "required";
+        /**
+         * @description What became of the question.
+         * @enum {string}
+         */
+        ConsentOutcome: "granted" | "refused" | "no_answer" | "nobody_there" | "cannot_ask" | "told" | "unknown";
         /** @description A job that was given. */
         CreatedJob: {
             id: components["schemas"]["JobId"];
@@ -3111,6 +3172,7 @@ export interface components {
         /** @description A session that was opened. */
         OpenedTunnel: {
             agent_id: components["schemas"]["AgentId"];
+            consent?: components["schemas"]["ConsentOutcome"] | null;
             session_id: components["schemas"]["SessionId"];
             status: string;
         };
@@ -4398,6 +4460,18 @@ export interface components {
          * @enum {string}
          */
         ServiceAction: "restart" | "alert" | "ignore";
+        /** @description A service that is watched, as it is or has become. */
+        ServiceChange: {
+            /** @description What happened to it. */
+            change: components["schemas"]["ServiceChangeKind"];
+            /** @description How it is now; of one that is gone, how it was. */
+            service: components["schemas"]["ServiceState"];
+        };
+        /**
+         * @description What happened to a service.
+         * @enum {string}
+         */
+        ServiceChangeKind: "present" | "added" | "changed" | "removed";
         /**
          * @description What is to happen to a service.
          * @enum {string}
@@ -4648,6 +4722,14 @@ export interface components {
         };
         /** @description How tunnels are. */
         TunnelPolicy: {
+            /** @default null */
+            consent?: components["schemas"]["ConsentMode"] | null;
+            /**
+             * Format: int32
+             * @description How long they have to answer; 60 s where nobody says.
+             * @default null
+             */
+            consent_timeout_seconds?: number | null;
             /**
              * @description Who may use what in it.
              * @default {}
@@ -4675,6 +4757,8 @@ export interface components {
              * @default null
              */
             max_session_seconds?: number | null;
+            /** @default null */
+            on_no_answer?: components["schemas"]["ConsentDefault"] | null;
             /**
              * @description Who may open one, of those who may at all.
              * @default null
@@ -4695,6 +4779,8 @@ export interface components {
              * @default null
              */
             tell_person?: boolean | null;
+            /** @default null */
+            when_nobody_is_there?: components["schemas"]["ConsentDefault"] | null;
         };
         /** @description One of the agents of a device. */
         TwinAgent: {
@@ -5051,6 +5137,194 @@ export interface operations {
             429: {
                 headers: {
                     "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the server */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the database does not answer, or the server stops */
+            503: {
+                headers: {
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    polling_lane_to_machine: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the token */
+                "x-lane-token"?: string;
+            };
+            path: {
+                session_id: string;
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the bytes, in pieces */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no key, or none that is good */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no such lane is offered */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the server */
+            500: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the database does not answer, or the server stops */
+            503: {
+                headers: {
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    polling_lane_from_machine: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the token */
+                "x-lane-token"?: string;
+            };
+            path: {
+                session_id: string;
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description all of it has come */
+            204: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `broken_lane`: it broke off */
+            400: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no key, or none that is good */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no such lane is offered */
+            404: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not come in time */
+            408: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `gone`: the channel has ended */
+            409: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
                     "x-request-id": components["headers"]["x-request-id"];
                     [name: string]: unknown;
                 };
@@ -17478,7 +17752,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
+            /** @description `tunnel_not_allowed`; `consent_refused`, `consent_not_answered`, `nobody_to_ask`: who sits at the machine */
             403: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
@@ -18489,6 +18763,18 @@ export interface operations {
             };
             /** @description `body_too_large` */
             413: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_archive`: it is damaged, or no archive */
+            422: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];
                     "ratelimit-policy": components["headers"]["ratelimit-policy"];
@@ -20837,6 +21123,151 @@ export interface operations {
                 };
             };
             /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no token or key, or none that is good */
+            401: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the role may not do this, or not here; or `csrf_header_missing`, `foreign_origin` */
+            403: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no such session */
+            404: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `session_closed`, `unsupported`, `gone` */
+            409: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests`; come back after `Retry-After` */
+            429: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the server */
+            500: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `failed` */
+            502: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the database does not answer, or the server stops */
+            503: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "retry-after": components["headers"]["retry-after"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `timed_out` */
+            504: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    services_watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description events `service` (a ServiceChange) and `end` */
+            200: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["ServiceChange"];
+                };
+            };
+            /** @description a field outside its limits */
             400: {
                 headers: {
                     ratelimit: components["headers"]["ratelimit"];

@@ -12,6 +12,7 @@ import { SearchBox } from '~/ui/search-box'
 import { Status } from '~/ui/status'
 import { failed, told } from '~/ui/toast'
 import { plain } from '~/util/untrusted'
+import { useServiceWatch } from './service-watch'
 import { useDevice } from './use-device'
 
 type Service = Schemas['ServiceState']
@@ -34,10 +35,11 @@ function Services({ agentId, sessionId }: { agentId: string; sessionId: string }
   const { q = '' } = route.useSearch()
   const navigate = useNavigate()
   const path = { session_id: sessionId }
+  const watched = useServiceWatch(sessionId)
   const services = useQuery({
     queryKey: ['services', sessionId],
     queryFn: () => body(api.GET('/api/v1/tunnel/{session_id}/services', { params: { path } })),
-    refetchInterval: 15_000,
+    refetchInterval: watched ? false : 15_000,
   })
   const rows = useMemo(() => {
     const wanted = q.toLowerCase()
@@ -182,6 +184,7 @@ function Services({ agentId, sessionId }: { agentId: string; sessionId: string }
         >
           Refresh
         </Button>
+        {watched && <Status tone="good">changes show as they happen</Status>}
       </Group>
       <Grid
         label="Services"

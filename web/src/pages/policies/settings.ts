@@ -46,7 +46,31 @@ export const GROUPS: { name: string; settings: Setting[] }[] = [
       { path: 'tunnel.roles', label: 'Who may open sessions', kind: 'roles' },
       { path: 'tunnel.idle_timeout_seconds', label: 'End when idle for', ...seconds(10, 86_400) },
       { path: 'tunnel.max_session_seconds', label: 'Longest session', ...seconds(1, 604_800) },
-      { path: 'tunnel.tell_person', label: 'Tell the person at the machine', kind: 'switch' },
+      {
+        path: 'tunnel.consent',
+        label: 'Who sits at the machine',
+        kind: 'choice',
+        choices: ['none', 'notice', 'required'],
+        help: 'Notice: they are told. Required: they are asked before a session opens',
+      },
+      {
+        path: 'tunnel.consent_timeout_seconds',
+        label: 'They have to answer in',
+        ...seconds(5, 600),
+      },
+      {
+        path: 'tunnel.on_no_answer',
+        label: 'Without an answer',
+        kind: 'choice',
+        choices: ['refuse', 'allow'],
+      },
+      {
+        path: 'tunnel.when_nobody_is_there',
+        label: 'When nobody is there',
+        kind: 'choice',
+        choices: ['refuse', 'allow'],
+      },
+      { path: 'tunnel.tell_person', label: 'A line on its text terminals', kind: 'switch' },
       ...['commands', 'terminal', 'files', 'services', 'processes', 'registry', 'tcp'].map(
         (feature): Setting => ({
           path: `tunnel.features.${feature}`,

@@ -11,7 +11,7 @@ import { Table } from '~/ui/table'
 import { Time } from '~/ui/time'
 import { words } from '~/util/format'
 import { plain } from '~/util/untrusted'
-import { endWithQuestion } from './own-sessions'
+import { endWithQuestion } from './end-session'
 
 const LIVE_MS = 3000
 

@@ -12,11 +12,13 @@ import classes from './dock.module.css'
 import { endOf } from './end-text'
 import { NO_CHANNEL } from './no-channel'
 import type { TerminalTab } from './terminal-tab'
-import { useNotice } from './use-notice'
+import { useAskedSeconds, useConsentNote } from './use-consent-note'
 import { useLinkState } from './use-tab-health'
 
 /** A connection that comes back sooner than this is not worth a word. */
 const QUIET_MS = 400
+/** A session that opens sooner than this asks nobody. */
+const ASKING_MS = 1500
 
 const UNSEEN = createStore<SessionView>(NOTHING_SEEN)
 /** What there is to say about a terminal, most urgent first. */
@@ -25,7 +27,7 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
   const line = useLinkState(link)
   const view = useStore(link?.view ?? UNSEEN)
   const { ended } = useStore(channel?.state ?? NO_CHANNEL)
-  const notice = useNotice(info.agentId, view)
+  const consent = useConsentNote(info.agentId, view)
   const over = line.state === 'closed' || line.state === 'failed'
   return (
     <div aria-live="polite">
@@ -40,13 +42,8 @@ export function Notes({ info, tab }: { info: TabInfo; tab: TerminalTab }) {
       {phase === 'open' && channel && !over && (
         <SizeNote info={info} tab={tab} channel={channel} view={view} />
       )}
-      {phase === 'open' && notice && (
-        <Note tone="info">
-          {notice === 'asked'
-            ? 'The person at the machine was asked and has agreed.'
-            : 'The person at the machine was told that you are here.'}
-        </Note>
-      )}
+      {phase === 'opening' && !link && <AskingNote agentId={info.agentId} />}
+      {phase === 'open' && consent && <Note tone={consent.tone}>{consent.text}</Note>}
       {view.refusal && link && (
         <Note
           tone="warn"
@@ -79,6 +76,22 @@ function Note({
       </Text>
       {action}
     </div>
+  )
+}
+
+/** A session that takes long to open waits for somebody. */
+function AskingNote({ agentId }: { agentId: string }) {
+  const seconds = useAskedSeconds(agentId)
+  const [late, setLate] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), ASKING_MS)
+    return () => clearTimeout(timer)
+  }, [])
+  if (!late || !seconds) return null
+  return (
+    <Note tone="info">
+      The person at the machine is being asked and has up to {seconds} s to answer.
+    </Note>
   )
 }
 

@@ -1,6 +1,12 @@
 /** Who watches a session and what runs in it, as the server last said. */
 
-import type { ChannelSummary, TerminalClosed, TerminalOpened, ViewerInfo } from '../wire/message'
+import type {
+  ChannelSummary,
+  Consent,
+  TerminalClosed,
+  TerminalOpened,
+  ViewerInfo,
+} from '../wire/message'
 
 export interface SessionView {
   viewers: ViewerInfo[]
@@ -8,8 +14,8 @@ export interface SessionView {
   viewer: number | undefined
   readOnly: boolean
   channels: ChannelSummary[]
-  /** Whether the person at the machine was asked, or told. */
-  notice: 'asked' | 'told' | undefined
+  /** What the person at the machine said, where they were asked or told. */
+  consent: Consent | undefined
   /** What the server refused last. */
   refusal: string | undefined
 }
@@ -19,7 +25,7 @@ export const NOTHING_SEEN: SessionView = {
   viewer: undefined,
   readOnly: false,
   channels: [],
-  notice: undefined,
+  consent: undefined,
   refusal: undefined,
 }
 

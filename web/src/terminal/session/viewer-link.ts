@@ -193,10 +193,15 @@ export class ViewerLink {
   #onWord(message: Exclude<StreamMessage, { type: 'pong' }>): void {
     switch (message.type) {
       case 'session': {
-        const { viewer, read_only, channels, notice } = message.payload
+        const { viewer, read_only, channels, consent } = message.payload
         this.#backOff.reset()
         this.channels.onSnapshot(message.payload)
-        this.#look({ viewer, readOnly: read_only ?? false, channels, notice })
+        this.#look({
+          viewer,
+          readOnly: read_only ?? false,
+          channels,
+          consent: consent ?? undefined,
+        })
         this.state.set({ state: 'connected' })
         return
       }

@@ -54,6 +54,15 @@ export interface ChannelSummary {
   feature?: string
 }
 
+export type Consent =
+  | 'granted'
+  | 'refused'
+  | 'no_answer'
+  | 'nobody_there'
+  | 'cannot_ask'
+  | 'told'
+  | 'unknown'
+
 export interface SessionSnapshot {
   session_id: string
   agent_id: string
@@ -63,8 +72,8 @@ export interface SessionSnapshot {
   /** This viewer's number within the session. */
   viewer?: number
   read_only?: boolean
-  /** Whether the person at the machine was asked, or told. */
-  notice?: 'asked' | 'told'
+  /** What who sits at the machine said, where a policy has them asked or told. */
+  consent?: Consent | null
 }
 
 /** What the server says; other types are a newer server's and left out. */
@@ -136,6 +145,7 @@ const PAYLOADS: Record<StreamMessage['type'], Check> = {
       }),
     ),
     viewer: maybe(isNumber),
+    consent: maybe(isText),
   }),
   terminal_opened: has({
     channel_id: isText,

@@ -10,6 +10,7 @@ import { SearchBox } from '~/ui/search-box'
 import { useList } from '~/ui/use-list'
 import { count } from '~/util/format'
 import { plain } from '~/util/untrusted'
+import { InventoryTabs } from './inventory-tabs'
 
 type Software = Schemas['Software']
 const route = getRouteApi('/inside/software')
@@ -64,7 +65,7 @@ export default function SoftwarePage() {
     [navigate],
   )
   return (
-    <Page title="Software" fill>
+    <Page title="Software" fill heading={<InventoryTabs />}>
       <Group>
         <SearchBox label="Search software" value={q ?? ''} onChange={search} slash />
       </Group>
