@@ -167,7 +167,6 @@ fn a_terminal_that_outlives_a_restart_goes_on_in_a_recording_of_its_own() {
             opened_at: audit::now(),
             idle_timeout_seconds: None,
             max_session_seconds: None,
-            consent: None,
             rules: gururmm_shared::TunnelRules::default(),
             recording: REQUIRED,
             unfinished: vec![Unfinished {
