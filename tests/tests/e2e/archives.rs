@@ -105,7 +105,7 @@ on_both_databases! {
         answer.problem(answer.status, "cancelled");
         assert_eq!(gururmm_tests::machine::names(&target), ["first"], "what was whole in it is unpacked");
         let rubbish = machine.files.unpack(text(&target), noise(1 << 20), false).await;
-        rubbish.problem(502, "failed");
+        rubbish.problem(422, "bad_archive");
         assert_eq!(gururmm_tests::machine::names(&target), ["first"]);
     }
 }
