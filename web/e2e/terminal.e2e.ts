@@ -294,10 +294,13 @@ test('tabs, splits and search', async () => {
 test('axe finds nothing serious in the dock, dark and light, and the preferences hold', async () => {
   const { terminal, desk: at } = await desk()
   await terminal.open()
-  await terminal.run('ls --color /etc | head -40')
+  await terminal.run('uname -sr; uptime; ls --color -x /usr; df -h /')
+  await terminal.shows('Mounted on')
+  await at.page.mouse.move(400, 300)
   const found: string[] = []
   for (const colorScheme of ['light', 'dark'] as const) {
     await at.page.emulateMedia({ colorScheme })
+    await at.page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor()
     await sleep(300)
     await shot(`terminal-${colorScheme}`, at)
     found.push(...(await seriousViolations(at.page)))
