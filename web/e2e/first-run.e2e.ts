@@ -27,6 +27,11 @@ afterAll(async () => {
 
 test('from nothing to the first shell', async () => {
   const { page } = visitor
+  const authorizations: string[] = []
+  page.on('request', request => {
+    const { authorization } = request.headers()
+    if (authorization) authorizations.push(authorization)
+  })
   await page.goto('/setup')
   await page.getByLabel('One-time token').fill('wrong')
   await page.getByLabel('Your name').fill('Ada Example')
@@ -58,6 +63,7 @@ test('from nothing to the first shell', async () => {
     JSON.stringify([{ ...localStorage }, { ...sessionStorage }]),
   )
   expect(kept).not.toContain(cookie?.value)
+  expect(authorizations).toEqual([])
   await page.reload()
   await page.getByText('No devices yet').waitFor()
   await visitor.isLive()

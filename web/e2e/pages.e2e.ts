@@ -27,7 +27,6 @@ afterAll(async () => {
 
 const PAGES: [string, (of: Furniture) => string][] = [
   ['devices', () => '/devices'],
-  ['device', of => `/devices/${of.agentId}`],
   ['device-commands', of => `/devices/${of.agentId}/commands`],
   ['device-files', of => `/devices/${of.agentId}/files`],
   ['device-services', of => `/devices/${of.agentId}/services`],
@@ -74,6 +73,7 @@ async function look(name: string): Promise<void> {
   for (const colorScheme of SCHEMES) {
     await visitor.page.emulateMedia({ colorScheme })
     await visitor.page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor()
+    await visitor.still()
     await visitor.shot(`${name}-${colorScheme}`)
     for (const violation of await seriousViolations(visitor.page)) {
       found.push(`${colorScheme}: ${violation}`)
@@ -86,6 +86,11 @@ async function look(name: string): Promise<void> {
 test.each(PAGES)('%s', async (name, path) => {
   await visitor.go(path(there))
   await look(name)
+})
+
+test('the device again, with some history', async () => {
+  await visitor.go(`/devices/${there.agentId}`)
+  await look('device')
 })
 
 test('dialogs', async () => {

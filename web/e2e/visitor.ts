@@ -92,6 +92,16 @@ export class Visitor {
     })
   }
 
+  /** Until what changes its colour or place has done so. */
+  async still(): Promise<void> {
+    await this.page.evaluate(async () => {
+      const ends = document
+        .getAnimations()
+        .filter(animation => animation.effect?.getComputedTiming().iterations !== Infinity)
+      await Promise.allSettled(ends.map(animation => animation.finished))
+    })
+  }
+
   async shot(name: string): Promise<void> {
     mkdirSync(SHOTS, { recursive: true })
     await this.page.screenshot({ path: join(SHOTS, `${name}.png`) })

@@ -1,16 +1,9 @@
 import { api, body } from './client'
-import { forgetToken, keepToken } from './credentials'
 import { fromAnswer } from './problem'
 import { becomeActive, becomeAnonymous, session, type User } from './session'
 import { authorizedFetch } from './transport'
 
-interface LoggedIn {
-  token?: string
-  expires_at: string
-  user: User
-}
-
-/** Asks for a cookie instead of a token; the answer of servers that know none has the token. */
+/** Asks for a cookie instead of a token. */
 async function enter(path: string, credentials: object): Promise<User> {
   const response = await authorizedFetch(path, {
     method: 'POST',
@@ -19,8 +12,7 @@ async function enter(path: string, credentials: object): Promise<User> {
   })
   const answer = await response.json().catch(() => null)
   if (!response.ok) throw fromAnswer(response, answer)
-  keepToken(answer as LoggedIn)
-  return (answer as LoggedIn).user
+  return (answer as { user: User }).user
 }
 
 export async function logIn(email: string, password: string): Promise<User> {
@@ -48,7 +40,6 @@ export async function logOut(): Promise<void> {
   try {
     await body(api.POST('/api/auth/logout'))
   } finally {
-    forgetToken()
     becomeAnonymous()
   }
 }

@@ -66,10 +66,9 @@ const NEXT_STEPS: Record<string, string> = {
   command_not_allowed: 'The policy of this device denies the command. See its policy for the rule.',
   tunnel_not_allowed: 'The policy of this device leaves sessions to other roles.',
   feature_not_allowed: 'The policy of this device leaves this to other roles.',
-  consent_refused: 'The person at the machine said no. Talk to them, then ask again.',
-  consent_not_answered: 'The person at the machine did not answer. Call them, then ask again.',
-  nobody_to_ask:
-    'Nobody is at the machine who could agree. Its policy can let you in then (when nobody is there).',
+  consent_refused: 'Talk to them, then ask again.',
+  consent_not_answered: 'Call them, then ask again.',
+  nobody_to_ask: 'The policy of this device can let you in when nobody is there.',
   setup_done: 'Log in instead.',
   wrong_setup_token: 'Copy it from there, as a whole.',
   unreachable: 'Check your connection; it is tried again by itself.',

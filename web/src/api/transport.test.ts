@@ -1,5 +1,4 @@
 import { beforeEach, expect, test, vi } from 'vitest'
-import { forgetToken, keepToken } from './credentials'
 import { ApiError } from './problem'
 import { becomeActive, becomeAnonymous, session, type User } from './session'
 import { authorizedFetch } from './transport'
@@ -11,7 +10,6 @@ const refused = (code = 'unauthorized') => Response.json({ code }, { status: 401
 beforeEach(() => {
   answers.mockReset()
   vi.stubGlobal('fetch', answers)
-  forgetToken()
   becomeAnonymous()
 })
 
@@ -21,16 +19,6 @@ test('what changes something shows that this page asks', async () => {
   await authorizedFetch('/api/clients')
   const [post, get] = answers.mock.calls.map(([request]) => request.headers.get('X-GuruRMM-CSRF'))
   expect([post, get]).toEqual(['1', null])
-})
-
-test('a token that was answered is sent, and forgotten when asked', async () => {
-  answers.mockImplementation(async () => Response.json({}))
-  keepToken({ token: 'secret' })
-  await authorizedFetch('/api/clients')
-  forgetToken()
-  await authorizedFetch('/api/clients')
-  const sent = answers.mock.calls.map(([request]) => request.headers.get('Authorization'))
-  expect(sent).toEqual(['Bearer secret', null])
 })
 
 test('an expired log-in holds the request until the user is back, and sends it as it was', async () => {

@@ -19,7 +19,7 @@ export const PLACES: { group: string; places: Place[] }[] = [
       { to: '/devices', name: 'Devices', icon: 'device', key: 'd' },
       { to: '/clients', name: 'Clients & sites', icon: 'site', key: 'c' },
       { to: '/alerts', name: 'Alerts', icon: 'alert', key: 'a' },
-      { to: '/software', name: 'Software & inventory', icon: 'package' },
+      { to: '/software', name: 'Inventory', icon: 'package' },
     ],
   },
   {

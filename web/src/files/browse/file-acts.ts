@@ -1,6 +1,5 @@
 /** What may be done to files, apart from sending them. */
 
-import { withCredentials } from '~/api/credentials'
 import { confirm } from '~/ui/confirm'
 import { failed, told } from '~/ui/toast'
 import { nameOf } from '../file-path'
@@ -12,21 +11,9 @@ export async function download(machine: Machine, path: string, isFolder: boolean
   // Also opens a session where there is none, and tells what is wrong before a browser saves it as a file.
   await machine.json<FileInfo>('files/stat', { path })
   const url = urlOf(await machine.session(), isFolder ? 'files/archive' : 'files/content', { path })
-  const name = isFolder ? `${nameOf(path)}.tar` : nameOf(path)
-  // With a cookie the browser proves by itself who asks; a token only the page can send.
-  if (!withCredentials(new Headers(), 'GET').has('Authorization')) return save(url, name)
-  const response = await machine.request('GET', isFolder ? 'files/archive' : 'files/content', {
-    path,
-  })
-  const object = URL.createObjectURL(await response.blob())
-  save(object, name)
-  URL.revokeObjectURL(object)
-}
-
-function save(url: string, name: string): void {
   const link = document.createElement('a')
   link.href = url
-  link.download = name
+  link.download = isFolder ? `${nameOf(path)}.tar` : nameOf(path)
   link.click()
 }
 

@@ -100,7 +100,7 @@ function ofSystem(system: Schemas['System']): Fact[] {
         tone={queues.notifications_late_seconds > LATE_SECONDS ? 'warn' : 'good'}
       />,
     ],
-    ['Dashboards connected', count(system.event_streams)],
+    ['Dashboards', count(system.event_streams)],
     [
       'Disk',
       disk && free !== null ? (
