@@ -104,8 +104,14 @@ pub fn body(
 
 /// Reads a pipe of no bytes to its end, so that its row is finished as complete: no body is asked for it.
 pub async fn read_nothing(pipe: &Pipe) {
+    let end = async {
+        // Its last word comes after the last byte, and without it the row says that it was given up.
+        if matches!(pipe.recv().await, Ok(None)) {
+            pipe.closed().await;
+        }
+    };
     // One that does not end is cut off when it is dropped.
-    drop(tokio::time::timeout(NOTHING_PATIENCE, pipe.recv()).await);
+    drop(tokio::time::timeout(NOTHING_PATIENCE, end).await);
 }
 
 /// The body is not asked for more while its client takes nothing, so somebody else has to look.
