@@ -1,6 +1,8 @@
 /** Puts something on every page: clients, an agent that works, agents that poll, scripts, jobs, rules. */
 
+import { join } from 'node:path'
 import { PASSWORD, type TestServer } from './server'
+import { StandInServices } from './stand-in-services'
 import { until } from './terminal-world'
 
 export interface Furniture {
@@ -13,6 +15,7 @@ export interface Furniture {
   scriptId: string
   scheduleId: string
   policyId: string
+  services: StandInServices
 }
 
 const NAMES = ['WS-042', 'srv-db-01', 'LAPTOP-7', 'print-server', 'kiosk-lobby', 'nas-2']
@@ -24,7 +27,8 @@ export async function furnish(server: TestServer): Promise<Furniture> {
   const globex = await make('/api/clients', { name: 'Globex' })
   const site = await make('/api/sites', { client_id: acme.id, name: 'Headquarters' })
   const branch = await make('/api/sites', { client_id: globex.id, name: 'Branch' })
-  server.startAgent(site.api_key, 'furnished')
+  const services = StandInServices.make(join(server.folder, 'programs'))
+  server.startAgent(site.api_key, 'furnished', undefined, services.folder)
   await pollingAgents(server, branch.site_code)
   let agentId = ''
   await until('the agent is online', async () => {
@@ -115,6 +119,7 @@ export async function furnish(server: TestServer): Promise<Furniture> {
     scriptId: script.id,
     scheduleId: schedule.id,
     policyId: policy.id,
+    services,
   }
 }
 

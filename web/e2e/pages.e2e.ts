@@ -93,6 +93,19 @@ test('the device again, with some history', async () => {
   await look('device')
 })
 
+test('services change on the page as they do on the machine', async () => {
+  const { page } = visitor
+  await visitor.go(`/devices/${there.agentId}/services`)
+  await page.getByText('changes show as they happen').waitFor()
+  const row = (name: string) => page.locator('[data-row]', { hasText: name })
+  await row('nginx').getByText('running').waitFor()
+  there.services.are({ cron: 'running', nginx: 'failed', postgresql: 'running' })
+  await row('nginx').getByText('failed').waitFor()
+  await row('postgresql').waitFor()
+  await row('ssh').waitFor({ state: 'detached' })
+  await look('device-services')
+})
+
 test('dialogs', async () => {
   const { page } = visitor
   await visitor.go('/devices')

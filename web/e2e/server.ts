@@ -101,8 +101,13 @@ export class TestServer {
     return made.token
   }
 
-  /** Starts the real agent with a site's code or a token. */
-  startAgent(key: string, deviceId: string, url = `ws://${this.address}/ws`): ChildProcess {
+  /** Starts the real agent with a site's code or a token; programs of a folder stand in for the machine's. */
+  startAgent(
+    key: string,
+    deviceId: string,
+    url = `ws://${this.address}/ws`,
+    programs = '',
+  ): ChildProcess {
     const home = join(this.folder, deviceId)
     mkdirSync(home, { recursive: true })
     const config = join(home, 'agent.toml')
@@ -114,7 +119,11 @@ export class TestServer {
     )
     const child = spawn(join(BINARIES, 'gururmm-agent'), ['run', '--config', config], {
       cwd: home,
-      env: { PATH: process.env.PATH, HOME: home, SHELL: '/bin/bash' },
+      env: {
+        PATH: programs ? `${programs}:${process.env.PATH}` : process.env.PATH,
+        HOME: home,
+        SHELL: '/bin/bash',
+      },
     })
     this.#processes.push(child)
     return child

@@ -15,6 +15,7 @@ import { Page } from '~/ui/page'
 import { Time } from '~/ui/time'
 import { bytes, duration, words } from '~/util/format'
 import { plain } from '~/util/untrusted'
+import { Program } from './program'
 
 const route = getRouteApi('/inside/recordings/$recordingId')
 
@@ -64,7 +65,7 @@ export default function RecordingPage() {
                   <DeviceName key="d" id={recording.agent_id} name={recording.agent_hostname} />,
                 ],
                 ['Technician', recording.tech_email],
-                ['Program', <code key="p">{plain(recording.program, 120)}</code>],
+                ['Program', <Program key="p" name={recording.program} />],
                 ['State', words(recording.state)],
                 ['Started', <Time key="s" at={recording.started_at} />],
                 ['Length', recording.duration_ms ? duration(recording.duration_ms / 1000) : '–'],

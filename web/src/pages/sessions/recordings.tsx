@@ -11,6 +11,7 @@ import { Time } from '~/ui/time'
 import { useList } from '~/ui/use-list'
 import { bytes, duration, words } from '~/util/format'
 import { plain } from '~/util/untrusted'
+import { Program } from './program'
 import { SessionTabs } from './session-tabs'
 
 type Recording = Schemas['Recording']
@@ -49,7 +50,7 @@ const COLUMNS: GridColumn<Recording>[] = [
     id: 'program',
     header: 'Program',
     width: 'minmax(120px, 1fr)',
-    cell: recording => <code>{plain(recording.program, 80)}</code>,
+    cell: recording => <Program name={recording.program} />,
   },
   {
     id: 'who',
