@@ -141,7 +141,8 @@ impl Obstacle {
             holder.batch_execute(&release).await.unwrap();
         }
         let statement = match &self.database {
-            Database::Sqlite(_) => "DROP TRIGGER obstacle".to_owned(),
+            // What it holds up goes first, and on a busy machine that takes longer than others wait.
+            Database::Sqlite(_) => "PRAGMA busy_timeout = 60000; DROP TRIGGER obstacle".to_owned(),
             Database::Postgres { .. } => format!("DROP TRIGGER obstacle ON {}", self.table),
         };
         self.database.execute(&statement).await.unwrap();

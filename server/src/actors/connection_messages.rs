@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Arbiter, ArbiterHandle, Message, Recipient};
+use actix::{Message, Recipient};
 use bytes::Bytes;
 use gururmm_shared::byte_stream::ByteStream;
 use gururmm_shared::{AgentId, ChannelId, Feature, ServerMessage, SessionId, StreamId};
@@ -130,8 +130,6 @@ pub struct AgentHandle {
     pub capabilities: Arc<BTreeSet<String>>,
     /// Its signs of life.
     pub last_seen: LastSeen,
-    /// The thread of its connection. A session that runs there needs no wake-up to talk to it.
-    pub arbiter: ArbiterHandle,
     /// Where lanes are offered to it.
     pub lanes: Arc<Lanes>,
     channels: Arc<AtomicU64>,
@@ -139,7 +137,7 @@ pub struct AgentHandle {
 }
 
 impl AgentHandle {
-    /// A handle for a new connection of this thread, whose channels are counted from 1.
+    /// A handle for a new connection, whose channels are counted from 1.
     #[must_use]
     pub fn new(
         agent_id: AgentId,
@@ -155,7 +153,6 @@ impl AgentHandle {
             confirms_close: false,
             capabilities: Arc::default(),
             last_seen,
-            arbiter: Arbiter::current(),
             lanes: Arc::default(),
             channels: Arc::default(),
             streams: Arc::default(),

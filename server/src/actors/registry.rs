@@ -299,7 +299,7 @@ impl Handler<OpenTunnel> for AgentRegistry {
             registry: ctx.address().recipient(),
             opened: sender,
         };
-        let arbiter = agent.handle.arbiter.clone();
+        let arbiter = self.next_arbiter();
         let tunnel = TunnelSession::start_in_arbiter(&arbiter, move |_| TunnelSession::new(new));
         let agent_id = message.agent_id;
         let live = LiveSession {
