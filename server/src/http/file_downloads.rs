@@ -125,7 +125,10 @@ impl Asked<'_> {
             last,
         };
         Ok(match there.within(size) {
-            None => Found::Nothing { size },
+            None => {
+                pipe_body::read_nothing(&stream.pipe).await;
+                Found::Nothing { size }
+            }
             Some((offset, length)) => Found::Part {
                 stream,
                 offset,
