@@ -127,6 +127,7 @@ pub async fn changes(
 
 /// What to look for.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Search {
     #[serde(default)]
     #[param(max_length = 200)]
@@ -171,6 +172,7 @@ struct SoftwareView {
 /// Searches for what is installed.
 #[utoipa::path(
     tag = "inventory",
+    params(Search),
     responses(
         (status = 200, description = "a page", body = Page<SoftwareView>),
     ),

@@ -44,6 +44,7 @@ impl Section {
 
 /// What to look for.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
     /// A part of the name or the detail, whatever its case.
@@ -117,6 +118,7 @@ fn next(entry: &FoundEntry) -> Option<String> {
 /// By section, name and machine; software comes last.
 #[utoipa::path(
     tag = "inventory",
+    params(Search),
     responses(
         (status = 200, description = "a page", body = Page<EntryView>),
     ),

@@ -146,9 +146,9 @@ on_both_databases! {
         let (first, second) = (first.to_string(), second.to_string());
         for api in [&rmm.technician, &rmm.admin] {
             assert_eq!(sessions(api, "").await, [second.clone(), first.clone()], "the newest first");
-            assert_eq!(sessions(api, "status=open").await, [second.clone()]);
-            assert_eq!(sessions(api, "status=closed").await, [first.clone()]);
-            assert_eq!(sessions(api, "q=RAW-AGENT&sort=opened&limit=1").await, [first.clone()]);
+            assert_eq!(sessions(api, "status=open").await, *std::slice::from_ref(&second));
+            assert_eq!(sessions(api, "status=closed").await, *std::slice::from_ref(&first));
+            assert_eq!(sessions(api, "q=RAW-AGENT&sort=opened&limit=1").await, *std::slice::from_ref(&first));
             assert_eq!(sessions(api, &format!("tech_id={}", rmm.technician_id)).await.len(), 2);
             assert_eq!(sessions(api, &format!("client_id={}", rmm.site.client_id)).await.len(), 2);
             walk(api, "/api/sessions?limit=1", "session_id", 2).await;
@@ -168,7 +168,7 @@ on_both_databases! {
         let things = crate::things::Things::create(&rmm, rmm.site.clone(), &rmm.technician, "zanzibar").await;
         let alerts = async |query: &str| names(&rmm.technician, &format!("/api/alerts?{query}"), "id").await;
         for query in ["", "q=ZANZI", "q=zanzibar-host", "kind=cpu", "status=unresolved", "severity=warning", "sort=kind"] {
-            assert_eq!(alerts(query).await, [things.alert.clone()], "{query}");
+            assert_eq!(alerts(query).await, *std::slice::from_ref(&things.alert), "{query}");
         }
         assert_eq!(alerts(&format!("client_id={}", things.site.client_id)).await.len(), 1);
         assert_eq!(alerts(&format!("site_id={}", things.spare_site.id)).await.len(), 0);
