@@ -10118,7 +10118,16 @@ export interface operations {
     };
     inventory_search: {
         parameters: {
-            query?: never;
+            query: {
+                /** @description A part of the name or the detail, whatever its case. */
+                q: string;
+                /** @description Only there. */
+                section?: "disks" | "hardware" | "network" | "os" | "services" | "users" | "software";
+                /** @description Only on this machine. */
+                agent_id?: string;
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -10135,6 +10144,18 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_InventoryEntry"];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description no token or key, or none that is good */
@@ -10201,7 +10222,11 @@ export interface operations {
     };
     inventory_software: {
         parameters: {
-            query?: never;
+            query?: {
+                q?: string;
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -10218,6 +10243,18 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Software"];
+                };
+            };
+            /** @description malformed; `field` names what is */
+            400: {
+                headers: {
+                    ratelimit: components["headers"]["ratelimit"];
+                    "ratelimit-policy": components["headers"]["ratelimit-policy"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description no token or key, or none that is good */
