@@ -1,6 +1,14 @@
 //! What the database promises, each on SQLite and on PostgreSQL. A crate of its own, so that the library, the
 //! longest of all to compile, is compiled once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that panics has failed, and its words are for people"
+)]
+
 mod agents;
 mod audit;
 mod audit_log;
