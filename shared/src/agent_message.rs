@@ -275,6 +275,9 @@ pub struct UpdateResult {
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// A stable word for why not, as `bad_signature` or `rolled_back`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// The machine is in tunnel mode.

@@ -92,12 +92,18 @@ pub struct CommandCancel {
 /// Install this version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
-    /// Where it is.
+    /// Where it is: a URL, or a path on the server.
     pub download_url: String,
     /// SHA-256 in hexadecimal.
     pub checksum: String,
     /// Which version it is.
     pub version: String,
+    /// The manifest of the release, as it was signed (capability `signed_update`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// The manifest's signature, the text of a `.minisig` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// Understood.

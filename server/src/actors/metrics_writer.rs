@@ -115,6 +115,7 @@ impl MetricsWriter {
                     version: Some(tame(&result.version.unwrap_or_default(), 64)),
                     error: result.error.map(|error| tame(&error, 2000)),
                     success: result.success,
+                    code: result.code.map(|code| tame(&code, 64)),
                 };
                 push(&mut self.waiting.updates, (id, result));
             }

@@ -59,7 +59,7 @@ on_both_databases! {
         service(&mut agent, "restarted").await;
         alert(&rmm, id, "service_down:nginx", "resolved").await;
         alert(&rmm, id, "watchdog_gave_up:nginx", "resolved").await;
-        let failed = UpdateResult { version: Some("9".to_owned()), success: false, error: None };
+        let failed = UpdateResult { version: Some("9".to_owned()), success: false, error: None, code: None };
         agent.send(&AgentMessage::UpdateResult(failed)).await;
         alert(&rmm, id, "update_failed", "open").await;
         assert!(of(&rmm, id, "cpu", "unresolved").await.is_empty());
