@@ -23,5 +23,6 @@ pub mod network;
 pub mod platform;
 pub mod reports;
 pub mod settings;
+pub mod setup;
 pub mod state;
 pub mod telemetry;

@@ -1,12 +1,14 @@
 //! The agent's command line: reads the configuration, starts logging and runs the agent.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use gururmm_agent::config::Config;
 use gururmm_agent::platform::{self, Remains, Stops, own_service};
+use gururmm_agent::setup::{Done, Setup};
 use gururmm_agent::{agent, telemetry};
 use tokio::sync::watch;
 
@@ -31,6 +33,8 @@ enum Task {
     /// Looks at the configuration
     #[command(subcommand)]
     Config(ConfigTask),
+    /// Writes the first configuration; one that is there stays
+    Setup(SetupTask),
     /// The agent as a service of this machine
     #[command(subcommand)]
     Service(ServiceTask),
@@ -41,6 +45,34 @@ enum Task {
         #[arg(long)]
         remains_stay: bool,
     },
+}
+
+#[derive(Args)]
+struct SetupTask {
+    /// The configuration file to write
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The server, as https://rmm.example.com
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// A registration token, a site's key or a site code
+    #[arg(long, required_unless_present = "token_stdin")]
+    token: Option<String>,
+    /// Read the token from standard input: arguments can be read by everybody on the machine
+    #[arg(long, conflicts_with = "token")]
+    token_stdin: bool,
+    /// Where the agent keeps its identity
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+    /// A private authority's certificates (PEM), copied beside the configuration
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The HTTP proxy that leads to the server
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Replace a configuration that is there
+    #[arg(long)]
+    replace: bool,
 }
 
 #[derive(Subcommand)]
@@ -83,6 +115,7 @@ fn main() -> ExitCode {
         Task::Run { config } => run(&config, Stops::listen),
         Task::Service(task) => service(task),
         Task::Config(ConfigTask::Check { config }) => check(&config),
+        Task::Setup(task) => set_up(task),
         Task::Guard { remains_stay: true } => platform::guard_main(Remains::Stay),
         Task::Guard { .. } => platform::guard_main(Remains::End),
     };
@@ -103,6 +136,35 @@ fn check(path: &Path) -> Result<(), String> {
         config.server.url
     ));
     Ok(())
+}
+
+fn set_up(task: SetupTask) -> Result<(), String> {
+    let token = match task.token {
+        Some(token) => token,
+        None => token_of(std::io::stdin())?,
+    };
+    let setup = Setup {
+        server: task.server,
+        token,
+        state_dir: task.state_dir,
+        ca_file: task.ca_file,
+        proxy: task.proxy,
+    };
+    let path = task.config.display();
+    match setup.write(&task.config, task.replace)? {
+        Done::Written => report(&format!("{path} is written")),
+        Done::Kept => report(&format!("{path} is there already and stays as it is")),
+    }
+    Ok(())
+}
+
+fn token_of(input: impl std::io::Read) -> Result<String, String> {
+    let mut token = String::new();
+    input
+        .take(1024)
+        .read_to_string(&mut token)
+        .map_err(|error| format!("the token cannot be read: {error}"))?;
+    Ok(token)
 }
 
 fn service(task: ServiceTask) -> Result<(), String> {
