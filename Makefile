@@ -12,10 +12,10 @@ export RUST_TEST_THREADS ?= 4
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test check lint deny web openapi browser windows bench fuzz fmt tools clean
+.PHONY: help run test check lint deny web openapi browser windows packages try-packages bench fuzz fmt tools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: tools web/dist/index.html ## build and start a server and an agent here, run a command through a tunnel, stay up
 	@$(BUILD) -p gururmm-server -p gururmm-agent -p gururmm-tests --bins
@@ -62,6 +62,12 @@ browser: tools ## the dashboard in a browser, on the real server and agents
 
 windows: tools ## build the agent for Windows, lint it and test it under Wine (docs/windows.md)
 	@.ci/windows
+
+packages: tools web/dist/index.html ## .deb and .msi, for release (docs/install.md)
+	@.ci/packages
+
+try-packages: tools ## install the packages in a clean Debian with systemd, and see them connect
+	@.ci/packages test
 
 bench: tools ## the benchmarks, with their baselines in the same run
 	@.ci/install-bench-tools
