@@ -23,7 +23,7 @@ run: tools web/dist/index.html ## build and start a server and an agent here, ru
 
 test: ## install what tests need, then formatting, clippy, cargo-deny and every test on both databases
 	@.ci/install-test-tools
-	@$(MAKE) --no-print-directory lint deny web
+	@$(MAKE) --no-print-directory -j2 -O lint deny web
 	@$(MAKE) --no-print-directory check browser
 
 lint: tools ## formatting and clippy, warnings denied
