@@ -59,7 +59,8 @@ pub async fn run(
     let live = SettingsStore::new(&config);
     let (told, rules) = (live.subscribe(), live.subscribe());
     let streams = Streams::default();
-    let peers = Peers::new(machine, commands, live, streams.clone());
+    let (tunnel_open, is_open) = watch::channel(false);
+    let peers = Peers::new(machine, commands, live, streams.clone(), is_open);
     let state_dir = config.state_dir().to_owned();
     let asker = Asker::new(config.consent.program.clone());
     let dialer = LaneDialer::new(&config.server).map_err(StartError::Server)?;
@@ -70,6 +71,7 @@ pub async fn run(
         guard_program,
         dialer,
         asker,
+        tunnel_open,
     };
     let machine = Machine::new(Arc::clone(&settings), told, streams, surroundings);
     let machine = tokio::spawn(machine.run(machine_inputs));

@@ -260,9 +260,10 @@ impl Keeper {
             .connected(&outbox, ack.protocol >= Some(PROTOCOL))
             .await;
         let idle_timeout = self.config.server.idle_timeout();
-        let reader = Reader {
+        let mut reader = Reader {
             peers: &self.peers,
             outbox: &outbox,
+            tunnel_open: self.peers.tunnel_open(),
             idle_timeout,
         };
         let parting = tokio::select! {

@@ -12,6 +12,7 @@ mod parting;
 mod peers;
 mod queues;
 mod reader;
+mod silence;
 mod writer;
 
 pub use keeper::Keeper;

@@ -18,6 +18,8 @@ pub enum Outgoing {
     Message(Box<AgentMessage>),
     /// Send this frame before any output.
     Frame(Frame),
+    /// Ask whether the server is there (RFC 6455 section 5.5.2).
+    Ping,
     /// From now on, send what comes here whenever no control waits.
     OpenLanes(LaneEnds),
     /// Drop the lanes with what waits in them: their session is over.
@@ -101,6 +103,12 @@ impl Outbox {
     /// be in the way of anything else.
     pub fn try_send_aside(&self, message: AgentMessage) -> bool {
         self.control.capacity() > CONTROL_MESSAGES / 2 && self.try_send(message)
+    }
+
+    /// Asks whether the server is there, if there is room at once: where there is none, what waits asks as well.
+    pub fn try_ping(&self) {
+        // A connection that is gone is noticed by whoever reads or writes next.
+        let _ = self.control.try_send(Outgoing::Ping);
     }
 
     /// Opens the lanes of a session; none when the connection is gone.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::outbox::Outbox;
 use crate::channels::streams::Streams;
@@ -17,6 +17,7 @@ pub struct Peers {
     commands: mpsc::Sender<dispatcher::Input>,
     settings: SettingsStore,
     streams: Streams,
+    tunnel_open: watch::Receiver<bool>,
     again: Arc<Notify>,
 }
 
@@ -28,12 +29,14 @@ impl Peers {
         commands: mpsc::Sender<dispatcher::Input>,
         settings: SettingsStore,
         streams: Streams,
+        tunnel_open: watch::Receiver<bool>,
     ) -> Self {
         Self {
             machine,
             commands,
             settings,
             streams,
+            tunnel_open,
             again: Arc::default(),
         }
     }
@@ -51,6 +54,11 @@ impl Peers {
     /// The streams of open channels.
     pub fn streams(&self) -> &Streams {
         &self.streams
+    }
+
+    /// Whether a tunnel is open, and word of it when that changes.
+    pub fn tunnel_open(&self) -> watch::Receiver<bool> {
+        self.tunnel_open.clone()
     }
 
     /// Tells the machine something.

@@ -1,6 +1,7 @@
 //! What waits for the socket, and which of it comes next: control, then the interactive lane, then the
 //! bulk lane, which is let in now and then so that a flood in a terminal does not stop a transfer.
 
+use bytes::Bytes;
 use gururmm_shared::AgentMessage;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio_tungstenite::tungstenite::Message;
@@ -89,6 +90,7 @@ impl Queues {
         match outgoing {
             Outgoing::Message(message) => Some(text(&message)),
             Outgoing::Frame(frame) => Some(Message::binary(frame.encode())),
+            Outgoing::Ping => Some(Message::Ping(Bytes::new())),
             Outgoing::OpenLanes(LaneEnds { interactive, bulk }) => {
                 self.interactive = Some(interactive);
                 self.bulk = Some(bulk);

@@ -6,13 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use gururmm_shared::{AgentMessage, DecodeError, Frame, FrameError, ServerMessage, close_code};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::inbound;
 use super::outbox::Outbox;
 use super::parting::Parting;
 use super::peers::Peers;
+use super::silence;
 use crate::commands::dispatcher;
 use crate::machine;
 use crate::state::Event;
@@ -20,28 +22,35 @@ use crate::state::Event;
 /// For the answer to the server's close frame to go out, or for the server's to ours.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Nothing came for too long.
+struct Silent;
+
 /// The reader of one connection.
 pub struct Reader<'a> {
     /// Who gets what is read.
     pub peers: &'a Peers,
     /// The way out, for answers that need nobody else.
     pub outbox: &'a Outbox,
-    /// A connection on which nothing came for so long is dead.
+    /// Whether a tunnel is open: then a silent server is sooner taken for lost.
+    pub tunnel_open: watch::Receiver<bool>,
+    /// A connection on which nothing came for so long is dead, in a tunnel sooner ([`silence::limit`]).
     pub idle_timeout: Duration,
 }
 
 impl Reader<'_> {
     /// Reads until the connection is lost or closed.
     pub async fn read(
-        &self,
+        &mut self,
         mut stream: impl Stream<Item = Result<Message, Error>> + Unpin,
     ) -> Parting {
         loop {
-            let message = match timeout(self.idle_timeout, stream.next()).await {
+            let message = match self.next(&mut stream).await {
                 Ok(Some(Ok(message))) => message,
                 Ok(Some(Err(error))) => return Parting::Lost(error.to_string()),
                 Ok(None) => return Parting::Lost("the connection has ended".to_owned()),
-                Err(_) => return Parting::Lost("nothing came from the server".to_owned()),
+                Err(Silent) => {
+                    return Parting::Lost("nothing came from the server".to_owned());
+                }
             };
             match message {
                 Message::Text(text) => {
@@ -67,6 +76,35 @@ impl Reader<'_> {
                     }
                 },
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+
+    /// Waits for what comes next, and asks the server for a sign of life when it says nothing for long.
+    async fn next<T>(
+        &mut self,
+        mut stream: impl Stream<Item = T> + Unpin,
+    ) -> Result<Option<T>, Silent> {
+        let since = Instant::now();
+        let mut asked = false;
+        loop {
+            let limit = silence::limit(self.idle_timeout, *self.tunnel_open.borrow_and_update());
+            let patience = if asked {
+                limit
+            } else {
+                silence::ask_after(limit)
+            };
+            tokio::select! {
+                item = stream.next() => return Ok(item),
+                // Who knows may be gone, and then nothing changes any more.
+                Ok(()) = self.tunnel_open.changed() => {}
+                () = sleep_until(since + patience) => {
+                    if asked {
+                        return Err(Silent);
+                    }
+                    asked = true;
+                    self.outbox.try_ping();
+                }
             }
         }
     }

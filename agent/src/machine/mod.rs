@@ -45,6 +45,8 @@ pub struct Surroundings {
     pub dialer: LaneDialer,
     /// Who asks the person at the machine.
     pub asker: Asker,
+    /// Told whether a tunnel is open.
+    pub tunnel_open: watch::Sender<bool>,
 }
 
 /// The machine: the state and what its effects work on.
@@ -58,6 +60,7 @@ pub struct Machine {
     open: Option<OpenSession>,
     dialer: LaneDialer,
     asking: Asking,
+    tunnel_open: watch::Sender<bool>,
 }
 
 impl Machine {
@@ -79,6 +82,7 @@ impl Machine {
             open: None,
             dialer: surroundings.dialer,
             asking: Asking::new(surroundings.asker),
+            tunnel_open: surroundings.tunnel_open,
         }
     }
 
@@ -140,6 +144,9 @@ impl Machine {
                 effects = self.state.on_event(Event::EntryFailed(reason)).into_iter();
             }
         }
+        let open = self.state.session().is_some();
+        self.tunnel_open
+            .send_if_modified(|told| std::mem::replace(told, open) != open);
     }
 
     async fn carry_out(&mut self, effect: Effect) -> Result<(), String> {

@@ -53,6 +53,17 @@ impl Stage {
         stage
     }
 
+    /// Starts an agent that takes a silent server for lost after so many seconds.
+    pub async fn start_with_idle_timeout(seconds: u32) -> Self {
+        let mut stage = Self::prepare("").await;
+        let file = stage.file("agent.toml");
+        let toml = fs::read_to_string(&file).unwrap();
+        let section = format!("[server]\nidle_timeout_seconds = {seconds}\n");
+        fs::write(&file, toml.replacen("[server]\n", &section, 1)).unwrap();
+        stage.restart_agent();
+        stage
+    }
+
     /// Starts an agent whose files can grow to so many blocks of 512 bytes: its disk is full early, and
     /// its log, a file too, is full from the start.
     pub async fn start_with_small_files(blocks: u32) -> Self {

@@ -11,6 +11,7 @@ use gururmm_shared::byte_stream::ByteStream;
 use gururmm_shared::flow::PIECE_BYTES;
 use gururmm_shared::{Frame, ResetCode, StreamId, StreamPosition};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Connection, Stage, soon, tunnel_open};
@@ -172,6 +173,12 @@ impl Plane {
         }
     }
 
+    /// Takes what the agent says for so long, and says nothing itself but what its WebSocket answers.
+    pub async fn idle_for(&mut self, period: Duration) {
+        let until = Instant::now() + period;
+        while let Ok(()) = timeout_at(until, self.step()).await {}
+    }
+
     /// Takes one thing that the agent says.
     pub async fn step(&mut self) {
         match self.server.receive_any().await {
@@ -267,6 +274,12 @@ pub async fn plane() -> (Stage, Plane) {
 /// The same, with more fields of `tunnel_open`.
 pub async fn plane_with(fields: Value) -> (Stage, Plane) {
     let stage = Stage::start().await;
+    let plane = plane_on(&stage, fields).await;
+    (stage, plane)
+}
+
+/// The same, with an agent that runs already.
+pub async fn plane_on(stage: &Stage, fields: Value) -> Plane {
     let mut server = stage.accept_and_acknowledge().await;
     let session = uuid::Uuid::new_v4().to_string();
     let mut open = tunnel_open(&session);
@@ -274,7 +287,7 @@ pub async fn plane_with(fields: Value) -> (Stage, Plane) {
     payload.extend(fields.as_object().unwrap().clone());
     server.send(open).await;
     server.expect("tunnel_ready").await;
-    (stage, Plane::new(server, session))
+    Plane::new(server, session)
 }
 
 /// Starts what is hard to get rid of, from a terminal.
