@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use gururmm_tests::api::text;
 use gururmm_tests::cluster::free_port;
@@ -143,6 +144,18 @@ on_both_databases! {
         let down = json_of(&tool.run(&["--json", "cp", &remote(&copied), "back.bin"]).await);
         assert_eq!(down["sha256"], sha256(&bytes), "{down}");
         assert!(std::fs::read(tool.path("back.bin")).unwrap() == bytes);
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        std::fs::File::open(&copied).unwrap().set_modified(long_ago).unwrap();
+        std::fs::set_permissions(&copied, PermissionsExt::from_mode(0o4751)).unwrap();
+        let kept = tool.run(&["cp", "-p", &remote(&copied), "kept.bin"]).await;
+        assert_eq!(kept.code, 0, "{kept:?}");
+        let kept = tool.path("kept.bin").metadata().unwrap();
+        assert_eq!((kept.permissions().mode() & 0o7777, kept.modified().unwrap()), (0o751, long_ago));
+        let other = tool.path("back.bin").metadata().unwrap();
+        assert_ne!(other.modified().unwrap(), long_ago, "nobody asked for it");
+        std::os::unix::fs::symlink(&copied, there.join("link")).unwrap();
+        one_line(&tool.run(&["cp", "-p", &remote(&there.join("link")), "link"]).await, 1);
+        std::fs::remove_file(there.join("link")).unwrap();
         // Folders.
         std::fs::create_dir_all(tool.path("tree/deep")).unwrap();
         std::fs::write(tool.path("tree/deep/file"), b"in the deep").unwrap();
@@ -151,6 +164,17 @@ on_both_databases! {
         let ended = tool.run(&["cp", "-r", "tree", &remote(&there)]).await;
         assert_eq!(ended.code, 0, "{ended:?}");
         assert_eq!(std::fs::read(there.join("tree/deep/file")).unwrap(), b"in the deep");
+        for name in ["tree/deep/file", "tree/deep"] {
+            let place = there.join(name);
+            std::fs::set_permissions(&place, PermissionsExt::from_mode(0o4750)).unwrap();
+            std::fs::File::open(&place).unwrap().set_modified(long_ago).unwrap();
+        }
+        let ended = tool.run(&["cp", "-r", "-p", &remote(&there.join("tree")), "kept"]).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        for name in ["kept/deep/file", "kept/deep"] {
+            let kept = tool.path(name).metadata().unwrap();
+            assert_eq!((kept.permissions().mode() & 0o7777, kept.modified().unwrap()), (0o750, long_ago), "{name}");
+        }
         let ended = tool.run(&["cp", "-r", &remote(&there.join("tree")), "again"]).await;
         assert_eq!(ended.code, 0, "{ended:?}");
         assert_eq!(names(&tool.path("again")), ["deep", "empty"]);

@@ -25,7 +25,7 @@ pub(super) struct Copy {
     /// Replace what is there.
     #[arg(long)]
     overwrite: bool,
-    /// Keep permissions and times of what goes to the machine.
+    /// Keep permissions and times.
     #[arg(short = 'p', long)]
     preserve: bool,
     /// Use this session.

@@ -73,7 +73,10 @@ impl Transfer {
         let overwrite = how.overwrite;
         match self {
             Self::Download { from, to } => {
-                let options = DownloadOptions { overwrite };
+                let options = DownloadOptions {
+                    overwrite,
+                    keep: how.keep,
+                };
                 download(session, from, to, options, &progress).await
             }
             Self::Upload { from, to } => {
@@ -84,7 +87,11 @@ impl Transfer {
                 upload(session, from, to, options, &progress).await
             }
             Self::FetchFolder { from, to } => {
-                fetch_folder(session, from, to, overwrite, &progress).await
+                let options = DownloadOptions {
+                    overwrite,
+                    keep: how.keep,
+                };
+                fetch_folder(session, from, to, options, &progress).await
             }
             Self::SendFolder { from, to } => {
                 send_folder(session, from, to, overwrite, &progress).await

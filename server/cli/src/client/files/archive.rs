@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::archive_pipe::{Pipe, Tail};
-use super::{Progress, Transferred, local};
+use super::{DownloadOptions, Progress, Transferred, local};
 use crate::client::{ClientError, SessionClient};
 
 /// Pieces on their way between the archive and the request.
@@ -31,7 +31,7 @@ pub async fn fetch_folder(
     session: &SessionClient,
     path: &str,
     target: &Path,
-    overwrite: bool,
+    options: DownloadOptions,
     progress: Progress<'_>,
 ) -> Result<Transferred, ClientError> {
     let client = session.client();
@@ -48,7 +48,7 @@ pub async fn fetch_folder(
     });
     let reader = SyncIoBridge::new(StreamReader::new(body));
     let folder = target.to_owned();
-    let unpacking = tokio::task::spawn_blocking(move || unpack(reader, &folder, overwrite));
+    let unpacking = tokio::task::spawn_blocking(move || unpack(reader, &folder, options));
     let done = watch(unpacking, &count, progress).await;
     done.map_err(io::Error::other)
         .flatten()
@@ -60,11 +60,13 @@ pub async fn fetch_folder(
     })
 }
 
-fn unpack(reader: impl Read, folder: &Path, overwrite: bool) -> io::Result<()> {
+fn unpack(reader: impl Read, folder: &Path, options: DownloadOptions) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut archive = tar::Archive::new(Tail::new(reader));
-    archive.set_overwrite(overwrite);
-    archive.set_preserve_permissions(false);
+    archive.set_overwrite(options.overwrite);
+    archive.set_preserve_permissions(options.keep);
+    // Who owns it is another one now, so bits that lend the owner's rights are left out.
+    archive.set_mask(0o7000);
     let mut folders = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -82,6 +84,10 @@ fn unpack(reader: impl Read, folder: &Path, overwrite: bool) -> io::Result<()> {
         let name = entry.path()?.into_owned();
         if !entry.unpack_in(folder)? {
             return Err(outside(&name));
+        }
+        if options.keep {
+            let changed = UNIX_EPOCH + Duration::from_secs(entry.header().mtime()?);
+            std::fs::File::open(folder.join(&name))?.set_modified(changed)?;
         }
     }
     let mut rest = archive.into_inner();
@@ -174,6 +180,15 @@ mod tests {
     use super::super::archive_pipe::END_BYTES;
     use super::*;
 
+    const NEW: DownloadOptions = DownloadOptions {
+        overwrite: false,
+        keep: false,
+    };
+    const OVER: DownloadOptions = DownloadOptions {
+        overwrite: true,
+        keep: false,
+    };
+
     fn archive(names: &[&str]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for name in names {
@@ -191,7 +206,7 @@ mod tests {
     #[test]
     fn a_folder_is_unpacked() {
         let folder = tempfile::tempdir().unwrap();
-        unpack(&archive(&["a/b"])[..], folder.path(), false).unwrap();
+        unpack(&archive(&["a/b"])[..], folder.path(), NEW).unwrap();
         assert_eq!(std::fs::read(folder.path().join("a/b")).unwrap(), b"hi");
     }
 
@@ -199,7 +214,7 @@ mod tests {
     fn nothing_is_unpacked_outside() {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("in");
-        assert!(unpack(&archive(&["../out"])[..], &inner, true).is_err());
+        assert!(unpack(&archive(&["../out"])[..], &inner, OVER).is_err());
         assert!(!folder.path().join("out").exists());
     }
 
@@ -208,7 +223,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let whole = archive(&["a", "b"]);
         for length in [512, 1024, 1536, whole.len() - END_BYTES, whole.len() - 512] {
-            let end = unpack(&whole[..length], folder.path(), true);
+            let end = unpack(&whole[..length], folder.path(), OVER);
             assert!(end.is_err(), "{length} of {}", whole.len());
         }
     }
@@ -217,9 +232,9 @@ mod tests {
     fn an_existing_file_is_replaced_only_if_it_may_be() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a"), "old").unwrap();
-        assert!(unpack(&archive(&["a"])[..], folder.path(), false).is_err());
+        assert!(unpack(&archive(&["a"])[..], folder.path(), NEW).is_err());
         assert_eq!(std::fs::read(folder.path().join("a")).unwrap(), b"old");
-        unpack(&archive(&["a"])[..], folder.path(), true).unwrap();
+        unpack(&archive(&["a"])[..], folder.path(), OVER).unwrap();
         assert_eq!(std::fs::read(folder.path().join("a")).unwrap(), b"hi");
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use gururmm_shared::{FileInfo, FileKind};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, RANGE};
 use reqwest::{Method, StatusCode};
 use sha2::Digest;
 
 use super::part::Part;
-use super::{Progress, Retry, Transferred, hexadecimal, local};
+use super::{Progress, Retry, Transferred, hexadecimal, local, stat};
 use crate::client::{ClientError, SessionClient};
 
 /// How a download is done.
@@ -15,6 +16,8 @@ use crate::client::{ClientError, SessionClient};
 pub struct DownloadOptions {
     /// Whether an existing target is replaced.
     pub overwrite: bool,
+    /// Whether permissions (read, write, execute) and the time of the last change are as they are there.
+    pub keep: bool,
 }
 
 /// Fetches a file; a part of the same version from an earlier try is gone on with.
@@ -37,6 +40,10 @@ pub async fn download(
     if !options.overwrite && target.symlink_metadata().is_ok() {
         return Err(taken());
     }
+    let info = match options.keep {
+        true => Some(kept(session, path).await?),
+        false => None,
+    };
     let mut part = Part::find(target).await?;
     let resumed_from = part.as_ref().map_or(0, |part| part.bytes);
     let mut retry = Retry::new();
@@ -60,6 +67,9 @@ pub async fn download(
             "{path} did not come as it was sent (its SHA-256 differs); fetch it again"
         )));
     }
+    if let Some(info) = info {
+        part.keep(&info).await?;
+    }
     part.file
         .sync_all()
         .await
@@ -82,6 +92,18 @@ pub async fn download(
         sha256: Some(sha256),
         resumed_from,
     })
+}
+
+/// What is to be kept of a file.
+async fn kept(session: &SessionClient, path: &str) -> Result<FileInfo, ClientError> {
+    let info = stat(session, path).await?;
+    match info.kind {
+        // What is told is the link's own.
+        FileKind::Link => Err(ClientError::local(format!(
+            "{path} is a link, whose permissions and times are nobody's: name what it leads to, or leave out -p"
+        ))),
+        _ => Ok(info),
+    }
 }
 
 /// Asks for what is missing and writes it; answers the SHA-256 that the server names.

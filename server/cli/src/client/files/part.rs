@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
+use gururmm_shared::FileInfo;
 use reqwest::Response;
 use sha2::{Digest, Sha256};
 use tokio::fs::{File, OpenOptions};
@@ -142,6 +143,23 @@ impl Part {
         self.flush().await?;
         if size.is_some_and(|size| size != self.bytes) {
             return Err(ClientError::Lost("the file came short".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Gives it the permissions and the time of the file that it is made of. Who owns it stays, so bits that lend the
+    /// owner's rights are left out.
+    pub async fn keep(&self, info: &FileInfo) -> Result<(), ClientError> {
+        let failed = |error: std::io::Error| local("write", &self.path, &error);
+        #[cfg(unix)]
+        if let Some(mode) = info.mode {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode & 0o777);
+            self.file.set_permissions(mode).await.map_err(failed)?;
+        }
+        if let Some(modified) = info.modified {
+            let file = self.file.try_clone().await.map_err(failed)?;
+            let file = file.into_std().await;
+            file.set_modified(modified.into()).map_err(failed)?;
         }
         Ok(())
     }
