@@ -120,6 +120,16 @@ impl TestAgent {
         self.process.kill9();
     }
 
+    /// Holds it where it is: it takes and says nothing, and its connection stays.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+
     /// Stops it with SIGTERM; it must end with exit code 0.
     pub async fn stop(&mut self) {
         self.process.signal(Signal::SIGTERM);

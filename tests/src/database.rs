@@ -141,6 +141,17 @@ impl Database {
         }
     }
 
+    /// Takes the right to write to a file of SQLite; until what is answered is dropped, nobody else writes.
+    ///
+    /// # Panics
+    /// On PostgreSQL, where many write at once.
+    #[must_use]
+    pub fn hold_writer(&self) -> SqliteConnection {
+        let mut connection = self.sqlite();
+        connection.batch_execute("BEGIN IMMEDIATE").unwrap();
+        connection
+    }
+
     fn sqlite(&self) -> SqliteConnection {
         let Self::Sqlite(data_dir) = self else {
             unreachable!("asked for on SQLite only")

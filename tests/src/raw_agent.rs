@@ -109,8 +109,6 @@ impl RawAgent {
                     }
                     Some(Ok(Message::Close(frame))) => {
                         let said = frame.map(|f| (u16::from(f.code), f.reason.to_string()));
-                        // Polling on lets the library answer the close.
-                        while let Some(Ok(_)) = self.socket.next().await {}
                         return Heard::Closed(said);
                     }
                     Some(Ok(_)) => {}
@@ -118,7 +116,13 @@ impl RawAgent {
                 }
             }
         };
-        tokio::time::timeout(limit, listen).await.ok()
+        let heard = tokio::time::timeout(limit, listen).await.ok()?;
+        if let Heard::Closed(Some(_)) = heard {
+            // Polling on lets the library answer the close.
+            let rest = async { while let Some(Ok(_)) = self.socket.next().await {} };
+            let _ = tokio::time::timeout(SOON, rest).await;
+        }
+        Some(heard)
     }
 
     /// Skips what comes until `pick` takes something.

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use gururmm_tests::files::{noise, text};
 use gururmm_tests::{Machine, on_both_databases};
@@ -20,6 +21,11 @@ on_both_databases! {
         std::fs::write(source.join("deep/ümläut 文件"), b"umlaut").unwrap();
         std::fs::set_permissions(source.join("big"), PermissionsExt::from_mode(0o751)).unwrap();
         symlink("deep/deeper", source.join("link")).unwrap();
+        // Each its own time, long ago.
+        for (number, name) in ["big", "deep/deeper/none", "deep/ümläut 文件"].iter().enumerate() {
+            let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + 86_400 * number as u64);
+            std::fs::File::open(source.join(name)).unwrap().set_modified(changed).unwrap();
+        }
         let answer = machine.files.get("files/archive", &[("path", text(&source))]).await;
         answer.check(200);
         assert_eq!(answer.header("content-type"), "application/x-tar");
@@ -110,8 +116,8 @@ on_both_databases! {
     }
 }
 
-/// A folder's entries: path, kind and mode, bytes or where a link leads.
-fn tree(folder: &Path) -> Vec<(String, u32, Vec<u8>)> {
+/// A folder's entries: path, kind and mode, a file's time of change in seconds, bytes or where a link leads.
+fn tree(folder: &Path) -> Vec<(String, u32, i64, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -124,7 +130,11 @@ fn tree(folder: &Path) -> Vec<(String, u32, Vec<u8>)> {
                 () => std::fs::read(&path).unwrap(),
             };
             let name = text(path.strip_prefix(folder).unwrap()).to_owned();
-            found.push((name, metadata.mode(), bytes));
+            let changed = metadata
+                .is_file()
+                .then(|| metadata.mtime())
+                .unwrap_or_default();
+            found.push((name, metadata.mode(), changed, bytes));
             if metadata.is_dir() {
                 folders.push(path);
             }

@@ -213,6 +213,6 @@ on_both_databases! {
             (sealed > 5.0 && waiting == 0.0).then_some(())
         })
         .await;
-        assert!(act["seq"].as_i64().unwrap() > 0 && !text(act, "id").is_empty(), "{act}");
+        assert!(act["seq"].as_i64().unwrap() > 0 && !text(&act, "id").is_empty(), "{act}");
     }
 }

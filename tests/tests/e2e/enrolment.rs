@@ -242,8 +242,7 @@ on_both_databases! {
                 break;
             }
         }
-        let code = socket.close_code().await;
-        assert!(code.is_none_or(|code| code == 1008), "{code:?}");
+        assert_eq!(socket.close_code().await, Some(1008));
         assert!(start.elapsed() < Duration::from_secs(20));
         assert!(items(&rmm.admin.get("/api/agents").await.expect(200)).is_empty());
     }

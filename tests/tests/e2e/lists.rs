@@ -81,15 +81,35 @@ on_both_databases! {
         rmm.database.execute(&ten_thousand(rmm.database.engine())).await.unwrap();
         for query in ["limit=100", "limit=100&sort=-last_seen", "limit=100&sort=created", "limit=100&q=host-9"] {
             let mut path = format!("/api/agents?{query}");
+            let mut told = Vec::new();
             for _ in 0..5 {
                 let page = rmm.technician.get(&path).await.expect(200);
                 assert_eq!(items(&page).len(), 100, "{path}");
+                told.extend(items(&page).iter().map(|item| text(item, "hostname").to_owned()));
                 path = format!("/api/agents?{query}&cursor={}", text(&page, "next_cursor"));
             }
+            assert_eq!(told, wanted(query), "{query}");
         }
         let stats = rmm.technician.get("/api/agents/stats").await.expect(200);
         assert_eq!(stats["total"], 10_000);
     }
+}
+
+/// The first 500 of ten thousand agents, in their order.
+fn wanted(query: &str) -> Vec<String> {
+    let mut names: Vec<String> = (1..=10_000).map(|n| format!("host-{n}")).collect();
+    match query.rsplit('&').next() {
+        Some("sort=-last_seen") => names.reverse(),
+        Some("sort=created") => {}
+        Some("q=host-9") => {
+            names.retain(|name| name.starts_with("host-9"));
+            names.sort();
+        }
+        // By name, where nothing else is said.
+        _ => names.sort(),
+    }
+    names.truncate(500);
+    names
 }
 
 async fn hostnames(api: &Api, query: &str) -> Vec<String> {

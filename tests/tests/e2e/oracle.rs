@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use gururmm_tests::api::{items, text};
 use gururmm_tests::{Api, eventually, on_both_databases};
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 /// How often the server is killed; the agent half as often. Fewer with `GURURMM_ORACLE_KILLS`.
@@ -23,6 +24,17 @@ const SETTLED: Duration = Duration::from_secs(120);
 fn kills() -> usize {
     let wanted = std::env::var("GURURMM_ORACLE_KILLS").ok();
     wanted.map_or(KILLS, |wanted| wanted.parse().expect("a number of kills"))
+}
+
+/// The seed of the pauses between kills: `GURURMM_ORACLE_SEED`, or a new one; it is told, so that it can be given again.
+fn seed() -> u64 {
+    let wanted = std::env::var("GURURMM_ORACLE_SEED").ok();
+    let seed = wanted.map_or_else(
+        || rand::rng().random(),
+        |wanted| wanted.parse().expect("a number"),
+    );
+    println!("GURURMM_ORACLE_SEED={seed}");
+    seed
 }
 
 /// Gives commands until it is told to stop; answers the ids of those that were accepted.
@@ -65,13 +77,14 @@ on_both_databases! {
         let stop = Arc::new(AtomicBool::new(false));
         let path = format!("/api/agents/{id}/command");
         let giving = tokio::spawn(give_commands(rmm.technician.clone(), path, line, Arc::clone(&stop)));
+        let mut chance = StdRng::seed_from_u64(seed());
         for kill in 0..kills() {
-            let pause = rand::rng().random_range(Duration::ZERO..LIFE);
+            let pause = chance.random_range(Duration::ZERO..LIFE);
             tokio::time::sleep(pause).await;
             if kill % 2 == 0 {
                 agent.kill9();
                 agent.restart();
-                let pause = rand::rng().random_range(Duration::ZERO..LIFE);
+                let pause = chance.random_range(Duration::ZERO..LIFE);
                 tokio::time::sleep(pause).await;
             }
             rmm.server.kill9();

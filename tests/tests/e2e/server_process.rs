@@ -133,8 +133,20 @@ on_both_databases! {
     async fn readiness_is_refused_while_the_database_does_not_answer(world: World) {
         let server = world.server(&[]).await;
         let gururmm_tests::Database::Postgres { name, .. } = &world.database else {
-            // A file cannot go away: SQLite is ready while the server runs.
-            server.anonymous().get("/readyz").await.check(200);
+            // A file cannot go away, and who else writes to it does not keep the server from reading it; its own
+            // writes wait for that, and are done when it is over.
+            let held = world.database.hold_writer();
+            let api = server.anonymous();
+            api.get("/readyz").await.check(200);
+            let body = json!({"token": server.setup_token(), "email": "ada@example.com", "name": "Ada",
+                "password": "a password that is long"});
+            let setup = api.post("/api/auth/setup", body);
+            tokio::pin!(setup);
+            let early = tokio::time::timeout(Duration::from_secs(2), &mut setup).await;
+            assert!(early.is_err(), "it was written though another writes");
+            api.get("/readyz").await.check(200);
+            drop(held);
+            setup.await.check(201);
             return;
         };
         let cluster = gururmm_tests::cluster::Cluster::shared();

@@ -12,8 +12,10 @@ use gururmm_tests::{eventually, hold, on_both_databases};
 use uuid::Uuid;
 
 const RAW_CAT: &str = "stty raw -echo; echo ready; exec cat";
-/// The replay and what the server may keep for the session beside it.
-const KEPT_KIB: u64 = 1024 + 1024;
+/// What the server may keep for the session: less than 1 MiB, of which the replay is a part.
+const KEPT_KIB: u64 = 1024;
+/// What a shared machine may add to the time of a keystroke.
+const NOISE: Duration = Duration::from_millis(20);
 /// Promised are 200 ms; the machines of tests are shared.
 const CTRL_C: Duration = Duration::from_secs(2);
 
@@ -34,6 +36,7 @@ on_both_databases! {
         flood.ends(&mut warm).await;
         drop(warm);
         let before = anonymous_kib(rmm.server.pid());
+        let alone = keystroke(&mut quick, &cat).await;
 
         let mut stalled = TerminalViewer::open(&rmm.technician, session).await;
         let flood = Flood::start(&mut stalled, &rmm.technician).await;
@@ -42,13 +45,9 @@ on_both_databases! {
         let grown = anonymous_kib(rmm.server.pid()).saturating_sub(before);
         assert!(grown < KEPT_KIB, "the server grew by {grown} KiB");
         // In another session a keystroke comes back, and in the same one, on a socket that is read.
-        let begun = Instant::now();
-        for number in 0..20 {
-            let word = format!("<{number}>");
-            quick.types(&cat, word.as_bytes()).await;
-            quick.reads(&cat, &word).await;
-        }
-        assert!(begun.elapsed() < SOON / 4, "{:?}", begun.elapsed());
+        let beside_a_flood = keystroke(&mut quick, &cat).await;
+        println!("a keystroke: {alone:?} alone, {beside_a_flood:?} beside a flood; the server grew by {grown} KiB");
+        assert!(beside_a_flood < alone * 3 + NOISE, "{beside_a_flood:?}, alone {alone:?}");
         let mut beside = TerminalViewer::open(&rmm.technician, session).await;
         let own = beside.run(&rmm.technician, RAW_CAT).await;
         beside.reads(&own, "ready\n").await;
@@ -151,8 +150,11 @@ on_both_databases! {
         witness.types(&cat, b"alive").await;
         witness.reads(&cat, "alive").await;
         flood.ends(&mut witness).await;
+        // The close frame waits behind what it did not take, so it may not get it; the server says what it did.
         let code = viewer.close_code().await;
         assert!(code.is_none_or(|code| code == 4008), "{code:?}");
+        let log = rmm.server.log();
+        assert_eq!(log.matches("a viewer took nothing for too long and is closed").count(), 2, "{log}");
         let mut again = TerminalViewer::open(&rmm.technician, session).await;
         again.shown(&cat).await;
         again.types(&cat, b"and again").await;
@@ -178,6 +180,20 @@ on_both_databases! {
             viewer.of(&terminal).shows().contains("3000000").then_some(())
         }).await;
     }
+}
+
+/// How long a keystroke takes there and back: the middle of many.
+async fn keystroke(viewer: &mut TerminalViewer, cat: &OpenedTerminal) -> Duration {
+    let mut times = Vec::new();
+    for number in 0..41 {
+        let word = format!("<{number}>");
+        let begun = Instant::now();
+        viewer.types(cat, word.as_bytes()).await;
+        viewer.reads(cat, &word).await;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    times[times.len() / 2]
 }
 
 /// A `yes` that nobody else runs.

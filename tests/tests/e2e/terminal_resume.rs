@@ -67,7 +67,7 @@ on_both_databases! {
         assert!(grace <= 20, "{grace}");
         // Nothing new begins meanwhile, and who comes now is told how it is.
         let refused = ask_for_terminal(&rmm.technician, session, line("true")).await;
-        assert!([409, 503].contains(&refused.status), "{}", refused.text);
+        refused.problem(409, "agent_offline");
         let mut late = TerminalViewer::open(&rmm.technician, session).await;
         late.expect("suspended", suspended).await;
         viewer.resizes(&shell, 99, 33).await;
@@ -192,7 +192,7 @@ on_both_databases! {
         marker.wait_gone(CLEAN_UP).await;
         agent.restart();
         let ended = viewer.ended(&shell).await;
-        assert!(ended.error.is_none_or(|error| error.code == ErrorCode::Gone));
+        assert_eq!(ended.error.map(|error| error.code), Some(ErrorCode::Gone));
         rmm.wait_outcome(session, &shell.command_id, "lost").await;
         eventually("a terminal opens, in this session or in a new one", CLEAN_UP, || async {
             let answer = rmm.technician.post("/api/v1/tunnel/open", json!({"agent_id": id})).await;
