@@ -12,12 +12,12 @@ export RUST_TEST_THREADS ?= 4
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test check lint deny web openapi browser windows packages try-packages bench fuzz fmt tools clean
+.PHONY: help run test check lint deny web openapi browser windows packages try-packages bench fuzz fmt tools free-port clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: tools web/dist/index.html ## build and start a server and an agent here, run a command through a tunnel, stay up
+run: tools free-port web/dist/index.html ## build and start a server and an agent here, run a command through a tunnel, stay up
 	@$(BUILD) -p gururmm-server -p gururmm-agent -p gururmm-tests --bins
 	@$(TARGET_DIR)/debug/demo
 
@@ -34,7 +34,7 @@ deny: tools ## licences, bans, sources and advisories of the dependencies
 	@.ci/check-dependencies
 
 # Programs and tests at once: apart, their dependencies have other features, and the database is compiled twice.
-check: tools ## every test of the workspace, on SQLite and on a private PostgreSQL
+check: tools web/dist/index.html ## every test of the workspace, on SQLite and on a private PostgreSQL
 	$(BUILD) --workspace --all-targets
 	$(TARGET_DIR)/debug/with-postgres cargo test --locked --workspace --no-fail-fast
 
@@ -87,6 +87,19 @@ tools:
 	    echo "make: a C compiler is missing; install the package build-essential"; exit 1; }
 	@command -v node >/dev/null || { \
 	    echo "make: node is missing; install Node.js 20 or newer"; exit 1; }
+	@command -v npm >/dev/null || { \
+	    echo "make: npm is missing; install it with Node.js 20 or newer"; exit 1; }
+	@have=$$(node --version); printf '%s\n' v20 "$$have" | sort -VC || { \
+	    echo "make: node is $$have; install Node.js 20 or newer"; exit 1; }
+	@have=$$(rustc --version | cut -d' ' -f2); printf '%s\n' 1.95 "$$have" | sort -VC || { \
+	    echo "make: Rust is $$have; install 1.95 or newer (rustup update)"; exit 1; }
+
+# Known before the long build, though the demo looks again.
+free-port:
+	@listen=$${GURURMM_LISTEN:-127.0.0.1:3001}; host=$${listen%:*}; host=$${host#[}; \
+	    if (exec 3<>"/dev/tcp/$${host%]}/$${listen##*:}") 2>/dev/null; then \
+	        echo "make run: $$listen is in use; stop what uses it or set GURURMM_LISTEN to another address"; exit 1; \
+	    fi
 
 clean: ## remove what was built, and nothing else
 	cargo clean

@@ -22,6 +22,7 @@ mod consent;
 mod credentials;
 mod cross_origin;
 mod dashboard;
+mod demo;
 mod downloads;
 mod enrolment;
 mod events;
