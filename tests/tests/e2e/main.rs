@@ -45,6 +45,7 @@ mod live_sockets;
 mod login_limits;
 mod machine_requests;
 mod matrix;
+mod migrations;
 mod notifications;
 mod openapi;
 mod oracle;
