@@ -1,12 +1,21 @@
 //! Who may not any more is out within 5 s: the session, its stream and its log-in, whatever took the right
 //! away.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use gururmm_shared::{SessionId, close_code};
 use gururmm_tests::viewer::Viewer;
-use gururmm_tests::{Api, Deployment, World, on_both_databases};
+use gururmm_tests::{
+    Api, Deployment, Files, PreparedAgent, Surroundings, TcpChannel, World, on_both_databases,
+};
+use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
 /// What the product promises.
 const PROMISED: Duration = Duration::from_secs(5);
@@ -49,11 +58,87 @@ on_both_databases! {
             api.post("/api/auth/password", body).await.check(200);
         }).await;
     }
+
+    async fn a_log_out_ends_tcp_downloads_and_watches_within_5_s(world: World) {
+        transfers_end_after(&world, async |_, _, api| {
+            api.post("/api/auth/logout", json!({})).await.check(204);
+        }).await;
+    }
+
+    async fn a_role_change_ends_tcp_downloads_and_watches_within_5_s(world: World) {
+        let body = json!({"role": "read_only"});
+        transfers_end_after(&world, async |rmm, user, _| changed(rmm, user, body.clone()).await).await;
+    }
 }
 
 async fn changed(rmm: &Deployment, user: &str, body: Value) {
     let path = format!("/api/users/{user}");
     rmm.admin.patch(&path, body).await.check(200);
+}
+
+/// A technician with a TCP connection, a download and a watch of services, whose right is then taken away.
+async fn transfers_end_after(world: &World, act: impl AsyncFn(&Deployment, &str, &Api)) {
+    let rmm = world.deploy(&[]).await;
+    let programs = systemctl(world);
+    let (_agent, id) = PreparedAgent::start(&rmm, Surroundings::Programs(&programs)).await;
+    let (user, api) = rmm.add_user("soon.gone@example.com", "technician").await;
+    let session = gururmm_tests::deployment::open(&api, id).await;
+    let files = Files::of(&api, session);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let mut tcp = TcpChannel::open(&api, session, to).await;
+    let (mut peer, _) = listener.accept().await.unwrap();
+    tcp.send(&b"here"[..]).await;
+    peer.read_exact(&mut [0; 4]).await.unwrap();
+    // Zeros without end, as far as the time of this test goes, that take no room.
+    let large = world.file("large");
+    let file = std::fs::File::create(&large).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let query = [("path", gururmm_tests::files::text(&large))];
+    let mut download = begun(&files, "files/content", &query).await;
+    let mut watch = begun(&files, "services/watch", &[]).await;
+
+    act(&rmm, &user, &api).await;
+    let out = tokio::time::timeout(PROMISED, async {
+        tokio::join!(
+            tcp.closed(),
+            async {
+                // By an end or a reset.
+                let _ = peer.read_to_end(&mut Vec::new()).await;
+            },
+            async { while let Some(Ok(_)) = download.next().await {} },
+            async { while let Some(Ok(_)) = watch.next().await {} },
+        )
+    });
+    out.await.expect("all end in the promised time");
+    rmm.wait_session(session, "closed", "access_revoked", PROMISED)
+        .await;
+}
+
+/// The body of an answer of which some has come.
+async fn begun(
+    files: &Files,
+    route: &str,
+    query: &[(&str, &str)],
+) -> BoxStream<'static, reqwest::Result<Bytes>> {
+    let response = files.request(Method::GET, route, query).send().await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut body = response.bytes_stream().boxed();
+    assert!(!body.next().await.unwrap().unwrap().is_empty());
+    body
+}
+
+/// A `PATH` in which `systemctl` tells of one service.
+fn systemctl(world: &World) -> String {
+    let folder = world.file("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let program = folder.join("systemctl");
+    let script = "#!/bin/sh\ncase \"$1\" in\nlist-units) echo 'ssh.service loaded active running A shell' ;;\nesac\n";
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{}:{path}", folder.display())
 }
 
 /// A technician with a session and a stream, whose right is then taken away.
