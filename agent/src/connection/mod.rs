@@ -3,6 +3,7 @@
 
 mod backoff;
 mod dial;
+mod fetch;
 mod handshake;
 mod inbound;
 mod keeper;
@@ -14,6 +15,7 @@ mod queues;
 mod reader;
 mod writer;
 
+pub use fetch::Fetched;
 pub use keeper::Keeper;
 pub use lane::{Inward, LaneDialer, Outward, Tied};
 pub use outbox::{LaneEnds, Lanes, Outbox, Outgoing};
