@@ -17,6 +17,7 @@ use super::trial::Trial;
 use super::verification::{Own, manifest_of};
 use crate::config::UpdateSettings;
 use crate::connection::LaneDialer;
+use crate::platform;
 
 /// What an update works with.
 #[derive(Debug, Clone)]
@@ -56,7 +57,9 @@ impl Attempt {
         )
         .await?;
         fail_point("downloaded");
-        download::give_rights(program.path(), &new)?;
+        let (old, fresh) = (program.path().to_owned(), new.clone());
+        let give = move || platform::give_rights_of(&old, &fresh);
+        blocking(give, "give the new program the rights of this one").await?;
         self_test::run(&new, program.config(), &manifest.version).await?;
         fail_point("tested");
         let wait = self.settings.wait_seconds;

@@ -1,6 +1,5 @@
 //! Fetching a program to the disk, bounded by what its manifest says and by time.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -98,15 +97,6 @@ async fn finish(mut file: File) -> std::io::Result<()> {
     file.sync_all().await?;
     drop(file.into_std().await);
     Ok(())
-}
-
-/// Gives a new program the rights of the one that it takes the place of.
-///
-/// # Errors
-/// `install_failed`.
-pub fn give_rights(from: &Path, to: &Path) -> Result<(), Failure> {
-    let given = fs::metadata(from).and_then(|old| fs::set_permissions(to, old.permissions()));
-    given.map_err(|error| unwritten(&error))
 }
 
 fn failed(problem: String) -> Failure {

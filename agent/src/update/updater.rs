@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gururmm_shared::{AgentMessage, Update};
+use gururmm_shared::{AgentMessage, Update, UpdateResult};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -136,9 +136,29 @@ impl Updater {
                 self.failed(&version, Failure::new("busy", reason)).await;
             }
             None => {
+                self.supersede(&version).await;
                 let task = self.attempts.spawn(self.make.clone().make(order));
                 self.version = Some((version, task));
             }
+        }
+    }
+
+    /// Forgets what became of earlier updates to this version: told again, it would be taken for the new one's end.
+    async fn supersede(&mut self, version: &str) {
+        let of_it = |result: &UpdateResult| result.version.as_deref() == Some(version);
+        let results = self.make.trial.record().results;
+        self.sent -= results
+            .iter()
+            .take(self.sent)
+            .filter(|result| of_it(result))
+            .count();
+        let version = version.to_owned();
+        let forgotten = self.make.trial.change(move |record| {
+            let other = |result: &UpdateResult| result.version.as_ref() != Some(&version);
+            record.results.retain(other);
+        });
+        if let Err(error) = forgotten.await {
+            tracing::warn!(%error, "the result of an earlier update may be told again");
         }
     }
 

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::sync_names;
+use super::{is_administrator, sync_names};
 
 /// Gives a program a second name, `kept`, that is on the disk when this returns.
 ///
@@ -30,6 +31,20 @@ pub fn keep_program(program: &Path, kept: &Path) -> io::Result<()> {
 pub fn put_program(from: &Path, program: &Path, _away: &Path) -> io::Result<()> {
     fs::rename(from, program)?;
     sync_names(folder_of(program))
+}
+
+/// Gives a new program the owner, the group and the mode of another one.
+///
+/// # Errors
+/// What the operating system said.
+pub fn give_rights_of(program: &Path, new: &Path) -> io::Result<()> {
+    let old = fs::metadata(program)?;
+    match chown(new, Some(old.uid()), Some(old.gid())) {
+        // Only root may give files away; what the agent's own user makes is good for that one too.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_administrator() => {}
+        done => done?,
+    }
+    fs::set_permissions(new, old.permissions())
 }
 
 /// Makes this process one of `program`, with the same arguments.

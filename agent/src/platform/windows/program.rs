@@ -45,6 +45,14 @@ pub fn put_program(from: &Path, program: &Path, away: &Path) -> io::Result<()> {
     })
 }
 
+/// Nothing: a new program inherits the rights of its folder, as the old one did.
+///
+/// # Errors
+/// None.
+pub fn give_rights_of(_program: &Path, _new: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Sees to it that `program` is started with the same arguments when this process ends: by the service manager, which
 /// starts a service again that has failed, or at once.
 ///
