@@ -42,6 +42,16 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Gives a new program the name of one that runs, for an agent that may end meanwhile
+    #[command(hide = true)]
+    PutProgram {
+        /// The new program
+        entering: PathBuf,
+        /// The name, and the program that has it
+        program: PathBuf,
+        /// Where that one goes
+        away: PathBuf,
+    },
     /// Starts programs for the agent, and ends them once it is gone
     #[command(hide = true)]
     Guard {
@@ -92,6 +102,11 @@ fn main() -> ExitCode {
         Task::Service(task) => service(task),
         Task::Config(ConfigTask::Check { config }) => check(&config),
         Task::SelfTest { config } => update::perform_self_test(&config).map(report),
+        Task::PutProgram {
+            entering,
+            program,
+            away,
+        } => platform::finish_put(&entering, &program, &away).map_err(|error| error.to_string()),
         Task::Guard { remains_stay: true } => platform::guard_main(Remains::Stay),
         Task::Guard { .. } => platform::guard_main(Remains::End),
     };

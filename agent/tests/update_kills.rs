@@ -1,6 +1,11 @@
 //! `kill -9` at each step of an update, and at any moment: what is left is an agent that runs, of the old version or the new
 //! one, and a record that is at its end.
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
 
 mod harness;
 

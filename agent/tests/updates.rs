@@ -1,6 +1,7 @@
 //! Updates of the agent: what is signed, newer and whole is installed and stays once the server is reached; of everything
 //! else the server hears why not, and the old version runs on.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod harness;
 

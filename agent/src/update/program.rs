@@ -46,34 +46,24 @@ impl Program {
     /// Where a new program is written, beside this one: on the same disk, and where programs may be run.
     #[must_use]
     pub fn new_path(&self) -> PathBuf {
-        self.beside("new")
+        platform::beside_program(&self.path, "new")
     }
 
     /// Where the program is kept that a new one has taken the place of.
     #[must_use]
     pub fn previous_path(&self) -> PathBuf {
-        self.beside("previous")
+        platform::beside_program(&self.path, "previous")
     }
 
     /// Where a program goes that has failed, where it cannot be replaced while it runs.
     fn failed_path(&self) -> PathBuf {
-        self.beside("failed")
+        platform::beside_program(&self.path, "failed")
     }
 
     /// Whether a restart is the service manager's business.
     #[must_use]
     pub fn is_restarted_by_a_service_manager(&self) -> bool {
         self.as_service
-    }
-
-    fn beside(&self, what: &str) -> PathBuf {
-        let mut name = self.path.file_stem().unwrap_or_default().to_owned();
-        name.push(format!(".{what}"));
-        if let Some(extension) = self.path.extension() {
-            name.push(".");
-            name.push(extension);
-        }
-        self.path.with_file_name(name)
     }
 
     /// Keeps this program beside itself, so that it can come back.
@@ -116,7 +106,16 @@ impl Program {
         for path in [self.new_path(), self.previous_path(), self.failed_path()] {
             remove(&path)?;
         }
-        Ok(())
+        self.clear_entering()
+    }
+
+    /// Removes a program that was about to get this one's name when its update was cut off: a system that still means to
+    /// give it the name then finds nothing.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn clear_entering(&self) -> io::Result<()> {
+        remove(&platform::beside_program(&self.path, platform::ENTERING))
     }
 
     /// Starts the program that has this name now, in the place of this process and with its arguments. On Linux it does
@@ -150,13 +149,6 @@ mod tests {
             config: PathBuf::new(),
             as_service: false,
         }
-    }
-
-    #[test]
-    fn the_names_beside_it_keep_its_extension() {
-        let name = |path: &str| program(Path::new(path)).new_path();
-        assert_eq!(name("/a/gururmm-agent"), Path::new("/a/gururmm-agent.new"));
-        assert_eq!(name("/a/agent.exe"), Path::new("/a/agent.new.exe"));
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl Trial {
                 None
             }
         };
+        if matches!(start, Start::Plain | Start::Settled)
+            && let Err(error) = trial.program.clear_entering()
+        {
+            problems.push(format!(
+                "what an update has left cannot be removed: {error}"
+            ));
+        }
         if let Some(reason) = reason {
             match give_way(&trial.program, &mut lock(&trial.file), &reason) {
                 Way::Back(text) => return Err(text),

@@ -1,7 +1,7 @@
 //! Releases for tests: the agent's program as another version, signed with the key of the tests, and where it is fetched.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -19,28 +19,39 @@ pub fn platform() -> String {
     format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
+/// The agent's program for Windows as this version.
+pub fn windows_program(version: &str) -> Vec<u8> {
+    static BASE: OnceLock<Vec<u8>> = OnceLock::new();
+    let base = BASE.get_or_init(|| {
+        let built = std::env::var_os("GURURMM_WINDOWS_AGENT").expect("the agent for Windows");
+        smaller("x86_64-w64-mingw32-strip", Path::new(&built))
+    });
+    marked(base, version, None)
+}
+
 /// The agent's program as this version; as one that fails so (`crash`, `hang`) where that is said.
 pub fn program(version: &str, fault: Option<&str>) -> Vec<u8> {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
-    let base = BASE.get_or_init(|| {
-        // Without what only debuggers need it is quicker to copy.
-        let folder = tempfile::tempdir().unwrap();
-        let smaller = folder.path().join("agent");
-        let built = env!("CARGO_BIN_EXE_gururmm-agent");
-        let stripped = Command::new("strip")
-            .arg("-o")
-            .arg(&smaller)
-            .arg(built)
-            .status();
-        let stripped = stripped.is_ok_and(|status| status.success());
-        fs::read(if stripped {
-            smaller
-        } else {
-            PathBuf::from(built)
-        })
-        .unwrap()
-    });
-    let mut program = base.clone();
+    let base =
+        BASE.get_or_init(|| smaller("strip", Path::new(env!("CARGO_BIN_EXE_gururmm-agent"))));
+    marked(base, version, fault)
+}
+
+/// A program without what only debuggers need, so that it is quick to copy; as it is where that cannot be cut off.
+fn smaller(strip: &str, built: &Path) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let smaller = folder.path().join("agent");
+    let stripped = Command::new(strip)
+        .arg("-o")
+        .arg(&smaller)
+        .arg(built)
+        .status();
+    let stripped = stripped.is_ok_and(|status| status.success());
+    fs::read(if stripped { &smaller } else { built }).unwrap()
+}
+
+fn marked(base: &[u8], version: &str, fault: Option<&str>) -> Vec<u8> {
+    let mut program = base.to_vec();
     program.extend(format!("\nGURURMM-TEST-VERSION:{version}\n").into_bytes());
     if let Some(fault) = fault {
         program.extend(format!("GURURMM-TEST-FAULT:{fault}\n").into_bytes());

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::release::{Depot, program};
+use super::release::{Depot, program, windows_program};
 use super::{Connection, Stage, soon};
 
 /// The version that is there at first.
@@ -31,7 +31,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn start(mut command: impl FnMut() -> Command + Send + 'static) -> Self {
+    fn start(mut command: impl FnMut() -> Command + Send + 'static, again: bool) -> Self {
         let (tell, pid) = watch::channel(None);
         let starts: Arc<AtomicUsize> = Arc::default();
         let count = starts.clone();
@@ -43,6 +43,9 @@ impl Supervisor {
                     tell.send_replace(child.id());
                     let _ = child.wait().await;
                     tell.send_replace(None);
+                }
+                if !again {
+                    return;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -69,6 +72,7 @@ fn kill(pid: u32) {
 /// A listener, a depot, and an installed agent that knows both.
 pub struct Updating {
     supervisor: Supervisor,
+    path: PathBuf,
     /// The listener and the agent's directory; its own agent does not run.
     pub stage: Stage,
     /// Where programs are fetched.
@@ -90,6 +94,23 @@ impl Updating {
         .await
     }
 
+    /// The agent for Windows, under Wine. There is no service manager: it is started once, and starts itself again.
+    pub async fn start_windows() -> Self {
+        let stage = Stage::prepare("[update]\nconfirm_seconds = 8\n").await;
+        let program = stage.file("bin/gururmm-agent.exe");
+        let config = stage.file("agent.toml");
+        let start = move || {
+            let mut command = Command::new("wine");
+            command
+                .arg(&program)
+                .args(["run", "--config"])
+                .arg(in_wine(&config));
+            command
+        };
+        let program = stage.file("bin/gururmm-agent.exe");
+        Self::with(stage, (&program, &windows_program(OLD)), start, false).await
+    }
+
     /// The same, made ready by `prepare` and started by `command`, of program and configuration.
     pub async fn start_by(
         lines: &str,
@@ -97,21 +118,34 @@ impl Updating {
         command: impl Fn(&Path, &Path) -> Command + Send + 'static,
     ) -> Self {
         let stage = Stage::prepare(lines).await;
-        let depot = Depot::start().await;
-        let (program_path, config) = (program_in(&stage), stage.file("agent.toml"));
+        let (path, config) = (stage.file("bin/gururmm-agent"), stage.file("agent.toml"));
         fs::create_dir(stage.file("bin")).unwrap();
-        fs::write(&program_path, program(OLD, None)).unwrap();
-        let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&program_path, rights).unwrap();
         prepare(stage.directory.path());
+        let started = path.clone();
+        let start = move || command(&started, &config);
+        Self::with(stage, (&path, &program(OLD, None)), start, true).await
+    }
+
+    async fn with(
+        stage: Stage,
+        (path, program): (&Path, &[u8]),
+        mut command: impl FnMut() -> Command + Send + 'static,
+        again: bool,
+    ) -> Self {
+        let depot = Depot::start().await;
+        fs::create_dir_all(stage.file("bin")).unwrap();
+        fs::write(path, program).unwrap();
+        let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(path, rights).unwrap();
         let kill_at = stage.file("kill_at");
-        let supervisor = Supervisor::start(move || {
-            let mut command = command(&program_path, &config);
+        let started = move || {
+            let mut command = command();
             command.env("GURURMM_TEST_KILL_AT", &kill_at);
             command
-        });
+        };
         Self {
-            supervisor,
+            supervisor: Supervisor::start(started, again),
+            path: path.to_owned(),
             stage,
             depot,
         }
@@ -119,7 +153,7 @@ impl Updating {
 
     /// The agent's program.
     pub fn program(&self) -> PathBuf {
-        program_in(&self.stage)
+        self.path.clone()
     }
 
     /// Which version the program on the disk is.
@@ -135,7 +169,7 @@ impl Updating {
     pub fn beside_the_program(&self) -> Vec<String> {
         let entries = fs::read_dir(self.stage.file("bin")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name != "gururmm-agent").collect();
+        let mut names: Vec<_> = names.filter(|name| !self.path.ends_with(name)).collect();
         names.sort();
         names
     }
@@ -237,8 +271,9 @@ impl Updating {
     }
 }
 
-fn program_in(stage: &Stage) -> PathBuf {
-    stage.file("bin/gururmm-agent")
+/// A path of this machine as programs under Wine see it.
+fn in_wine(path: &Path) -> String {
+    format!("Z:{}", path.display())
 }
 
 /// What the server answers to `auth`.

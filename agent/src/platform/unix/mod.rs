@@ -48,7 +48,7 @@ pub use private::{
 pub use processes::kill_process;
 #[cfg(debug_assertions)]
 pub use program::die;
-pub use program::{give_rights_of, keep_program, put_program, restart};
+pub use program::{finish_put, give_rights_of, keep_program, put_program, restart};
 pub use pty::Pty;
 pub use status::{signal_code, unknown_end};
 pub use stops::Stops;

@@ -33,6 +33,14 @@ pub fn put_program(from: &Path, program: &Path, _away: &Path) -> io::Result<()> 
     sync_names(folder_of(program))
 }
 
+/// Takes those steps of [`put_program`] that are still to be taken: there is one.
+///
+/// # Errors
+/// What the operating system said; nothing has changed then.
+pub fn finish_put(entering: &Path, program: &Path, away: &Path) -> io::Result<()> {
+    put_program(entering, program, away)
+}
+
 /// Gives a new program the owner, the group and the mode of another one.
 ///
 /// # Errors
