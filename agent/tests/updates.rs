@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command as Program;
 
 use harness::release::{Depot, Release, Serving, head_of, program, serve};
-use harness::updating::{NEW, OLD, Updating};
+use harness::updating::{NEW, OLD, Updating, acknowledgement};
 use harness::{Connection, command, command_id, soon};
 use serde_json::{Value, json};
 
@@ -364,6 +364,47 @@ async fn a_configuration_that_the_new_version_cannot_read_any_more_does_not_keep
     updating.until(|this| this.version_on_disk() == OLD).await;
     fs::write(&config, text).unwrap();
     rolled_back(&updating, "started 3 times").await;
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_be_counted_gives_way_to_the_version_before() {
+    let updating = Updating::start_by("", |_| {}, |program, config| {
+        // From some moment on nothing can be written, as on a disk that is full to the last byte.
+        let line = "trap '' XFSZ; [ ! -e \"$1.full\" ] || ulimit -f 0; exec \"$0\" run --config \"$1\"";
+        let mut command = tokio::process::Command::new("/bin/sh");
+        command.args(["-c", line]).args([program, config]);
+        command
+    })
+    .await;
+    let (mut server, _) = updating.acknowledge().await;
+    updating.kill_at("put");
+    let order = updating.depot.offer(&Release::good(NEW), Serving::Whole);
+    fs::write(updating.stage.file("agent.toml.full"), "").unwrap();
+    server.send(order).await;
+    updating.until_killed().await;
+    let (mut server, auth) = updating.acknowledge().await;
+    assert_eq!(auth["version"], OLD);
+    let result = server.expect("update_result").await;
+    assert_eq!(result["code"], "install_failed", "{result}");
+    assert_eq!(updating.version_on_disk(), OLD);
+}
+
+#[tokio::test]
+async fn a_version_that_has_none_to_give_way_to_goes_on() {
+    let updating = Updating::start("[update]\nconfirm_seconds = 1\n").await;
+    let (mut server, _) = updating.acknowledge().await;
+    let order = updating.depot.offer(&Release::good(NEW), Serving::Whole);
+    updating.kill_at("put");
+    server.send(order).await;
+    updating.until_killed().await;
+    fs::remove_file(updating.stage.file("bin/gururmm-agent.previous")).unwrap();
+    let (mut server, auth) = updating.accept().await;
+    assert_eq!(auth["version"], NEW);
+    updating.until(|this| this.record() == json!({})).await;
+    server.send(acknowledgement()).await;
+    server.send(command(&command_id(), "echo works")).await;
+    assert_eq!(server.result().await["stdout"], "works\n");
+    assert_eq!(updating.version_on_disk(), NEW);
 }
 
 /// Waits until the old version is back and has told why.
