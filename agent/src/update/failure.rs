@@ -32,6 +32,15 @@ impl Failure {
             let reason = format!("cannot {action}: {error}; make room beside the agent's program");
             return Self::new("no_space", reason);
         }
+        let forbidden = matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        );
+        if forbidden {
+            let way_out =
+                "the agent has to be able to write to its state and to the folder of its program";
+            return Self::new(code, format!("cannot {action}: {error}; {way_out}"));
+        }
         Self::new(code, format!("cannot {action}: {error}"))
     }
 
@@ -49,5 +58,30 @@ impl Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::new(refusal.code(), refusal.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_a_word_of_its_own_and_a_folder_that_is_not_ours_a_way_out() {
+        let of = |kind: io::ErrorKind| Failure::of_disk("install_failed", "write", &kind.into());
+        for kind in [
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::QuotaExceeded,
+            io::ErrorKind::FileTooLarge,
+        ] {
+            assert_eq!(of(kind).code, "no_space");
+        }
+        for kind in [
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+        ] {
+            assert_eq!(of(kind).code, "install_failed");
+            assert!(of(kind).reason.contains("has to be able to write"));
+        }
+        assert_eq!(of(io::ErrorKind::NotFound).code, "install_failed");
     }
 }
