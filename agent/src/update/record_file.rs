@@ -140,6 +140,7 @@ mod tests {
             platform::exposure(&opened, &path(&directory)).unwrap(),
             None
         );
+        drop(opened);
         again.change(|record| *record = Record::default()).unwrap();
         assert!(!path(&directory).exists());
     }
