@@ -19,6 +19,8 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub struct RecordFile {
     folder: PathBuf,
     record: Record,
+    /// The file is behind.
+    unwritten: bool,
 }
 
 impl RecordFile {
@@ -41,7 +43,12 @@ impl RecordFile {
                 (Record::default(), Some(problem))
             }
         };
-        (Self { folder, record }, problem)
+        let file = Self {
+            folder,
+            record,
+            unwritten: false,
+        };
+        (file, problem)
     }
 
     /// The record.
@@ -50,24 +57,23 @@ impl RecordFile {
         &self.record
     }
 
-    /// Changes the record; when this returns the change survives a loss of power. What cannot be written holds in memory.
+    /// Changes the record; when this returns the change survives a loss of power. What cannot be written holds in memory,
+    /// and is written with the next call.
     ///
     /// # Errors
     /// What the operating system said; the file is then as it was.
     pub fn change<T>(&mut self, change: impl FnOnce(&mut Record) -> T) -> io::Result<T> {
         let before = self.record.clone();
         let changed = change(&mut self.record);
-        if self.record != before {
+        if self.unwritten || self.record != before {
+            self.unwritten = true;
             self.write()?;
+            self.unwritten = false;
         }
         Ok(changed)
     }
 
-    /// Writes the record as it is.
-    ///
-    /// # Errors
-    /// What the operating system said; the file is then as it was.
-    pub fn write(&self) -> io::Result<()> {
+    fn write(&self) -> io::Result<()> {
         let path = self.folder.join(NAME);
         if self.record.is_empty() {
             match fs::remove_file(&path) {
@@ -143,6 +149,20 @@ mod tests {
         drop(opened);
         again.change(|record| *record = Record::default()).unwrap();
         assert!(!path(&directory).exists());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_with_the_next_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut file, _) = RecordFile::open(directory.path());
+        // No folder can be made where a file is.
+        fs::write(directory.path().join(FOLDER), "").unwrap();
+        assert!(file.change(|record| record.begin("0.2.0")).is_err());
+        assert_eq!(file.record().under_way.as_deref(), Some("0.2.0"));
+        fs::remove_file(directory.path().join(FOLDER)).unwrap();
+        file.change(|_| ()).unwrap();
+        let (again, _) = RecordFile::open(directory.path());
+        assert_eq!(again.record(), file.record());
     }
 
     #[test]

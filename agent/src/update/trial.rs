@@ -130,17 +130,6 @@ impl Trial {
             .map_err(io::Error::other)?
     }
 
-    /// Has the record written that could not be before.
-    ///
-    /// # Errors
-    /// What the operating system said.
-    pub async fn write(&self) -> io::Result<()> {
-        let file = Arc::clone(&self.file);
-        spawn_blocking(move || lock(&file).write())
-            .await
-            .map_err(io::Error::other)?
-    }
-
     /// Starts the program again that has this one's name now; where that cannot be done, the one before it.
     ///
     /// # Errors

@@ -84,7 +84,9 @@ impl Updater {
     async fn connected(&mut self, outbox: Outbox) {
         self.outbox = Some(outbox);
         self.sent = 0;
-        fail_point("acknowledged");
+        if self.make.trial.record().on_trial.is_some() {
+            fail_point("acknowledged");
+        }
         match self
             .make
             .trial
@@ -92,14 +94,14 @@ impl Updater {
             .await
         {
             Ok(true) => {
+                fail_point("confirmed");
                 let version = super::own_version();
                 tracing::info!(version, "the new version has reached the server and stays");
             }
             Ok(false) => {}
-            // In memory the trial has ended; on the disk it ends with the next change.
+            // In memory the trial has ended; on the disk it ends with the next connection.
             Err(error) => tracing::error!(%error, "the end of an update's trial cannot be written"),
         }
-        fail_point("confirmed");
         self.clear();
         self.tell().await;
     }
