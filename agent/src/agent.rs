@@ -15,6 +15,7 @@ use crate::device::Device;
 use crate::identity::{IdentityError, IdentityStore};
 use crate::machine::{Machine, Surroundings};
 use crate::settings::SettingsStore;
+use crate::update::{Attempt, Quiet, Trial, Updater};
 
 /// Inputs that may wait for a task.
 const QUEUE: usize = 64;
@@ -33,13 +34,15 @@ pub enum StartError {
 /// Runs the agent until `stopping` becomes true.
 ///
 /// `guard_program` is this agent's own program, started as `guard` beside every tunnel session and for
-/// the commands outside.
+/// the commands outside. `trial` is how this start stands with updates; `restart` becomes true when the agent has
+/// to be started again.
 ///
 /// # Errors
 /// [`StartError`]; once started, nothing ends the agent but its stop.
 pub async fn run(
     config: Config,
     guard_program: PathBuf,
+    (trial, restart): (Trial, watch::Sender<bool>),
     stopping: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
     let config = Arc::new(config);
@@ -56,16 +59,27 @@ pub async fn run(
     let settings = Arc::new(config.commands.clone());
     let (machine, machine_inputs) = mpsc::channel(QUEUE);
     let (commands, command_inputs) = mpsc::channel(QUEUE);
+    let (updates, update_inputs) = mpsc::channel(QUEUE);
     let live = SettingsStore::new(&config);
     let (told, rules) = (live.subscribe(), live.subscribe());
     let streams = Streams::default();
     let (tunnel_open, is_open) = watch::channel(false);
-    let peers = Peers::new(machine, commands, live, streams.clone(), is_open);
+    let quiet = Quiet::new(machine.clone(), commands.clone());
+    let peers = Peers::new(machine, commands, updates, live, streams.clone(), is_open);
     let state_dir = config.state_dir().to_owned();
     let asker = Asker::new(config.consent.program.clone());
     let dialer = LaneDialer::new(&config.server).map_err(StartError::Server)?;
+    let previous_version = trial.previous_version();
+    let attempt = Attempt {
+        trial,
+        settings: config.update.clone(),
+        dialer: dialer.clone(),
+        quiet,
+    };
+    let updater = Updater::new(attempt, restart);
     let ways = (peers, dialer.clone());
     let keeper = Keeper::new(config, store, identity, device, ways).map_err(StartError::Server)?;
+    let keeper = keeper.after(previous_version);
     let warden = Warden::new(guard_program.clone());
     let surroundings = Surroundings {
         guard_program,
@@ -82,9 +96,10 @@ pub async fn run(
         warden,
         command_inputs,
     ));
+    let updater = tokio::spawn(updater.run(update_inputs));
     keeper.run(stopping).await;
-    // The keeper is gone and with it the senders: both tasks end, each after its processes have.
-    for ended in [machine.await, dispatcher.await] {
+    // The keeper is gone and with it the senders: the tasks end, each after its processes have.
+    for ended in [updater.await, machine.await, dispatcher.await] {
         if let Err(error) = ended {
             tracing::error!(%error, "a task has failed");
         }

@@ -4,7 +4,8 @@
 //! ```text
 //!   connection ──server's messages──▶ machine  ──▶ channels ──┐
 //!       ▲   │ ├──frames, by Streams───────────────▲           ├──▶ commands::executor ──▶ platform
-//!       │   │ └─────────────────────▶ commands::dispatcher ───┘
+//!       │   │ ├─────────────────────▶ commands::dispatcher ───┘
+//!       │   │ └─────────────────────▶ update::updater
 //!       └──── Outbox: control first, then the tunnel's lanes: interactive, bulk
 //! ```
 
@@ -26,3 +27,4 @@ pub mod settings;
 pub mod setup;
 pub mod state;
 pub mod telemetry;
+pub mod update;

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use gururmm_agent::config::Config;
 use gururmm_agent::platform::{self, Remains, Stops, own_service};
 use gururmm_agent::setup::{Done, Setup};
+use gururmm_agent::update::{self, Trial};
 use gururmm_agent::{agent, telemetry};
 use tokio::sync::watch;
 
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 const STOP_LIMIT: Duration = Duration::from_millis(4500);
 
 #[derive(Parser)]
-#[command(name = "gururmm-agent", version, about = "The GuruRMM agent")]
+#[command(name = "gururmm-agent", version = update::own_version(), about = "The GuruRMM agent")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -38,6 +39,23 @@ enum Task {
     /// The agent as a service of this machine
     #[command(subcommand)]
     Service(ServiceTask),
+    /// Tells the version, where this program could serve on this machine; an update runs it before it installs it
+    #[command(hide = true)]
+    SelfTest {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Gives a new program the name of one that runs, for an agent that may end meanwhile
+    #[command(hide = true)]
+    PutProgram {
+        /// The new program
+        entering: PathBuf,
+        /// The name, and the program that has it
+        program: PathBuf,
+        /// Where that one goes
+        away: PathBuf,
+    },
     /// Starts programs for the agent, and ends them once it is gone
     #[command(hide = true)]
     Guard {
@@ -112,10 +130,16 @@ enum ServiceTask {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Run { config } => run(&config, Stops::listen),
+        Task::Run { config } => run(&config, false, Stops::listen),
         Task::Service(task) => service(task),
         Task::Config(ConfigTask::Check { config }) => check(&config),
         Task::Setup(task) => set_up(task),
+        Task::SelfTest { config } => update::perform_self_test(&config).map(report),
+        Task::PutProgram {
+            entering,
+            program,
+            away,
+        } => platform::finish_put(&entering, &program, &away).map_err(|error| error.to_string()),
         Task::Guard { remains_stay: true } => platform::guard_main(Remains::Stay),
         Task::Guard { .. } => platform::guard_main(Remains::End),
     };
@@ -184,17 +208,31 @@ fn service(task: ServiceTask) -> Result<(), String> {
             Ok(())
         }
         ServiceTask::Run { config } => {
-            own_service::serve(move |stops| run(&config, move || Ok(stops)))
+            own_service::serve(move |stops| run(&config, true, move || Ok(stops)))
         }
     }
 }
 
+/// Why the agent has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Somebody has stopped it.
+    Stopped,
+    /// Another program has its name, and is to be started.
+    Updated,
+}
+
 fn run(
     path: &Path,
+    as_service: bool,
     stops: impl FnOnce() -> std::io::Result<Stops> + Send + 'static,
 ) -> Result<(), String> {
+    // Before anything that a new version could fail at.
+    let trial = Trial::begin(path, as_service)?;
+    update::rehearsal::fault();
     let config = Config::load(path).map_err(|error| error.to_string())?;
     telemetry::start(&config.log)?;
+    trial.tell();
     // Two threads, however many cores there are: to start a process blocks its thread for most of a
     // millisecond, and the other one keeps the socket and running commands going meanwhile.
     // What may block for longer (metrics, the sweep, the identity file) runs on threads that go away
@@ -207,36 +245,48 @@ fn run(
         .build()
         .map_err(|error| format!("the runtime cannot be started: {error}"))?;
     // On a worker, so that the tasks it talks to need no third thread to be woken.
-    let agent = runtime.spawn(run_until_stopped(config, stops));
+    let agent = runtime.spawn(run_until_stopped(config, trial.clone(), stops));
     let result = runtime
         .block_on(agent)
         .map_err(|error| format!("the agent has failed: {error}"));
     runtime.shutdown_timeout(Duration::from_millis(100));
-    result?
+    match result?? {
+        End::Stopped => Ok(()),
+        End::Updated => trial.restart(),
+    }
 }
 
 async fn run_until_stopped(
     config: Config,
+    trial: Trial,
     stops: impl FnOnce() -> std::io::Result<Stops>,
-) -> Result<(), String> {
+) -> Result<End, String> {
     let mut stops = stops().map_err(|error| format!("signals cannot be received: {error}"))?;
     let program = platform::own_program()
         .map_err(|error| format!("the agent's own program cannot be found: {error}"))?;
     let (stop, stopping) = watch::channel(false);
-    let stopped = async {
-        stops.asked().await;
-        tracing::info!("the agent is being stopped");
-        // An error means that the agent has ended by itself.
-        let _ = stop.send(true);
-        tokio::time::sleep(STOP_LIMIT).await;
-        tracing::warn!("the agent did not stop in time");
+    let (restart, mut restarting) = watch::channel(false);
+    let agent = agent::run(config, program, (trial, restart), stopping);
+    let mut agent = Box::pin(agent);
+    let mut end = tokio::select! {
+        ended = &mut agent => return ended.map(|()| End::Stopped).map_err(|error| error.to_string()),
+        () = stops.asked() => End::Stopped,
+        Ok(_) = restarting.wait_for(|restart| *restart) => End::Updated,
     };
-    tokio::select! {
-        ended = agent::run(config, program, stopping) => {
-            ended.map_err(|error| error.to_string())
+    tracing::info!("the agent is being stopped");
+    // An error means that the agent has ended by itself.
+    let _ = stop.send(true);
+    let late = tokio::time::sleep(STOP_LIMIT);
+    tokio::pin!(late);
+    loop {
+        tokio::select! {
+            ended = &mut agent => return ended.map(|()| end).map_err(|error| error.to_string()),
+            () = stops.asked(), if end == End::Updated => end = End::Stopped,
+            () = &mut late => break,
         }
-        () = stopped => Ok(()),
     }
+    tracing::warn!("the agent did not stop in time");
+    Ok(end)
 }
 
 #[allow(

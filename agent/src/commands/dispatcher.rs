@@ -60,6 +60,8 @@ pub enum Input {
     Acknowledged(CommandId),
     /// Which commands run or wait for their acknowledgement?
     InFlight(oneshot::Sender<Vec<CommandId>>),
+    /// How many commands run?
+    Running(oneshot::Sender<usize>),
     /// The agent is being stopped; answered when no command runs and each has its result.
     Stop(oneshot::Sender<()>),
 }
@@ -164,6 +166,10 @@ impl Dispatcher {
             Input::InFlight(answer) => {
                 // Who asked may have gone in the meantime.
                 let _ = answer.send(self.ledger.in_flight());
+            }
+            Input::Running(answer) => {
+                // Who asked may have gone in the meantime.
+                let _ = answer.send(self.running.len());
             }
             Input::Stop(_) => {}
         }

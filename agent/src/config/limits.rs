@@ -21,6 +21,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         watchdog,
         commands,
         consent,
+        update,
         ..
     } = config;
     url(&server.url)?;
@@ -78,6 +79,10 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             commands.output_limit_bytes as u64,
             4096..=1 << 20,
         ),
+        ("update.wait_seconds", update.wait_seconds, 0..=DAY),
+        ("update.confirm_seconds", update.confirm_seconds, 1..=3600),
+        ("update.download_seconds", update.download_seconds, 1..=DAY),
+        ("update.stall_seconds", update.stall_seconds, 1..=3600),
     ] {
         within(key, value, &range)?;
     }

@@ -3,6 +3,7 @@
 
 mod limits;
 mod sections;
+mod update;
 mod watchdog;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ pub use sections::{
     AgentSettings, CommandSettings, ConsentSettings, InventorySettings, LogFormat, LogSettings,
     MetricsSettings, ServerSettings,
 };
+pub use update::UpdateSettings;
 pub use watchdog::{ServiceAction, WatchdogSettings, WatchedService};
 
 use serde::Deserialize;
@@ -39,6 +41,9 @@ pub struct Config {
     /// How who sits at the machine is asked.
     #[serde(default)]
     pub consent: ConsentSettings,
+    /// How the agent itself is updated.
+    #[serde(default)]
+    pub update: UpdateSettings,
     /// What is logged and how.
     #[serde(default)]
     pub log: LogSettings,
@@ -108,13 +113,19 @@ impl Config {
             problem,
         })?;
         if config.agent.state_dir.is_none() {
-            let beside = path
-                .parent()
-                .filter(|dir| !dir.as_os_str().is_empty())
-                .unwrap_or_else(|| Path::new("."));
-            config.agent.state_dir = Some(beside.to_owned());
+            config.agent.state_dir = Some(beside(path));
         }
         Ok(config)
+    }
+
+    /// The directory of the agent's state as a file says it that may not be usable in other respects.
+    #[must_use]
+    pub fn state_dir_of(path: &Path) -> PathBuf {
+        let table = std::fs::read_to_string(path).ok();
+        let table = table.and_then(|text| text.parse::<toml::Table>().ok());
+        let agent = table.as_ref().and_then(|table| table.get("agent"));
+        let said = agent.and_then(|agent| agent.get("state_dir")?.as_str());
+        said.map_or_else(|| beside(path), PathBuf::from)
     }
 
     /// The directory of `identity.json`: the configured one, or the configuration file's own.
@@ -125,6 +136,14 @@ impl Config {
             .as_deref()
             .unwrap_or_else(|| Path::new("."))
     }
+}
+
+/// The folder of a file.
+fn beside(path: &Path) -> PathBuf {
+    path.parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."))
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -215,6 +234,8 @@ restart_cooldown_seconds = 60
                 "commands.timeout_seconds",
             ),
             ("[consent]\nprogram = \"ask\"", "consent.program"),
+            ("[update]\nconfirm_seconds = 0", "update.confirm_seconds"),
+            ("[update]\nwait_seconds = 86401", "update.wait_seconds"),
             ("reconnect_seconds = 0.0", "server.reconnect_seconds"),
             ("reconnect_seconds = nan", "server.reconnect_seconds"),
             ("reconnect_max_seconds = 1", "server.reconnect_max_seconds"),
@@ -234,6 +255,27 @@ restart_cooldown_seconds = 60
         }
         let error = parse("[server]\nurl = \"ws://a/ws\"\napi_key = \"\"").unwrap_err();
         assert!(error.contains("server.api_key"), "{error}");
+    }
+
+    #[test]
+    fn the_state_is_found_though_the_rest_of_the_file_cannot_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.toml");
+        let state_dir = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Config::state_dir_of(&path)
+        };
+        assert_eq!(
+            state_dir("x = 1\n[agent]\nstate_dir = \"/s\""),
+            Path::new("/s")
+        );
+        for text in ["[agent]\nheartbeat_seconds = 1", "[agent", "agent = 1"] {
+            assert_eq!(state_dir(text), folder.path());
+        }
+        assert_eq!(
+            Config::state_dir_of(Path::new("nowhere.toml")),
+            Path::new(".")
+        );
     }
 
     #[test]

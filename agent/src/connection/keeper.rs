@@ -30,6 +30,7 @@ use crate::identity::{Identity, IdentityStore};
 use crate::machine;
 use crate::platform::registry;
 use crate::reports::Reporter;
+use crate::update;
 
 /// How long the server may take to answer the agent's good-bye.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -64,10 +65,11 @@ const CAPABILITIES: [&str; 15] = [
     CAPABILITY_CONSENT,
 ];
 
-/// All that this agent can do on its platform.
-fn capabilities() -> Vec<String> {
+/// All that this agent can do on its platform, and may do here.
+fn capabilities(config: &Config) -> Vec<String> {
     let registry = registry::IS_THERE.then_some(CAPABILITY_REGISTRY);
-    let all = CAPABILITIES.into_iter().chain(registry);
+    let updates = config.update.enabled.then_some(update::CAPABILITY);
+    let all = CAPABILITIES.into_iter().chain(registry).chain(updates);
     all.map(str::to_owned).collect()
 }
 
@@ -81,6 +83,7 @@ pub struct Keeper {
     peers: Peers,
     lanes: LaneDialer,
     reporter: Reporter,
+    previous_version: Option<String>,
 }
 
 impl Keeper {
@@ -116,7 +119,17 @@ impl Keeper {
             peers,
             lanes,
             reporter,
+            previous_version: None,
         })
+    }
+
+    /// Tells the server that this version has just taken the place of that one.
+    #[must_use]
+    pub fn after(self, previous_version: Option<String>) -> Self {
+        Self {
+            previous_version,
+            ..self
+        }
     }
 
     /// Serves until `stopping` becomes true; the server is then told good-bye.
@@ -189,11 +202,11 @@ impl Keeper {
             api_key: key.clone(),
             hostname: device.hostname,
             os_info: Some(device.os_info),
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            version: Some(update::own_version().to_owned()),
             device_id: Some(device.device_id),
-            previous_version: None,
+            previous_version: self.previous_version.clone(),
             protocol: Some(PROTOCOL),
-            capabilities: capabilities(),
+            capabilities: capabilities(&self.config),
             boot_id: device.boot_id,
             enrollment_nonce: Some(self.identity.enrollment_nonce.clone()),
             in_flight: in_flight.unwrap_or_default(),

@@ -183,7 +183,7 @@ impl LaneDialer {
     ) -> Result<Request<Pieces>, String> {
         let Inner { uri, folder, .. } = &*self.0;
         let authority = uri.authority().map(|authority| authority.as_str());
-        let key = lock(&self.0.key).clone().unwrap_or_default();
+        let key = self.key();
         Request::builder()
             .method(method)
             .uri(format!("{folder}{PATH}/{channel}"))
@@ -195,23 +195,41 @@ impl LaneDialer {
             .map_err(|error| error.to_string())
     }
 
-    async fn connect(&self) -> Result<(SendRequest<Pieces>, Tied), String> {
-        let (host, port) = place_of(&self.0.uri);
-        let stream = TcpStream::connect((host, port))
-            .await
-            .map_err(|error| format!("cannot reach {host}:{port}: {error}"))?;
-        platform::tune_socket(&stream)
-            .map_err(|error| format!("cannot set up the socket: {error}"))?;
-        let Some(tls) = &self.0.tls else {
-            return speak(TokioIo::new(stream)).await;
-        };
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-        let stream = TlsConnector::from(Arc::clone(tls))
-            .connect(name, stream)
-            .await
-            .map_err(|error| error.to_string())?;
-        speak(TokioIo::new(stream)).await
+    pub(super) async fn connect(&self) -> Result<(SendRequest<Pieces>, Tied), String> {
+        connect_to(place_of(&self.0.uri), self.0.tls.as_ref()).await
     }
+
+    pub(super) fn uri(&self) -> &Uri {
+        &self.0.uri
+    }
+
+    pub(super) fn folder(&self) -> &str {
+        &self.0.folder
+    }
+
+    pub(super) fn key(&self) -> String {
+        lock(&self.0.key).clone().unwrap_or_default()
+    }
+}
+
+/// Connects for requests, over TLS where there is something to trust.
+pub(super) async fn connect_to(
+    (host, port): (&str, u16),
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<(SendRequest<Pieces>, Tied), String> {
+    let stream = TcpStream::connect((host, port))
+        .await
+        .map_err(|error| format!("cannot reach {host}:{port}: {error}"))?;
+    platform::tune_socket(&stream).map_err(|error| format!("cannot set up the socket: {error}"))?;
+    let Some(tls) = tls else {
+        return speak(TokioIo::new(stream)).await;
+    };
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    let stream = TlsConnector::from(Arc::clone(tls))
+        .connect(name, stream)
+        .await
+        .map_err(|error| error.to_string())?;
+    speak(TokioIo::new(stream)).await
 }
 
 async fn speak<T>(io: T) -> Result<(SendRequest<Pieces>, Tied), String>
@@ -236,7 +254,7 @@ fn checked(response: Response<Incoming>) -> Result<Response<Incoming>, String> {
     }
 }
 
-fn trusting_public() -> Arc<ClientConfig> {
+pub(super) fn trusting_public() -> Arc<ClientConfig> {
     let roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
@@ -251,7 +269,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A body that is sent as it comes, or none.
-struct Pieces(Option<mpsc::Receiver<Bytes>>);
+pub(super) struct Pieces(Option<mpsc::Receiver<Bytes>>);
+
+impl Pieces {
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+}
 
 impl Body for Pieces {
     type Data = Bytes;

@@ -3,6 +3,7 @@
 
 mod backoff;
 mod dial;
+mod fetch;
 mod handshake;
 mod inbound;
 mod keeper;
@@ -15,6 +16,7 @@ mod reader;
 mod silence;
 mod writer;
 
+pub use fetch::Fetched;
 pub use keeper::Keeper;
 pub use lane::{Inward, LaneDialer, Outward, Tied};
 pub use outbox::{LaneEnds, Lanes, Outbox, Outgoing};

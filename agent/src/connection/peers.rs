@@ -9,12 +9,14 @@ use crate::channels::streams::Streams;
 use crate::commands::dispatcher;
 use crate::machine;
 use crate::settings::SettingsStore;
+use crate::update;
 
 /// The tasks that outlive connections.
 #[derive(Debug, Clone)]
 pub struct Peers {
     machine: mpsc::Sender<machine::Input>,
     commands: mpsc::Sender<dispatcher::Input>,
+    updates: mpsc::Sender<update::Input>,
     settings: SettingsStore,
     streams: Streams,
     tunnel_open: watch::Receiver<bool>,
@@ -27,6 +29,7 @@ impl Peers {
     pub fn new(
         machine: mpsc::Sender<machine::Input>,
         commands: mpsc::Sender<dispatcher::Input>,
+        updates: mpsc::Sender<update::Input>,
         settings: SettingsStore,
         streams: Streams,
         tunnel_open: watch::Receiver<bool>,
@@ -34,6 +37,7 @@ impl Peers {
         Self {
             machine,
             commands,
+            updates,
             settings,
             streams,
             tunnel_open,
@@ -75,11 +79,19 @@ impl Peers {
         }
     }
 
+    /// Tells the updater something.
+    pub async fn update(&self, input: update::Input) {
+        if self.updates.send(input).await.is_err() {
+            tracing::error!("the updater's task is gone");
+        }
+    }
+
     /// Tells all that there is a connection, and whether its server acknowledges results.
     pub async fn connected(&self, outbox: &Outbox, acknowledges: bool) {
         self.settings.reset();
         self.machine(machine::Input::Connected(outbox.clone()))
             .await;
+        self.update(update::Input::Connected(outbox.clone())).await;
         let outbox = outbox.clone();
         self.command(dispatcher::Input::Connected {
             outbox,
@@ -92,5 +104,6 @@ impl Peers {
     pub async fn disconnected(&self) {
         self.machine(machine::Input::Disconnected).await;
         self.command(dispatcher::Input::Disconnected).await;
+        self.update(update::Input::Disconnected).await;
     }
 }

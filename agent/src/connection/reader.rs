@@ -18,6 +18,7 @@ use super::silence;
 use crate::commands::dispatcher;
 use crate::machine;
 use crate::state::Event;
+use crate::update;
 
 /// For the answer to the server's close frame to go out, or for the server's to ours.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -164,11 +165,9 @@ impl Reader<'_> {
                     .await;
             }
             ServerMessage::ConfigUpdate(update) => self.peers.settings().take(&update),
-            ServerMessage::Update(_) => {
-                tracing::warn!(
-                    kind = message.kind(),
-                    "this version of the agent does not support it yet"
-                );
+            ServerMessage::Update(update) => {
+                let order = update::Input::Ordered(Box::new(update));
+                self.peers.update(order).await;
             }
             ServerMessage::Error(error) => {
                 if error.code == "inventory_busy" {

@@ -30,6 +30,8 @@ pub enum Input {
     Disconnected,
     /// Which session was kept over the lost connection?
     Kept(oneshot::Sender<Option<KeptSession>>),
+    /// Is a session open, or kept, or asked for?
+    Occupied(oneshot::Sender<bool>),
     /// The server said something about tunnels.
     Event(Event),
     /// The agent is being stopped; answered when no session is left.
@@ -126,6 +128,10 @@ impl Machine {
             Input::Kept(answer) => {
                 // Who asked may have lost patience.
                 let _ = answer.send(self.kept_session());
+            }
+            Input::Occupied(answer) => {
+                // Who asked may have lost patience.
+                let _ = answer.send(self.state.session().is_some());
             }
             Input::Event(event) => self.on_event(event).await,
             Input::Stop(done) => {

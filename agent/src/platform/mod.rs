@@ -3,6 +3,7 @@
 //! platform's room promises the same, so that nothing above asks which one it is. The only place for
 //! `unsafe`.
 
+mod program_names;
 mod terms;
 
 #[cfg(unix)]
@@ -13,6 +14,7 @@ mod windows;
 #[cfg(not(any(target_os = "linux", windows)))]
 compile_error!("the agent runs on Linux and on Windows");
 
+pub use program_names::{ENTERING, beside_program};
 pub use terms::{Exposure, KillError, Leader, Order, Remains, SESSION_MARK, Sweep, TERMINAL_MARK};
 #[cfg(unix)]
 pub use unix::*;

@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 pub mod plane;
+#[cfg(unix)]
+pub mod release;
+#[cfg(unix)]
+pub mod updating;
 
 use std::fs;
 use std::path::{Path, PathBuf};

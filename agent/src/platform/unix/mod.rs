@@ -11,6 +11,7 @@ pub mod own_service;
 mod people;
 mod private;
 mod processes;
+mod program;
 mod pty;
 pub mod registry;
 pub mod services;
@@ -45,6 +46,9 @@ pub use private::{
     open_private, sync_names,
 };
 pub use processes::kill_process;
+#[cfg(debug_assertions)]
+pub use program::die;
+pub use program::{finish_put, give_rights_of, keep_program, put_program, restart};
 pub use pty::Pty;
 pub use status::{signal_code, unknown_end};
 pub use stops::Stops;

@@ -16,6 +16,7 @@ mod people;
 mod pipes;
 mod private;
 mod processes;
+mod program;
 mod pty;
 mod reg_file;
 pub mod registry;
@@ -56,6 +57,9 @@ pub use private::{
     open_private, sync_names,
 };
 pub use processes::kill_process;
+#[cfg(debug_assertions)]
+pub use program::die;
+pub use program::{finish_put, give_rights_of, keep_program, put_program, restart};
 pub use pty::Pty;
 pub use status::{signal_code, unknown_end};
 pub use stops::Stops;
