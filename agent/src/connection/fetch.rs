@@ -11,7 +11,7 @@ use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Method, Request, StatusCode, Uri};
 
 use super::dial::place_of;
-use super::lane::{LaneDialer, Pieces, Tied, connect_to, trusting_public};
+use super::lane::{LaneDialer, Pieces, Tied, trusting_public};
 
 /// A file that comes.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl LaneDialer {
             Place::Server(_) => self.connect().await?,
             Place::Elsewhere(uri) => {
                 let tls = is_https(uri).then(trusting_public);
-                connect_to(place_of_url(uri), tls.as_ref()).await?
+                self.connect_to(&socket_of(uri)?, tls.as_ref()).await?
             }
         };
         let request = self.asking_for(&place)?;
@@ -129,6 +129,14 @@ fn place_of_url(uri: &Uri) -> (&str, u16) {
     let (host, _) = place_of(uri);
     let default_port = if is_https(uri) { 443 } else { 80 };
     (host, uri.port_u16().unwrap_or(default_port))
+}
+
+/// The same place in the form in which it is dialled.
+fn socket_of(uri: &Uri) -> Result<Uri, String> {
+    let scheme = if is_https(uri) { "wss" } else { "ws" };
+    let port = place_of_url(uri).1;
+    let text = format!("{scheme}://{}:{port}/", uri.host().unwrap_or_default());
+    text.parse().map_err(|error| format!("{uri}: {error}"))
 }
 
 /// Host and port without anybody's name and password.

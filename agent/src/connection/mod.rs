@@ -2,7 +2,7 @@
 //! authenticated, then read and written until it ends.
 
 mod backoff;
-mod dial;
+pub mod dial;
 mod fetch;
 mod handshake;
 mod inbound;
@@ -11,11 +11,13 @@ mod lane;
 mod outbox;
 mod parting;
 mod peers;
+pub mod proxy;
 mod queues;
 mod reader;
 mod silence;
 mod writer;
 
+pub use dial::Dialer;
 pub use fetch::Fetched;
 pub use keeper::Keeper;
 pub use lane::{Inward, LaneDialer, Outward, Tied};
@@ -23,5 +25,5 @@ pub use outbox::{LaneEnds, Lanes, Outbox, Outgoing};
 pub use peers::Peers;
 
 /// The WebSocket, with or without TLS.
-type Socket =
+pub type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::outbox::Outbox;
+use crate::backlog::Backlog;
 use crate::channels::streams::Streams;
 use crate::commands::dispatcher;
 use crate::machine;
@@ -20,6 +21,7 @@ pub struct Peers {
     settings: SettingsStore,
     streams: Streams,
     tunnel_open: watch::Receiver<bool>,
+    backlog: Backlog,
     again: Arc<Notify>,
 }
 
@@ -33,6 +35,7 @@ impl Peers {
         settings: SettingsStore,
         streams: Streams,
         tunnel_open: watch::Receiver<bool>,
+        backlog: Backlog,
     ) -> Self {
         Self {
             machine,
@@ -41,6 +44,7 @@ impl Peers {
             settings,
             streams,
             tunnel_open,
+            backlog,
             again: Arc::default(),
         }
     }
@@ -53,6 +57,11 @@ impl Peers {
     /// The settings that the server may change.
     pub fn settings(&self) -> &SettingsStore {
         &self.settings
+    }
+
+    /// What waits to be told.
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     /// The streams of open channels.

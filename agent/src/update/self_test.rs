@@ -29,7 +29,7 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 /// # Errors
 /// A line for the operator.
 pub fn perform(config: &Path) -> Result<&'static str, String> {
-    let config = Config::load(config).map_err(|error| error.to_string())?;
+    let config = Config::load_or_last_good(config).map_err(|error| error.to_string())?;
     let store = IdentityStore::new(config.state_dir());
     store.load_or_create().map_err(|error| error.to_string())?;
     LaneDialer::new(&config.server)?;

@@ -103,6 +103,7 @@ on_both_databases! {
             event: "restarted".to_owned(),
             message: Some("'; DROP TABLE watchdog_events; --".to_owned()),
             timestamp: None,
+            waited_seconds: None,
         };
         agent.send(&AgentMessage::WatchdogEvent(event)).await;
         eventually("the event is stored", SOON, || async {
@@ -124,6 +125,7 @@ on_both_databases! {
             event: "restarted".to_owned(),
             message: None,
             timestamp: None,
+            waited_seconds: None,
         });
         let start = std::time::Instant::now();
         for _ in 0..SENT {
