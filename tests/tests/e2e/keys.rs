@@ -129,10 +129,6 @@ on_both_databases! {
         rmm.admin.delete(&path).await.check(204);
         reading.get("/api/auth/me").await.problem(401, "unknown_key");
     }
-}
-
-fn key(name: &str, role: &str) -> Value {
-    json!({"name": name, "role": role})
 
     async fn a_key_uses_only_the_sessions_that_were_opened_with_it(world: World) {
         let rmm = world.deploy(&[]).await;
@@ -154,6 +150,10 @@ fn key(name: &str, role: &str) -> Value {
         assert_eq!(items(&rmm.technician.get("/api/v1/tunnel").await.expect(200)).len(), 1);
         rmm.technician.post("/api/v1/tunnel/close", json!({"session_id": own})).await.check(200);
     }
+}
+
+fn key(name: &str, role: &str) -> Value {
+    json!({"name": name, "role": role})
 }
 
 /// Makes a key and answers a client that holds it.
