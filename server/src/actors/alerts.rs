@@ -58,6 +58,17 @@ struct Watched {
     raises: MessageBudget,
 }
 
+impl Watched {
+    fn new(place: Place, rules: Arc<AlertsPolicy>, watch: AgentWatch) -> Self {
+        Self {
+            place,
+            rules,
+            watch,
+            raises: MessageBudget::new(RAISED_PER_SECOND, RAISED_AT_ONCE, Instant::now()),
+        }
+    }
+}
+
 /// A transition that waits for the database, and since when that refuses it.
 struct Waiting {
     agent_id: AgentId,
@@ -139,14 +150,9 @@ impl AlertWatcher {
                 kinds.entry(agent_id).or_default().push(kind);
             }
             for (agent_id, kinds) in kinds {
-                self.agents.insert(
-                    agent_id,
-                    Watched {
-                        place: Place::default(),
-                        rules: Arc::default(),
-                        watch: AgentWatch::with_raised(kinds),
-                    },
-                );
+                let watch = AgentWatch::with_raised(kinds);
+                let watched = Watched::new(Place::default(), Arc::default(), watch);
+                self.agents.insert(agent_id, watched);
             }
         }
         self.windows = fleet.windows;
@@ -172,12 +178,8 @@ impl AlertWatcher {
                 }
             });
             let rules = rules.clone();
-            let watched = self.agents.entry(id).or_insert_with(|| Watched {
-                place,
-                rules: rules.clone(),
-                watch: AgentWatch::default(),
-                raises: MessageBudget::new(RAISED_PER_SECOND, RAISED_AT_ONCE, Instant::now()),
-            });
+            let new = || Watched::new(place, rules.clone(), AgentWatch::default());
+            let watched = self.agents.entry(id).or_insert_with(new);
             watched.place = place;
             watched.rules = rules;
         }

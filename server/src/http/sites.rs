@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{ClientId, SiteId};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::whole;
 use super::clients;
@@ -130,7 +130,7 @@ async fn listed(
     client_id: Option<ClientId>,
 ) -> Result<HttpResponse, AppError> {
     let words = asked.text("q")?;
-    let rows = sites::list(&state.db, who.scope, client_id, words, asked.page()).await?;
+    let rows = sites::list(&state.db, who.scope.clone(), client_id, words, asked.page()).await?;
     let page = asked
         .cut(rows, Site::position)
         .map(|site| SiteView::new(site, None, &who));

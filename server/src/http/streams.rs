@@ -192,7 +192,8 @@ pub async fn viewer(
         .and_then(|ticket| state.tickets.redeem(ticket, session_id, Instant::now()));
     let admission = admission.ok_or_else(bad_ticket)?;
     // What was revoked since the ticket was made lets nobody in.
-    if !admission.warrant.holds(&state.db, Utc::now()).await? {
+    let holds = admission.warrant.holds(&state.db, Utc::now()).await;
+    if !holds.map_err(AppError::from)? {
         return Err(bad_ticket().into());
     }
     let session = live_session(&state, session_id).await?.ok_or_else(closed)?;

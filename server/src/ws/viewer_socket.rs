@@ -74,7 +74,6 @@ pub struct Visit {
 pub fn start(
     request: &HttpRequest,
     payload: web::Payload,
-    db: Db,
     (db, tunnel): (Db, Addr<TunnelSession>),
     visit: Visit,
     message_bytes: u32,
