@@ -72,7 +72,7 @@ verified_by_openssl() {
 
 # The same by Python 3, where openssl is older (RFC 8032, section 6).
 verified_by_python() {
-    python3 - "$1" "$work/manifest" "$work/signature" <<'PYTHON'
+    python3 -I - "$1" "$work/manifest" "$work/signature" <<'PYTHON'
 import base64, hashlib, sys
 p = 2**255 - 19
 q = 2**252 + 27742317777372353535851937790883648493
@@ -247,7 +247,12 @@ main() {
         uninstall
         return
     fi
-    [ -z "$ca_file" ] || [ -r "$ca_file" ] || die "cannot read $ca_file"
+    if [ -n "$ca_file" ]; then
+        [ -r "$ca_file" ] || die "cannot read $ca_file"
+        ca_file=$(cd "$(dirname "$ca_file")" && pwd)/$(basename "$ca_file")
+    fi
+    # Nothing is taken from where this happens to be run.
+    cd /
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' HUP INT TERM

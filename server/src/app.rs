@@ -32,6 +32,7 @@ use crate::listener::{prepare_socket, stop_signal};
 use crate::services::accounts::Accounts;
 use crate::services::audit_seal::Sealer;
 use crate::services::commands::CommandRates;
+use crate::services::enrollment_limits::EnrollmentLimits;
 use crate::services::inventory::{self, InventoryDesk};
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
@@ -109,7 +110,10 @@ impl App {
             commands: staff.commands.clone(),
             events: staff.events.clone().recipient(),
             settings: Arc::new(settings.agents.clone()),
-            guesses: Arc::default(),
+            doors: Arc::new(EnrollmentLimits::new(
+                settings.agents.enrollments_per_site_per_minute,
+            )),
+            budgets: Arc::default(),
             audit_limits: Arc::default(),
             inventories: InventoryDesk::default(),
             lanes: Arc::default(),

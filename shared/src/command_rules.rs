@@ -2,7 +2,8 @@
 //!
 //! A deny list keeps from mistakes, not from malice: a shell finds many spellings of one command.
 //! What must not happen needs an allow list; there a glob's `*` stops at what a shell would take as
-//! the beginning of another command.
+//! the beginning of another command. That is so in shells only: with an allow list nothing runs in other
+//! languages, where a text that looks like an allowed command may do anything.
 
 use regex::{Regex, RegexBuilder};
 
@@ -82,7 +83,15 @@ pub enum Refusal {
     /// No pattern allows it.
     #[error("the policy allows only listed commands, and this is none; ask an administrator")]
     NotAllowed,
+    /// Some are allowed, and they are a shell's.
+    #[error(
+        "the policy allows only listed commands of a shell, and {0} is none; ask an administrator"
+    )]
+    NoShell(String),
 }
+
+/// The kinds of commands whose text a shell reads, as [`crate::CommandType::name`] says.
+const SHELLS: [&str; 3] = ["shell", "powershell", "script"];
 
 /// The compiled lists.
 #[derive(Debug, Clone, Default)]
@@ -122,11 +131,12 @@ impl CommandRules {
         Ok(Self { allow, deny })
     }
 
-    /// Whether a command may run. A denial counts for the whole and for each line of it.
+    /// Whether a command of a kind ([`crate::CommandType::name`]) may run. A denial counts for the whole and for
+    /// each line of it.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn check(&self, command: &str) -> Result<(), Refusal> {
+    pub fn check(&self, kind: &str, command: &str) -> Result<(), Refusal> {
         let command = command.trim();
         for (text, pattern) in &self.deny {
             let denied = pattern.is_match(command)
@@ -136,6 +146,7 @@ impl CommandRules {
             }
         }
         match &self.allow {
+            Some(_) if !SHELLS.contains(&kind) => Err(Refusal::NoShell(kind.to_owned())),
             Some(allow) if !allow.iter().any(|pattern| pattern.is_match(command)) => {
                 Err(Refusal::NotAllowed)
             }
@@ -161,22 +172,22 @@ mod tests {
 
     #[test]
     fn without_lists_everything_is_allowed() {
-        assert_eq!(rules(None, &[]).check("rm -rf /"), Ok(()));
+        assert_eq!(rules(None, &[]).check("shell", "rm -rf /"), Ok(()));
     }
 
     #[test]
     fn a_denial_wins_over_an_allowance() {
         let rules = rules(Some(&["systemctl *"]), &["*poweroff*"]);
-        assert_eq!(rules.check("systemctl status nginx"), Ok(()));
+        assert_eq!(rules.check("shell", "systemctl status nginx"), Ok(()));
         let denied = Err(Refusal::Denied("*poweroff*".to_owned()));
-        assert_eq!(rules.check("systemctl poweroff"), denied);
-        assert_eq!(rules.check("uptime"), Err(Refusal::NotAllowed));
+        assert_eq!(rules.check("shell", "systemctl poweroff"), denied);
+        assert_eq!(rules.check("shell", "uptime"), Err(Refusal::NotAllowed));
     }
 
     #[test]
     fn an_empty_allow_list_allows_nothing() {
         assert_eq!(
-            rules(Some(&[]), &[]).check("true"),
+            rules(Some(&[]), &[]).check("shell", "true"),
             Err(Refusal::NotAllowed)
         );
     }
@@ -193,15 +204,30 @@ mod tests {
             "systemctl status a\nreboot",
             "systemctl status a > /etc/passwd",
         ] {
-            assert_eq!(rules.check(command), Err(Refusal::NotAllowed), "{command}");
+            assert_eq!(
+                rules.check("shell", command),
+                Err(Refusal::NotAllowed),
+                "{command}"
+            );
         }
+    }
+
+    #[test]
+    fn an_allow_list_for_the_shell_allows_nothing_in_python_or_by_claude() {
+        let rules = rules(Some(&["systemctl *"]), &[]);
+        assert_eq!(rules.check("powershell", "systemctl status"), Ok(()));
+        for kind in ["python", "claude_task", "ruby"] {
+            let refused = Err(Refusal::NoShell(kind.to_owned()));
+            assert_eq!(rules.check(kind, "systemctl = exec"), refused);
+        }
+        assert_eq!(CommandRules::default().check("python", "print(1)"), Ok(()));
     }
 
     #[test]
     fn a_denied_line_is_found_in_a_script() {
         let rules = rules(None, &["reboot*"]);
-        assert!(rules.check("echo bye\n  reboot now\n").is_err());
-        assert!(rules.check("echo reboot").is_ok());
+        assert!(rules.check("shell", "echo bye\n  reboot now\n").is_err());
+        assert!(rules.check("shell", "echo reboot").is_ok());
     }
 
     #[test]
@@ -220,6 +246,6 @@ mod tests {
     fn a_hostile_command_costs_no_more_than_its_length() {
         let rules =
             CommandRules::compile(None, &[CommandPattern::Regex("(a+)+b".to_owned())]).unwrap();
-        assert_eq!(rules.check(&"a".repeat(32 * 1024)), Ok(()));
+        assert_eq!(rules.check("shell", &"a".repeat(32 * 1024)), Ok(()));
     }
 }

@@ -65,8 +65,8 @@ async fn start(
     settings: &CommandSettings,
     lists: &CommandLists,
 ) -> Result<Execution, String> {
-    lists.check(&terminal.command)?;
     let kind = terminal.command_type.clone().unwrap_or_default();
+    lists.check(kind.name(), &terminal.command)?;
     let invocation =
         Invocation::new(&kind, &terminal.command, settings).ok_or(CLAUDE_TASK_REFUSAL)?;
     let mut environment = vec![

@@ -37,14 +37,14 @@ impl CommandLists {
         }
     }
 
-    /// Whether a command line may run.
+    /// Whether a text may run as a kind of command ([`CommandType::name`]).
     ///
     /// # Errors
     /// Why not, for the one who gave it.
-    pub fn check(&self, line: &str) -> Result<(), String> {
+    pub fn check(&self, kind: &str, line: &str) -> Result<(), String> {
         match (&self.told, &self.rules) {
             (None, _) => Ok(()),
-            (Some(_), Some(rules)) => rules.check(line).map_err(|refusal| refusal.to_string()),
+            (Some(_), Some(rules)) => rules.check(kind, line).map_err(|refusal| refusal.to_string()),
             // What cannot be understood may forbid anything.
             (Some(_), None) => Err(
                 "this agent cannot read the policy's lists of commands; update it, or mend the lists"
@@ -58,9 +58,10 @@ impl CommandLists {
     /// # Errors
     /// As [`CommandLists::check`].
     pub fn check_order(&self, command: &Command) -> Result<(), String> {
-        match &command.command_type {
-            CommandType::ClaudeTask { task, .. } => self.check(task),
-            _ => self.check(&command.command),
+        let kind = &command.command_type;
+        match kind {
+            CommandType::ClaudeTask { task, .. } => self.check(kind.name(), task),
+            _ => self.check(kind.name(), &command.command),
         }
     }
 }
@@ -73,11 +74,16 @@ mod tests {
 
     #[test]
     fn lists_that_cannot_be_read_let_nothing_run() {
-        assert_eq!(CommandLists::default().check("true"), Ok(()));
+        assert_eq!(CommandLists::default().check("shell", "true"), Ok(()));
         let broken = CommandLists::of(&CommandsConfig {
             deny: Some(vec![CommandPattern::Regex("(".to_owned())]),
             ..CommandsConfig::default()
         });
-        assert!(broken.check("true").unwrap_err().contains("cannot read"));
+        assert!(
+            broken
+                .check("shell", "true")
+                .unwrap_err()
+                .contains("cannot read")
+        );
     }
 }

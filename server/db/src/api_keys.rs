@@ -184,6 +184,16 @@ pub async fn by_id(db: &Db, id: ApiKeyId) -> Result<Option<ApiKey>, DbError> {
         .optional())
 }
 
+/// These keys, as far as they are there and not revoked.
+pub async fn named(db: &Db, ids: Vec<ApiKeyId>) -> Result<Vec<ApiKey>, DbError> {
+    query!(db, |conn| api_keys::table
+        .filter(api_keys::id.eq_any(ids.into_iter().map(Bind)))
+        .filter(api_keys::revoked_at.is_null())
+        .select(ApiKey::as_select())
+        .load(conn)
+        .await)
+}
+
 /// Which of these keys are there and not revoked.
 pub async fn alive(db: &Db, ids: Vec<ApiKeyId>) -> Result<Vec<ApiKeyId>, DbError> {
     query!(db, |conn| api_keys::table

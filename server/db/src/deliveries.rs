@@ -95,13 +95,19 @@ pub async fn enqueue(db: &Db, new: NewDelivery, most: i64) -> Result<Option<Deli
     transact!(db, |conn| Ok(conn.enqueue_delivery(new, most).await?))
 }
 
-/// Lists what is due, the oldest first. What a channel is told of one alert is told in turn: its end
-/// would be forgotten where its beginning came later.
-pub async fn due(db: &Db, at: DateTime<Utc>, limit: i64) -> Result<Vec<Delivery>, DbError> {
+/// Lists what is due by channels that are not busy, the oldest first. What a channel is told of one alert is
+/// told in turn: its end would be forgotten where its beginning came later.
+pub async fn due(
+    db: &Db,
+    at: DateTime<Utc>,
+    busy: Vec<NotificationId>,
+    limit: i64,
+) -> Result<Vec<Delivery>, DbError> {
     let earlier = diesel::alias!(deliveries as earlier);
     query!(db, |conn| deliveries::table
         .filter(deliveries::status.eq("pending"))
         .filter(deliveries::next_at.le(Bind(at)))
+        .filter(deliveries::channel_id.ne_all(busy.into_iter().map(Bind)))
         .filter(diesel::dsl::not(diesel::dsl::exists(
             earlier
                 .filter(earlier.field(deliveries::status).eq("pending"))

@@ -174,6 +174,7 @@ table! {
         sent_in_poll -> Nullable<Text>,
         script -> Nullable<Jsonb>,
         arguments -> Nullable<Jsonb>,
+        key_id -> Nullable<Uuid>,
     }
 }
 

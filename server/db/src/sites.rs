@@ -189,16 +189,19 @@ pub async fn rename(
     })
 }
 
-/// Gives a site another key; the one before stops working. Nothing where there is no such site.
+/// Gives a site another key, and another code where there is one; those before stop working. Nothing where there is
+/// no such site.
 pub async fn replace_key(
     db: &Db,
     id: SiteId,
     api_key_hash: [u8; 32],
+    site_code: Option<String>,
 ) -> Result<Option<Site>, DbError> {
     let at = Bind(now());
     exec!(db, |conn| diesel::update(sites::table.find(Bind(id)))
         .set((
             sites::api_key_hash.eq(api_key_hash.as_slice()),
+            site_code.as_deref().map(|code| sites::site_code.eq(code)),
             sites::updated_at.eq(at),
         ))
         .returning(Site::as_returning())

@@ -21,6 +21,7 @@ use crate::db::maintenance::Window;
 use crate::db::policies::Policy;
 use crate::db::{Db, DbError, alerts, maintenance, places, policies};
 use crate::domain::alert_rules::{AgentWatch, Event, Transition};
+use crate::domain::message_budget::MessageBudget;
 use crate::domain::policy::alerts::AlertsPolicy;
 use crate::domain::scope::Place;
 use crate::services::alerts::{Told, open, resolve, wake};
@@ -35,6 +36,10 @@ const REFRESH: Duration = Duration::from_secs(30);
 const MAILBOX: usize = 8192;
 /// Transitions that wait for the database at most.
 const MOST_WAITING: usize = 10_000;
+/// Alerts that an agent may raise at once, and in a second: what flaps takes nobody else's place in the queues of
+/// the channels.
+const RAISED_AT_ONCE: u32 = 50;
+const RAISED_PER_SECOND: f64 = 1.0 / 60.0;
 /// How long a transition is tried that the database refuses.
 const REFUSED_PATIENCE: Duration = Duration::from_secs(600);
 
@@ -50,6 +55,18 @@ struct Watched {
     place: Place,
     rules: Arc<AlertsPolicy>,
     watch: AgentWatch,
+    raises: MessageBudget,
+}
+
+impl Watched {
+    fn new(place: Place, rules: Arc<AlertsPolicy>, watch: AgentWatch) -> Self {
+        Self {
+            place,
+            rules,
+            watch,
+            raises: MessageBudget::new(RAISED_PER_SECOND, RAISED_AT_ONCE, Instant::now()),
+        }
+    }
 }
 
 /// A transition that waits for the database, and since when that refuses it.
@@ -133,14 +150,9 @@ impl AlertWatcher {
                 kinds.entry(agent_id).or_default().push(kind);
             }
             for (agent_id, kinds) in kinds {
-                self.agents.insert(
-                    agent_id,
-                    Watched {
-                        place: Place::default(),
-                        rules: Arc::default(),
-                        watch: AgentWatch::with_raised(kinds),
-                    },
-                );
+                let watch = AgentWatch::with_raised(kinds);
+                let watched = Watched::new(Place::default(), Arc::default(), watch);
+                self.agents.insert(agent_id, watched);
             }
         }
         self.windows = fleet.windows;
@@ -166,11 +178,8 @@ impl AlertWatcher {
                 }
             });
             let rules = rules.clone();
-            let watched = self.agents.entry(id).or_insert_with(|| Watched {
-                place,
-                rules: rules.clone(),
-                watch: AgentWatch::default(),
-            });
+            let new = || Watched::new(place, rules.clone(), AgentWatch::default());
+            let watched = self.agents.entry(id).or_insert_with(new);
             watched.place = place;
             watched.rules = rules;
         }
@@ -226,6 +235,14 @@ impl AlertWatcher {
                 && quiet
             {
                 // What still is so when the window is over raises its alert then.
+                watched.watch.forget(kind);
+                continue;
+            }
+            if let Transition::Open { kind, .. } = &transition
+                && !watched.raises.take(Instant::now())
+            {
+                metrics::counter!("gururmm_alerts_dropped_total").increment(1);
+                tracing::warn!(agent.id = %agent_id, kind, "an agent raises too many alerts; this one is not told");
                 watched.watch.forget(kind);
                 continue;
             }

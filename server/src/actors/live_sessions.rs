@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use actix::prelude::Request;
 use chrono::{DateTime, Utc};
-use gururmm_shared::{AgentId, KeptSession, ServerMessage, SessionId, TunnelClose, UserId};
+use gururmm_shared::{
+    AgentId, ApiKeyId, KeptSession, ServerMessage, SessionId, TunnelClose, UserId,
+};
 
 use super::connection_messages::{AgentHandle, ToConnection};
 use super::registry_messages::{Generation, LiveSession};
@@ -50,12 +52,17 @@ impl LiveSessions {
         self.0.get(&id).map(|session| &session.live)
     }
 
-    /// A user's sessions with their agents, in the order of their ids.
-    pub(super) fn of_user(&self, user_id: UserId) -> Vec<(SessionId, AgentId)> {
+    /// A user's sessions (of a key those that were opened with it) with their agents, in the order of their ids.
+    pub(super) fn of_user(
+        &self,
+        user_id: UserId,
+        key_id: Option<ApiKeyId>,
+    ) -> Vec<(SessionId, AgentId)> {
         let mut own: Vec<_> = self
             .0
             .iter()
             .filter(|(_, session)| session.live.user_id == user_id)
+            .filter(|(_, session)| key_id.is_none() || session.live.key_id == key_id)
             .map(|(id, session)| (*id, session.live.agent_id))
             .collect();
         own.sort_unstable();

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use futures_util::future::join_all;
-use gururmm_shared::DeliveryId;
+use gururmm_shared::NotificationId;
 
 use crate::config::NotificationSettings;
 use crate::db::deliveries::Delivery;
@@ -18,8 +17,10 @@ use crate::services::deliveries::send;
 
 /// How often the queue is looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// Deliveries that are under way at once.
-const AT_ONCE: i64 = 8;
+/// Deliveries that are under way at once, each by a channel of its own: one that hangs holds up no other.
+const AT_ONCE: usize = 32;
+/// Rows that are looked at for them.
+const LOOKED_AT: i64 = 256;
 /// How long the log of deliveries is kept.
 const KEPT_DAYS: i64 = 30;
 /// How often the log is cut.
@@ -29,7 +30,8 @@ const PRUNE: Duration = Duration::from_secs(3600);
 pub struct Notifier {
     db: Db,
     settings: Arc<NotificationSettings>,
-    sending: bool,
+    looking: bool,
+    busy: HashSet<NotificationId>,
 }
 
 impl Notifier {
@@ -39,24 +41,44 @@ impl Notifier {
         Self {
             db,
             settings,
-            sending: false,
+            looking: false,
+            busy: HashSet::new(),
         }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        if self.sending {
+        if self.looking || self.busy.len() >= AT_ONCE {
             return;
         }
-        self.sending = true;
+        self.looking = true;
+        let db = self.db.clone();
+        let busy = self.busy.iter().copied().collect();
+        let look = async move { deliveries::due(&db, audit::now(), busy, LOOKED_AT).await };
+        ctx.spawn(look.into_actor(self).map(|due, act, ctx| {
+            act.looking = false;
+            match due {
+                Ok(due) => due
+                    .into_iter()
+                    .for_each(|delivery| act.start(delivery, ctx)),
+                Err(error) => tracing::error!(%error, "notifications cannot be read"),
+            }
+        }));
+    }
+
+    /// Sends the next one of a channel; what else there is of it waits for that.
+    fn start(&mut self, delivery: Delivery, ctx: &mut Context<Self>) {
+        let channel = delivery.channel_id;
+        if self.busy.len() >= AT_ONCE || !self.busy.insert(channel) {
+            return;
+        }
         let (db, settings) = (self.db.clone(), self.settings.clone());
-        let round = async move { round(&db, &settings).await };
-        ctx.spawn(round.into_actor(self).map(|sent, act, ctx| {
-            act.sending = false;
-            match sent {
-                // Where the round was full there may be more.
-                Ok(sent) if sent >= AT_ONCE => act.tick(ctx),
-                Ok(_) => {}
-                Err(error) => tracing::error!(%error, "notifications cannot be read or written"),
+        let attempt = async move { attempt(&db, &settings, delivery).await };
+        ctx.spawn(attempt.into_actor(self).map(move |done, act, ctx| {
+            act.busy.remove(&channel);
+            match done {
+                Ok(()) => act.tick(ctx),
+                // It is tried again with the next tick, and not at once for ever.
+                Err(error) => tracing::error!(%error, "a notification cannot be written down"),
             }
         }));
     }
@@ -71,19 +93,6 @@ impl Notifier {
             }
         }));
     }
-}
-
-async fn round(db: &Db, settings: &NotificationSettings) -> Result<i64, DbError> {
-    let due = deliveries::due(db, audit::now(), AT_ONCE).await?;
-    let mut seen: HashSet<DeliveryId> = HashSet::new();
-    let attempts = due
-        .into_iter()
-        .filter(|delivery| seen.insert(delivery.id))
-        .map(|delivery| attempt(db, settings, delivery));
-    let done = join_all(attempts).await;
-    let sent = i64::try_from(done.len()).unwrap_or(AT_ONCE);
-    done.into_iter().collect::<Result<Vec<()>, DbError>>()?;
-    Ok(sent)
 }
 
 async fn attempt(

@@ -376,7 +376,7 @@ impl Handler<ListSessions> for AgentRegistry {
     type Result = MessageResult<ListSessions>;
 
     fn handle(&mut self, message: ListSessions, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.sessions.of_user(message.user_id))
+        MessageResult(self.sessions.of_user(message.user_id, message.key_id))
     }
 }
 

@@ -166,6 +166,8 @@ pub struct LiveSession {
 pub struct ListSessions {
     /// Whose.
     pub user_id: UserId,
+    /// Only those that were opened with this key, where there is one.
+    pub key_id: Option<ApiKeyId>,
 }
 
 /// Which sessions are meant.

@@ -41,6 +41,12 @@ impl Settings {
                 3600,
             ),
             (
+                "agents.enrollments_per_site_per_minute",
+                self.agents.enrollments_per_site_per_minute,
+                1,
+                1_000_000,
+            ),
+            (
                 "agents.idle_timeout_seconds",
                 self.agents.idle_timeout_seconds,
                 2,

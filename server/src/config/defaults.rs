@@ -63,6 +63,7 @@ impl Default for AgentSettings {
             messages_per_second: 50,
             message_burst: 200,
             accept_site_codes_of_first_generation: false,
+            enrollments_per_site_per_minute: 300,
         }
     }
 }

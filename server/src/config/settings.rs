@@ -96,6 +96,8 @@ pub struct AgentSettings {
     pub message_burst: u32,
     /// Whether an agent that speaks no protocol may come back with its site code.
     pub accept_site_codes_of_first_generation: bool,
+    /// New devices that a site takes in a minute, also at once.
+    pub enrollments_per_site_per_minute: u32,
 }
 
 /// Tunnels.

@@ -25,6 +25,7 @@ use crate::domain::scope::{Place, Scope};
 use crate::error::AppError;
 use crate::services::audit::Caller;
 use crate::services::request_limits::Standing;
+use crate::services::warrants::Warrant;
 use crate::services::{access, api_keys};
 
 /// The user whose token or key came with the request.
@@ -56,6 +57,16 @@ impl Authenticated {
     /// 403.
     pub fn require(&self, capability: Capability) -> Result<(), AppError> {
         access::authorise(self.role, capability)
+    }
+
+    /// By what right they came, for what outlasts the request.
+    pub fn warrant(&self) -> Warrant {
+        Warrant {
+            user_id: self.user.id,
+            token_version: self.user.token_version,
+            key_id: self.key,
+            valid_until: self.valid_until,
+        }
     }
 
     /// Refuses what only the user may do, logged in, and none of its keys: else a key that leaked

@@ -122,7 +122,7 @@ pub async fn register(
     };
     let gateway = &state.gateway;
     let named = (auth.hostname.clone(), auth.device_id.clone());
-    let admitted = match enrollment::admit(&state.db, auth, false, &gateway.guesses, from).await {
+    let admitted = match enrollment::admit(&state.db, auth, false, &gateway.doors, from).await {
         Ok(admitted) => admitted,
         Err(error) => {
             enrollment::note_refused(&state.db, &state.audit_limits, &error, named, from).await;

@@ -1,7 +1,7 @@
 //! Whose session it is: found in memory while it lives, in the database after.
 
 use actix::Addr;
-use gururmm_shared::{AgentId, SessionId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, SessionId, UserId};
 
 use super::extract::Authenticated;
 use super::state::AppState;
@@ -78,13 +78,16 @@ pub async fn live_session(
     Ok(live.map(|live| live.tunnel))
 }
 
-async fn find(state: &AppState, session_id: SessionId) -> Result<(UserId, OwnSession), AppError> {
+/// Who opened a session, and with which key while it lives.
+type Opener = (UserId, Option<ApiKeyId>);
+
+async fn find(state: &AppState, session_id: SessionId) -> Result<(Opener, OwnSession), AppError> {
     if let Some(live) = state.registry.send(FindSession { session_id }).await? {
         let session = OwnSession {
             agent_id: live.agent_id,
             tunnel: Some(live.tunnel),
         };
-        return Ok((live.user_id, session));
+        return Ok(((live.user_id, live.key_id), session));
     }
     let row = tech_sessions::by_session_id(&state.db, session_id).await?;
     let row = row.ok_or_else(|| AppError::not_found("session"))?;
@@ -92,7 +95,7 @@ async fn find(state: &AppState, session_id: SessionId) -> Result<(UserId, OwnSes
         agent_id: row.agent_id,
         tunnel: None,
     };
-    Ok((row.tech_id, session))
+    Ok(((row.tech_id, None), session))
 }
 
 /// Finds a session to look at: the caller's own, or, written down before it is shown, another's.
@@ -105,7 +108,7 @@ pub async fn watched_session(
     session_id: SessionId,
 ) -> Result<Addr<TunnelSession>, AppError> {
     let found = find(state, session_id).await.ok();
-    let others = found.is_some_and(|(owner, _)| owner != who.user.id);
+    let others = found.is_some_and(|((owner, _), _)| owner != who.user.id);
     if !others || who.require(Capability::WatchTunnels).is_err() {
         return own_session(state, who, session_id, "watch").await?.live();
     }
@@ -149,14 +152,16 @@ pub async fn own_session(
     if found.is_err() {
         who.require(Capability::UseTunnels)?;
     }
-    let (owner, session) = found?;
+    let ((owner, key), session) = found?;
     let mut allowed = who.require(Capability::UseTunnels).and_then(|()| {
-        if owner == who.user.id {
+        // What may be done in it was settled with the rights of the log-in or the key that opened it.
+        let by_another_key = who.key.is_some() && session.tunnel.is_some() && who.key != key;
+        if owner == who.user.id && !by_another_key {
             return Ok(());
         }
         Err(AppError::forbidden(
             "not_your_session",
-            "only the one who opened a session may use it",
+            "only the one who opened a session may use it, and a key only what was opened with it",
         ))
     });
     // What an ended session told of its machine goes when the machine left the scope.

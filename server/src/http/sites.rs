@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use gururmm_shared::{ClientId, SiteId};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::whole;
 use super::clients;
@@ -37,7 +37,9 @@ struct SiteView {
     id: SiteId,
     client_id: ClientId,
     name: String,
-    site_code: String,
+    /// Told to who may enrol devices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<String>,
     created_at: DateTime<Utc>,
@@ -45,12 +47,13 @@ struct SiteView {
 }
 
 impl SiteView {
-    fn new(site: Site, api_key: Option<String>) -> Self {
+    fn new(site: Site, api_key: Option<String>, who: &Authenticated) -> Self {
+        let enrols = who.require(Capability::ManageAgents).is_ok();
         Self {
             id: site.id,
             client_id: site.client_id,
             name: site.name,
-            site_code: site.site_code,
+            site_code: enrols.then_some(site.site_code),
             api_key,
             created_at: site.created_at,
             updated_at: site.updated_at,
@@ -76,6 +79,15 @@ pub struct Rename {
     #[garde(custom(super::extract::name))]
     #[schema(value_type = Name)]
     name: String,
+}
+
+/// What is made anew.
+#[derive(Deserialize, IntoParams)]
+pub struct Regeneration {
+    /// The site code as well: installers that hold the old one stop working.
+    #[serde(default)]
+    #[param(default = false)]
+    site_code: bool,
 }
 
 fn version(site: &Site) -> Version {
@@ -118,10 +130,10 @@ async fn listed(
     client_id: Option<ClientId>,
 ) -> Result<HttpResponse, AppError> {
     let words = asked.text("q")?;
-    let rows = sites::list(&state.db, who.scope, client_id, words, asked.page()).await?;
+    let rows = sites::list(&state.db, who.scope.clone(), client_id, words, asked.page()).await?;
     let page = asked
         .cut(rows, Site::position)
-        .map(|site| SiteView::new(site, None));
+        .map(|site| SiteView::new(site, None, &who));
     Ok(HttpResponse::Ok().json(page))
 }
 
@@ -197,7 +209,7 @@ pub async fn create(
         match sites::insert(&state.db, new).await {
             Ok(site) => {
                 let version = version(&site);
-                let body = SiteView::new(site, Some(api_key));
+                let body = SiteView::new(site, Some(api_key), &who);
                 return Ok(stamped(HttpResponse::Created().json(body), &version));
             }
             Err(error) if error.is_duplicate_of("sites_site_code_key") => {}
@@ -228,7 +240,7 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let id = SiteId(id.into_inner());
     let site = find(&state, &who, Capability::ReadFleet, id).await?;
-    Ok(version(&site).answer(&request, SiteView::new(site, None)))
+    Ok(version(&site).answer(&request, SiteView::new(site, None, &who)))
 }
 
 /// Names a site anew.
@@ -264,13 +276,14 @@ pub async fn change(
         Err(error) => return Err(error.into()),
     };
     let version = version(&site);
-    let body = SiteView::new(site, None);
+    let body = SiteView::new(site, None, &who);
     Ok(stamped(HttpResponse::Ok().json(body), &version))
 }
 
 /// Gives a site another key.
 #[utoipa::path(
     tag = "sites",
+    params(Regeneration),
     responses(
         (status = 200, description = "the site with its key, shown this once", body = SiteView, headers(("etag" = String, description = "its version"))),
         (status = 404, description = "no such site"),
@@ -281,15 +294,19 @@ pub async fn regenerate_key(
     who: Authenticated,
     state: Data<AppState>,
     id: Path<uuid::Uuid>,
+    wish: Query<Regeneration>,
 ) -> Result<HttpResponse, AppError> {
     let id = SiteId(id.into_inner());
     find(&state, &who, Capability::ManagePlaces, id).await?;
     let api_key = generate_key(&mut rand::rng());
-    let site = sites::replace_key(&state.db, id, digest(&api_key)).await?;
+    let code = wish
+        .site_code
+        .then(|| site_code::generate(&mut rand::rng()));
+    let site = sites::replace_key(&state.db, id, digest(&api_key), code).await?;
     let site = site.ok_or_else(|| AppError::not_found("site"))?;
     tracing::info!(site.id = %id, user.id = %who.user.id, "a site has another key");
     let version = version(&site);
-    let body = SiteView::new(site, Some(api_key));
+    let body = SiteView::new(site, Some(api_key), &who);
     Ok(stamped(HttpResponse::Ok().json(body), &version))
 }
 

@@ -92,10 +92,9 @@ pub async fn issue_ticket(
     let seconds = state.settings.tunnel.ticket_seconds;
     let admission = Admission {
         session_id,
-        user_id: who.user.id,
+        warrant: who.warrant(),
         name: who.user.name,
         read_only: wish.read_only,
-        token_version: who.user.token_version,
     };
     let life = Duration::from_secs(seconds.into());
     let ticket = state.tickets.issue(admission, life, Instant::now());
@@ -122,7 +121,7 @@ impl Visiting {
         if self.protocol.is_some_and(|protocol| protocol >= 2) {
             terminals = Some(Watch {
                 key: self.viewer.map(|id| ViewerKey {
-                    user_id: admission.user_id,
+                    user_id: admission.warrant.user_id,
                     id,
                 }),
                 read_only: admission.read_only,
@@ -132,10 +131,11 @@ impl Visiting {
         }
         Ok(Visit {
             who: Onlooker {
-                user_id: admission.user_id,
+                user_id: admission.warrant.user_id,
                 name: admission.name,
                 read_only: admission.read_only,
             },
+            warrant: admission.warrant,
             from: self.from.unwrap_or(0),
             terminals,
         })
@@ -192,14 +192,14 @@ pub async fn viewer(
         .and_then(|ticket| state.tickets.redeem(ticket, session_id, Instant::now()));
     let admission = admission.ok_or_else(bad_ticket)?;
     // What was revoked since the ticket was made lets nobody in.
-    state
-        .accounts
-        .check_version(&state.db, admission.user_id, admission.token_version)
-        .await?;
+    let holds = admission.warrant.holds(&state.db, Utc::now()).await;
+    if !holds.map_err(AppError::from)? {
+        return Err(bad_ticket().into());
+    }
     let session = live_session(&state, session_id).await?.ok_or_else(closed)?;
     let bytes = state.settings.limits.viewer_message_bytes;
     let visit = visiting.visit(&request, admission)?;
-    viewer_socket::start(&request, payload, session, visit, bytes)
+    viewer_socket::start(&request, payload, (state.db.clone(), session), visit, bytes)
 }
 
 /// 401 for a ticket that opens nothing.

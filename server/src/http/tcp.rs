@@ -3,6 +3,7 @@
 use actix_web::dev;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, get};
+use chrono::Utc;
 use gururmm_shared::{ChannelKind, SessionId, TcpTarget};
 use serde::Deserialize;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use super::state::AppState;
 use super::streams::bad_ticket;
 use super::tunnel_work::open;
 use crate::actors::stream_messages::{OpenStream, OpenedStream, StreamError};
+use crate::db::users;
 use crate::domain::stream_audit::describe_channel;
 use crate::error::AppError;
 use crate::services::audit::{self, Caller, Refusal};
@@ -116,15 +118,17 @@ async fn by_ticket(
         ));
     }
     // What was revoked since the ticket was made lets nobody in.
-    let account = state
-        .accounts
-        .check_version(&state.db, admission.user_id, admission.token_version)
-        .await?;
+    let warrant = admission.warrant;
+    if !warrant.holds(&state.db, Utc::now()).await? {
+        return Err(bad_ticket());
+    }
+    let account = users::account(&state.db, warrant.user_id).await?;
+    let account = account.ok_or_else(bad_ticket)?;
     let session = live_session(state, session_id).await?.ok_or_else(closed)?;
     let caller = Caller {
         user_id: account.user.id,
         email: account.user.email,
-        key_id: None,
+        key_id: warrant.key_id,
         remote_addr: remote_address(request).to_string(),
         request_id: request_id(request),
     };

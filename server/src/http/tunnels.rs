@@ -222,7 +222,11 @@ pub async fn open(state: Data<AppState>, signed: Signed<Open>) -> Result<HttpRes
 pub async fn list(who: Authenticated, state: Data<AppState>) -> Result<HttpResponse, AppError> {
     who.require(Capability::UseTunnels)?;
     let user_id = who.user.id;
-    let own = state.registry.send(ListSessions { user_id }).await?;
+    let key_id = who.key;
+    let own = state
+        .registry
+        .send(ListSessions { user_id, key_id })
+        .await?;
     let mut items = Vec::new();
     for (session_id, agent_id) in own {
         // A key may be for fewer places than its maker.
@@ -388,6 +392,11 @@ pub async fn command(
         Some(CommandType::ClaudeTask { task, .. }) => task,
         _ => &body.command,
     };
+    let kind = body
+        .command_type
+        .as_ref()
+        .map_or(CommandType::Shell.name(), CommandType::name);
+    let asked = (kind, asked.as_str());
     if let Err(refused) = policies::check_command(&state.db, session.agent_id, asked).await {
         return Err(refuse(&state, &who, refusal, not_run(refused)).await);
     }

@@ -271,7 +271,8 @@ impl Accounts {
         new: String,
         from: IpAddr,
     ) -> Result<LoggedIn, AppError> {
-        self.count_attempt(&user.email, from)?;
+        // Of its own: who guesses at the log-in must not keep the owner from changing the password.
+        self.count_attempt(&format!("change {}", user.id), from)?;
         if !self
             .passwords
             .verify(current, Some(user.password_hash))

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use gururmm_shared::{AgentId, CommandId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, CommandId, UserId};
 
+use super::api_keys;
 use super::audit::{self, Caller};
 use super::policies::Rulebook;
+use crate::db::api_keys::{self as stored_keys, ApiKey};
 use crate::db::commands::{self, Command, Poll, Refused};
 use crate::db::tunnel_audit::NewAudit;
 use crate::db::users::Account;
@@ -39,6 +41,36 @@ pub struct Taken {
 
 /// A word for the audit, and a sentence for the one who gave the command.
 type Why = (&'static str, String);
+
+/// Whether the API key that a command was given with is good for it still: it may have leaked, and its end has to
+/// end what it has set going.
+fn key_may(key: Option<&ApiKey>, place: Place, now: DateTime<Utc>) -> Result<(), Why> {
+    let again = "it must be given again";
+    let Some(key) = key else {
+        let why = format!("the API key that gave this command was deleted or revoked; {again}");
+        return Err(("key_revoked", why));
+    };
+    if key.expires_at.is_some_and(|end| end <= now) {
+        let why = format!(
+            "the API key {:?} gave this command and has expired; {again}",
+            key.name
+        );
+        return Err(("key_revoked", why));
+    }
+    let role = key.role.parse::<Role>().ok();
+    if !role.is_some_and(|role| role.may(Capability::RunCommands)) {
+        let why = format!("the API key {:?} may not run commands; {again}", key.name);
+        return Err(("not_allowed", why));
+    }
+    if !api_keys::scope_of(key).is_ok_and(|scope| scope.covers(place)) {
+        let why = format!(
+            "the API key {:?} gave this command and is not for where the agent is now; {again}",
+            key.name
+        );
+        return Err(("out_of_scope", why));
+    }
+    Ok(())
+}
 
 /// Whether the giver has the rights still, where the agent is now.
 fn may_give(giver: Option<&Account>, place: Place) -> Result<(), Why> {
@@ -94,6 +126,8 @@ pub async fn clear(db: &Db, waiting: &[Command]) -> Result<Cleared, DbError> {
         .map(|account| (account.user.id, account))
         .collect();
     let agents = places::of_named(db, agents).await?;
+    let keys = keys_of(db, waiting).await?;
+    let now = audit::now();
     let mut rulebook = Rulebook::load(db).await?;
     for command in waiting {
         // An agent that is gone has taken its commands along.
@@ -101,9 +135,17 @@ pub async fn clear(db: &Db, waiting: &[Command]) -> Result<Cleared, DbError> {
             continue;
         };
         let giver = command.created_by.and_then(|id| givers.get(&id));
-        let allowed = match may_give(giver, *place) {
+        let with_key = match command.key_id {
+            Some(id) => key_may(keys.get(&id), *place, now),
+            None => Ok(()),
+        };
+        let allowed = match may_give(giver, *place).and(with_key) {
             Ok(()) => rulebook
-                .check(command.agent_id, *place, &command.command)?
+                .check(
+                    command.agent_id,
+                    *place,
+                    (&command.command_type, &command.command),
+                )?
                 .map_or(Ok(()), |denied| {
                     Err(("command_not_allowed", denied.to_string()))
                 }),
@@ -115,6 +157,17 @@ pub async fn clear(db: &Db, waiting: &[Command]) -> Result<Cleared, DbError> {
         }
     }
     Ok(cleared)
+}
+
+async fn keys_of(db: &Db, waiting: &[Command]) -> Result<HashMap<ApiKeyId, ApiKey>, DbError> {
+    let mut ids: Vec<ApiKeyId> = waiting.iter().filter_map(|one| one.key_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys = stored_keys::named(db, ids).await?;
+    Ok(keys.into_iter().map(|key| (key.id, key)).collect())
 }
 
 fn refusal(

@@ -194,6 +194,7 @@ impl Accepted {
             id: CommandId::generate(),
             agent_id: agent.0,
             created_by: caller.user_id,
+            key_id: caller.key_id,
             command_type: self.command_type.clone(),
             command: self.command.clone(),
             parameters: self.parameters.clone(),

@@ -17,7 +17,7 @@ use crate::domain::text::{check_name, tame};
 use crate::services::audit;
 use crate::services::audit_limits::{AuditLimits, Kind};
 use crate::services::audit_trail;
-use crate::services::code_guesses::CodeGuesses;
+use crate::services::enrollment_limits::EnrollmentLimits;
 
 /// Characters of a version that are kept, as the table has it.
 const VERSION_CHARS: usize = 64;
@@ -117,10 +117,10 @@ pub async fn admit(
     db: &Db,
     auth: Auth,
     accept_first_generation_codes: bool,
-    guesses: &CodeGuesses,
+    doors: &EnrollmentLimits,
     from: IpAddr,
 ) -> Result<Admitted, Refused> {
-    let mut admitted = identify(db, auth, accept_first_generation_codes, guesses, from).await?;
+    let mut admitted = identify(db, auth, accept_first_generation_codes, doors, from).await?;
     admitted.waiting = approvals::is_waiting(db, admitted.agent.id).await?;
     Ok(admitted)
 }
@@ -129,7 +129,7 @@ async fn identify(
     db: &Db,
     auth: Auth,
     accept_first_generation_codes: bool,
-    guesses: &CodeGuesses,
+    doors: &EnrollmentLimits,
     from: IpAddr,
 ) -> Result<Admitted, Refused> {
     let credential = auth.api_key.trim().to_owned();
@@ -152,12 +152,12 @@ async fn identify(
         let site = sites::by_key_hash(db, &hash)
             .await?
             .ok_or(Refused::UnknownKey)?;
-        return admit_device(db, auth, site.id, SiteCredential::Key, None, false).await;
+        return admit_device(db, auth, (site.id, SiteCredential::Key), None, false, doors).await;
     }
     if credential.starts_with(TOKEN_PREFIX) {
-        return admit_by_token(db, auth, &credential).await;
+        return admit_by_token(db, auth, &credential, doors).await;
     }
-    if !guesses.may_try(from, Instant::now()) {
+    if !doors.guesses.may_try(from, Instant::now()) {
         return Err(Refused::RateLimited);
     }
     let code = site_code::normalize(&credential);
@@ -170,29 +170,42 @@ async fn identify(
         None
     };
     let Some(site) = site else {
-        guesses.note_wrong(from, Instant::now());
+        doors.guesses.note_wrong(from, Instant::now());
         return Err(Refused::UnknownSiteCode);
     };
     let accept = accept_first_generation_codes;
-    admit_device(db, auth, site.id, SiteCredential::Code, None, accept).await
+    admit_device(
+        db,
+        auth,
+        (site.id, SiteCredential::Code),
+        None,
+        accept,
+        doors,
+    )
+    .await
 }
 
-async fn admit_by_token(db: &Db, auth: Auth, credential: &str) -> Result<Admitted, Refused> {
+async fn admit_by_token(
+    db: &Db,
+    auth: Auth,
+    credential: &str,
+    doors: &EnrollmentLimits,
+) -> Result<Admitted, Refused> {
     let token = registration_tokens::by_hash(db, &digest(credential)).await?;
     let token = token
         .filter(|token| token.expires_at > audit::now())
         .ok_or(Refused::BadToken)?;
-    let site_id = token.site_id;
-    admit_device(db, auth, site_id, SiteCredential::Token, Some(token), false).await
+    let by = (token.site_id, SiteCredential::Token);
+    admit_device(db, auth, by, Some(token), false, doors).await
 }
 
 async fn admit_device(
     db: &Db,
     auth: Auth,
-    site_id: SiteId,
-    credential: SiteCredential,
+    (site_id, credential): (SiteId, SiteCredential),
     token: Option<RegistrationToken>,
     accept_first_generation_codes: bool,
+    doors: &EnrollmentLimits,
 ) -> Result<Admitted, Refused> {
     let device_id = auth
         .device_id
@@ -219,6 +232,7 @@ async fn admit_device(
     );
     let new_key = || generate_key(&mut rand::rng());
     match (decision, known) {
+        (Decision::Enroll, None) if !doors.may_enroll(site_id) => Err(Refused::RateLimited),
         (Decision::Enroll, None) => {
             let key = new_key();
             let new = new_agent(&auth, site_id, device_id, &key, nonce);

@@ -132,7 +132,9 @@ pub async fn left_out(
             }
         }
     }
-    for (agent_id, refusal) in policies::refusals(db, &places, &accepted.command).await? {
+    for (agent_id, refusal) in
+        policies::refusals(db, &places, (&accepted.command_type, &accepted.command)).await?
+    {
         let left_out = LeftOut {
             code: "command_not_allowed",
             detail: refusal.to_string(),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod agent_budgets;
 pub mod alerts;
 pub mod api_keys;
 pub mod audit;
@@ -23,6 +24,7 @@ pub mod commands;
 pub mod deliveries;
 pub mod disk;
 pub mod enrollment;
+pub mod enrollment_limits;
 pub mod idempotency;
 pub mod inventory;
 pub mod jobs;
@@ -41,3 +43,4 @@ pub mod scripts;
 pub mod secret_file;
 pub mod tickets;
 pub mod tokens;
+pub mod warrants;

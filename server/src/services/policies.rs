@@ -134,7 +134,7 @@ impl Rulebook {
         Ok(rules)
     }
 
-    /// Why an agent does not run a command, where its policy does not let it.
+    /// Why an agent does not run a command (its kind, its text), where its policy does not let it.
     ///
     /// # Errors
     /// A stored policy cannot be read.
@@ -142,13 +142,13 @@ impl Rulebook {
         &mut self,
         agent_id: AgentId,
         place: Place,
-        command: &str,
+        (kind, command): (&str, &str),
     ) -> Result<Option<Refusal>, DbError> {
-        Ok(self.rules_for(agent_id, place)?.check(command).err())
+        Ok(self.rules_for(agent_id, place)?.check(kind, command).err())
     }
 }
 
-/// Which of these agents do not run a command, by their policies; it is looked at once for all agents
+/// Which of these agents do not run a command (its kind, its text), by their policies; it is looked at once for all agents
 /// that have their policies in common.
 ///
 /// # Errors
@@ -156,7 +156,7 @@ impl Rulebook {
 pub async fn refusals(
     db: &Db,
     agents: &[(AgentId, Place)],
-    command: &str,
+    (kind, command): (&str, &str),
 ) -> Result<Vec<(AgentId, Refusal)>, DbError> {
     let mut rulebook = Rulebook::load(db).await?;
     let mut of_places: HashMap<Place, Option<Refusal>> = HashMap::new();
@@ -166,7 +166,7 @@ pub async fn refusals(
         let refusal = match of_places.get(place) {
             Some(known) if !own => known.clone(),
             _ => {
-                let decided = rulebook.check(*agent_id, *place, command)?;
+                let decided = rulebook.check(*agent_id, *place, (kind, command))?;
                 if !own {
                     of_places.insert(*place, decided.clone());
                 }
@@ -185,15 +185,15 @@ fn rules(effective: &Effective) -> Result<CommandRules, DbError> {
         .map_err(|problem| DbError::Other(format!("a pattern of a stored policy {problem}")))
 }
 
-/// Whether the policy of an agent lets a command run there.
+/// Whether the policy of an agent lets a command (its kind, its text) run there.
 ///
 /// # Errors
 /// [`CommandRefused`]: it does not, or that cannot be found out.
 pub async fn check_command(
     db: &Db,
     agent_id: AgentId,
-    command: &str,
+    (kind, command): (&str, &str),
 ) -> Result<(), CommandRefused> {
     let effective = effective(db, agent_id).await?;
-    Ok(rules(&effective)?.check(command)?)
+    Ok(rules(&effective)?.check(kind, command)?)
 }

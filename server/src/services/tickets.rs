@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gururmm_shared::{SessionId, UserId};
+use gururmm_shared::SessionId;
 
+use super::warrants::Warrant;
 use crate::domain::credentials::{digest, generate_token};
 
 /// Tickets that are out at most; the oldest are dropped.
@@ -16,14 +17,12 @@ const MOST: usize = 10_000;
 pub struct Admission {
     /// The session whose stream it opens.
     pub session_id: SessionId,
-    /// The user it was made for.
-    pub user_id: UserId,
+    /// Who it was made for, and by what right they asked for it.
+    pub warrant: Warrant,
     /// The user's name.
     pub name: String,
     /// Whether it only lets look.
     pub read_only: bool,
-    /// The user's token version then.
-    pub token_version: i64,
 }
 
 struct Ticket {
@@ -73,15 +72,21 @@ impl Tickets {
 
 #[cfg(test)]
 mod tests {
+    use gururmm_shared::UserId;
+
     use super::*;
 
     fn admission() -> Admission {
         Admission {
             session_id: SessionId::generate(),
-            user_id: UserId::generate(),
+            warrant: Warrant {
+                user_id: UserId::generate(),
+                token_version: 1,
+                key_id: None,
+                valid_until: None,
+            },
             name: "Someone".to_owned(),
             read_only: false,
-            token_version: 1,
         }
     }
 

@@ -74,7 +74,7 @@ pub(super) async fn authenticate(
     let capabilities: BTreeSet<String> = auth.capabilities.iter().cloned().collect();
     let codes = gateway.settings.accept_site_codes_of_first_generation;
     let named = (auth.hostname.clone(), auth.device_id.clone());
-    let admitted = enrollment::admit(&gateway.db, auth, codes, &gateway.guesses, from).await;
+    let admitted = enrollment::admit(&gateway.db, auth, codes, &gateway.doors, from).await;
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refused) => {

@@ -14,26 +14,9 @@ use super::agent_socket::{AgentConnection, SocketContext};
 use crate::actors::command_messages::CommandReport;
 use crate::actors::metrics_messages::Report;
 use crate::actors::session_messages::FromAgent;
-use crate::domain::message_budget::MessageBudget;
 
-/// Reports that each become a row for good: so many at once, and so many a second.
-const REPORTS: u32 = 60;
-const REPORTS_PER_SECOND: f64 = 2.0;
 /// Bytes of a message with network interfaces.
 const NETWORK_BYTES: usize = 512 * 1024;
-
-/// One inventory in so many seconds.
-const INVENTORY_SECONDS: f64 = 10.0;
-
-/// The budget of inventories of a new connection.
-pub(super) fn inventories_budget(now: Instant) -> MessageBudget {
-    MessageBudget::new(1.0 / INVENTORY_SECONDS, 1, now)
-}
-
-/// The budget of reports of a new connection.
-pub(super) fn reports_budget(now: Instant) -> MessageBudget {
-    MessageBudget::new(REPORTS_PER_SECOND, REPORTS, now)
-}
 
 impl AgentConnection {
     pub(super) fn on_live_text(&mut self, agent_id: AgentId, text: &str, ctx: &mut SocketContext) {
@@ -126,7 +109,7 @@ impl AgentConnection {
             }
         };
         let stored = !matches!(report, Report::Seen(..) | Report::Sample(..));
-        if stored && !self.reports.take(Instant::now()) {
+        if stored && !self.gateway.budgets.may_report(agent_id) {
             let hint = "reports come too fast; this one was dropped".to_owned();
             return Self::send_error("too_many_reports", hint, ctx);
         }
@@ -181,9 +164,8 @@ impl AgentConnection {
     }
 
     fn on_inventory(&mut self, agent_id: AgentId, told: Inventory, ctx: &mut SocketContext) {
-        if !self.inventories.take(Instant::now()) {
-            let hint =
-                format!("an inventory is taken every {INVENTORY_SECONDS} s; this one was dropped");
+        if !self.gateway.budgets.may_tell_inventory(agent_id) {
+            let hint = "inventories come too fast; this one was dropped".to_owned();
             return Self::send_error("inventory_too_soon", hint, ctx);
         }
         let db = self.gateway.db.clone();

@@ -14,7 +14,6 @@ use gururmm_shared::{
 };
 
 use super::agent_auth::{Denied, Registered, authenticate, config_of};
-use super::agent_messages::{inventories_budget, reports_budget};
 use super::agent_routes::AgentRoutes;
 use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
@@ -29,8 +28,9 @@ use crate::actors::registry_messages::{Generation, Unregister};
 use crate::config::AgentSettings;
 use crate::db::{Db, DbError, agents, approvals};
 use crate::domain::message_budget::MessageBudget;
+use crate::services::agent_budgets::AgentBudgets;
 use crate::services::audit_limits::AuditLimits;
-use crate::services::code_guesses::CodeGuesses;
+use crate::services::enrollment_limits::EnrollmentLimits;
 use crate::services::inventory::InventoryDesk;
 
 /// A first message has at most so many bytes: until then anybody may be at the other end.
@@ -58,8 +58,10 @@ pub struct AgentGateway {
     pub events: Recipient<Happened>,
     /// Time-outs and rates.
     pub settings: Arc<AgentSettings>,
-    /// Wrong site codes by address.
-    pub guesses: Arc<CodeGuesses>,
+    /// Who may come in how often.
+    pub doors: Arc<EnrollmentLimits>,
+    /// How much agents may tell.
+    pub budgets: Arc<AgentBudgets>,
     /// How many refusals are written down.
     pub audit_limits: Arc<AuditLimits>,
     /// Inventories on their way into the database.
@@ -90,8 +92,6 @@ pub struct AgentConnection {
     joined: JoinedText,
     pub(super) budget: MessageBudget,
     pub(super) patience: MessageBudget,
-    pub(super) reports: MessageBudget,
-    pub(super) inventories: MessageBudget,
     last_seen: LastSeen,
     last_message: Instant,
     pub(super) routes: AgentRoutes,
@@ -122,8 +122,6 @@ pub fn start(
             now,
         ),
         patience: MessageBudget::new(1.0 / BAD_MESSAGE_SECONDS, BAD_MESSAGES, now),
-        reports: reports_budget(now),
-        inventories: inventories_budget(now),
         last_seen: LastSeen::new(now),
         last_message: now,
         routes: AgentRoutes::new(now),

@@ -9,6 +9,7 @@ use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WsResponseBuilder,
 };
 use bytes::Bytes;
+use chrono::Utc;
 use gururmm_shared::frame::MAX_FRAME_BYTES;
 use gururmm_shared::{
     ErrorReply, Frame, FrameError, StreamId, StreamMessage, ViewerMessage, close_code,
@@ -18,13 +19,17 @@ use super::frame_guard::{FrameGuard, GuardState, close_of};
 use super::joined_text::{Joined, JoinedText};
 use crate::actors::session_messages::{AttachViewer, FromViewer, Onlooker, SessionError, ToViewer};
 use crate::actors::tunnel::TunnelSession;
+use crate::db::Db;
 use crate::domain::frame_budget::FrameBudget;
 use crate::domain::message_budget::MessageBudget;
 use crate::domain::terminals::Watch;
 use crate::domain::viewers::ViewerNumber;
+use crate::services::warrants::Warrant;
 
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// How often it is asked whether the viewer may be there still: nobody else tells of who only watches.
+const WARRANT_INTERVAL: Duration = Duration::from_secs(3);
 /// How long a peer may take to answer our close frame.
 const CLOSE_LINGER: Duration = Duration::from_secs(2);
 /// Streams whose frames are told apart; those of any more count as moving nothing.
@@ -34,6 +39,7 @@ const TOLERATED_ERRORS: u32 = 10;
 
 /// The actor of one viewer's socket.
 pub struct TunnelViewer {
+    db: Db,
     tunnel: Addr<TunnelSession>,
     visit: Visit,
     text_bytes: usize,
@@ -53,6 +59,8 @@ pub struct TunnelViewer {
 pub struct Visit {
     /// The user.
     pub who: Onlooker,
+    /// By what right they came.
+    pub warrant: Warrant,
     /// From which offset on commands are shown.
     pub from: u64,
     /// How terminals are watched, where the second protocol is spoken.
@@ -66,7 +74,7 @@ pub struct Visit {
 pub fn start(
     request: &HttpRequest,
     payload: web::Payload,
-    tunnel: Addr<TunnelSession>,
+    (db, tunnel): (Db, Addr<TunnelSession>),
     visit: Visit,
     message_bytes: u32,
 ) -> Result<HttpResponse, actix_web::Error> {
@@ -80,6 +88,7 @@ pub fn start(
         guard.allow_binary();
     }
     let viewer = TunnelViewer {
+        db,
         tunnel,
         visit,
         text_bytes,
@@ -127,6 +136,18 @@ impl TunnelViewer {
                 act.close(close_code::POLICY, "too many viewers", ctx);
             }
             Ok(Err(_)) | Err(_) => act.close(close_code::NORMAL, "the session is closed", ctx),
+        }));
+    }
+
+    /// Ends the stream of who has lost the right to it.
+    fn check_warrant(&mut self, ctx: &mut ws::WebsocketContext<Self>) {
+        let (db, warrant) = (self.db.clone(), self.visit.warrant.clone());
+        let look = async move { warrant.holds(&db, Utc::now()).await };
+        ctx.spawn(look.into_actor(self).map(|holds, act, ctx| {
+            // A database that does not answer is no reason; it is asked again.
+            if matches!(holds, Ok(false)) {
+                act.close(close_code::POLICY, "access revoked", ctx);
+            }
         }));
     }
 
@@ -222,6 +243,7 @@ impl Actor for TunnelViewer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(PING_INTERVAL, Self::check_life);
+        ctx.run_interval(WARRANT_INTERVAL, Self::check_warrant);
         self.attach(ctx);
     }
 

@@ -8,6 +8,24 @@ use gururmm_tests::{Deployment, RawAgent, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
+    async fn a_flapping_agent_raises_only_so_many_alerts(world: World) {
+        let rmm = world.deploy(&[]).await;
+        rules(&rmm, json!({"service_down": {"enabled": true}})).await;
+        let (mut agent, _) = rmm.raw_agent().await;
+        // Its reports are limited too, and come back with time; each name is an alert of its own.
+        for number in 0..60 {
+            let event = WatchdogEvent { service: format!("s{number}"), event: "stopped".to_owned(), message: None, timestamp: None };
+            agent.send(&AgentMessage::WatchdogEvent(event)).await;
+        }
+        eventually("the flood is told", SOON, || async {
+            let figures = rmm.admin.get("/metrics").await.text;
+            figures.lines().any(|line| line.starts_with("gururmm_alerts_dropped_total") && !line.ends_with(" 0")).then_some(())
+        })
+        .await;
+        let alerts = items(&rmm.admin.get("/api/alerts?limit=100").await.expect(200)).len();
+        assert!(alerts <= 50, "{alerts}");
+    }
+
     async fn an_agent_that_is_offline_raises_an_alert_that_is_over_when_it_is_back(world: World) {
         let rmm = world.deploy(&[]).await;
         rules(&rmm, json!({"offline": {"for_minutes": 0}})).await;

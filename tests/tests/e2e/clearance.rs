@@ -72,6 +72,34 @@ on_both_databases! {
         }
     }
 
+    async fn what_a_key_gave_is_refused_after_the_key_was_deleted_and_outside_of_its_scope(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (id, key) = away(&rmm).await;
+        let path = format!("/api/agents/{id}/command");
+        let mut given = Vec::new();
+        let mut keys = Vec::new();
+        for scope in [json!(null), json!({"client_ids": [rmm.site.client_id]})] {
+            let body = json!({"name": "k", "role": "technician", "scope": scope});
+            let made = rmm.technician.post("/api/keys", body).await.expect(201);
+            let script = rmm.server.anonymous().with_token(text(&made, "key"));
+            let answer = script.post(&path, json!({"command": "uptime"})).await.expect(202);
+            given.push(text(&answer, "command_id").parse().unwrap());
+            keys.push(text(&made, "id").to_owned());
+        }
+        rmm.technician.delete(&format!("/api/keys/{}", keys[0])).await.check(204);
+        let client = rmm.admin.post("/api/clients", json!({"name": "Another Client"})).await.expect(201);
+        let elsewhere = add_site(&rmm.admin, text(&client, "id"), "Elsewhere").await;
+        rmm.admin.post(&format!("/api/agents/{id}/move"), json!({"site_id": elsewhere.id})).await.check(200);
+        let kept = rmm.technician.post(&path, json!({"command": "date"})).await.expect(202);
+        let mut agent = rmm.journal_agent_again(&key, Vec::new()).await;
+        assert_eq!(agent.command().await.id.to_string(), text(&kept, "command_id"));
+        for (id, (why, code)) in given.into_iter().zip([("deleted", "key_revoked"), ("not for where", "out_of_scope")]) {
+            let told = refused(&rmm, id).await;
+            assert!(told.contains(why), "{told}");
+            audited(&rmm, id, code).await;
+        }
+    }
+
     async fn a_polling_agent_is_not_told_what_is_not_allowed_any_more(world: World) {
         let rmm = world.deploy(&[]).await;
         let body = json!({"site_code": rmm.site.code, "device_id": "till-1", "hostname": "till-1"});

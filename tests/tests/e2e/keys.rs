@@ -129,6 +129,27 @@ on_both_databases! {
         rmm.admin.delete(&path).await.check(204);
         reading.get("/api/auth/me").await.problem(401, "unknown_key");
     }
+
+    async fn a_key_uses_only_the_sessions_that_were_opened_with_it(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id) = rmm.agent().await;
+        let session = rmm.open(id).await;
+        let script = made(&rmm, &rmm.technician, key("k", "technician")).await;
+        assert!(items(&script.get("/api/v1/tunnel").await.expect(200)).is_empty());
+        let body = json!({"command": "true"});
+        script.post(&format!("/api/v1/tunnel/{session}/command"), body).await.problem(403, "not_your_session");
+        script.post(&format!("/api/v1/tunnel/{session}/ticket"), json!({})).await.problem(403, "not_your_session");
+        let close = json!({"session_id": session});
+        script.post("/api/v1/tunnel/close", close.clone()).await.problem(403, "not_your_session");
+        rmm.technician.post("/api/v1/tunnel/close", close).await.check(200);
+
+        let own = gururmm_tests::deployment::open(&script, id).await;
+        assert_eq!(items(&script.get("/api/v1/tunnel").await.expect(200)).len(), 1);
+        script.post(&format!("/api/v1/tunnel/{own}/command"), json!({"command": "true"})).await.check(202);
+        // Its maker may look after what it does.
+        assert_eq!(items(&rmm.technician.get("/api/v1/tunnel").await.expect(200)).len(), 1);
+        rmm.technician.post("/api/v1/tunnel/close", json!({"session_id": own})).await.check(200);
+    }
 }
 
 fn key(name: &str, role: &str) -> Value {

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use gururmm_shared::{SessionId, close_code};
+use gururmm_tests::api::text;
+use gururmm_tests::terminal_viewer::ask_for_ticket;
 use gururmm_tests::viewer::Viewer;
 use gururmm_tests::{
     Api, Deployment, Files, PreparedAgent, Surroundings, TcpChannel, World, on_both_databases,
@@ -68,6 +70,29 @@ on_both_databases! {
     async fn a_role_change_ends_tcp_downloads_and_watches_within_5_s(world: World) {
         let body = json!({"role": "read_only"});
         transfers_end_after(&world, async |rmm, user, _| changed(rmm, user, body.clone()).await).await;
+    async fn a_watcher_who_is_disabled_or_logs_out_is_closed_within_5_s(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (_agent, id) = rmm.agent().await;
+        let session = rmm.open(id).await;
+        let (first_id, first) = rmm.add_user("first@example.com", "administrator").await;
+        let (_, second) = rmm.add_user("second@example.com", "administrator").await;
+        let mut watchers = Vec::new();
+        for api in [&first, &second] {
+            let ticket = ask_for_ticket(api, session, json!({"read_only": true})).await.expect(201);
+            let query = format!("ticket={}", text(&ticket, "ticket"));
+            let mut watcher = Viewer::connect(api, session, &query, None).await.expect("a stream");
+            watcher.session().await;
+            watchers.push(watcher);
+        }
+        rmm.admin.patch(&format!("/api/users/{first_id}"), json!({"disabled": true})).await.check(200);
+        second.post("/api/auth/logout", json!({})).await.check(204);
+        for mut watcher in watchers {
+            let code = tokio::time::timeout(PROMISED, watcher.close_code()).await;
+            assert_eq!(code.expect("it ends in the promised time"), Some(close_code::POLICY));
+        }
+        // Whose session it is is not disturbed.
+        rmm.technician.get(&format!("/api/v1/tunnel/status/{session}")).await.check(200);
+        Viewer::open(&rmm.technician, session).await.session().await;
     }
 }
 

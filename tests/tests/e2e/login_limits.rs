@@ -5,11 +5,11 @@ use gururmm_tests::{Answer, Api, on_both_databases};
 use serde_json::json;
 
 on_both_databases! {
-    async fn attempts_at_one_account_are_limited_wherever_they_come_from(world: World) {
+    async fn wrong_log_ins_from_elsewhere_do_not_keep_the_owner_out(world: World) {
         let rmm = world.deploy(&[("auth.account_attempts_per_minute", "5")]).await;
+        let api = rmm.server.anonymous().from_address([127, 0, 1, 1].into());
         let mut refused = None;
         for number in 0..12_u8 {
-            let api = rmm.server.anonymous().from_address([127, 0, 1, number + 1].into());
             let answer = attempt(&api, TECHNICIAN.0, "wrong password").await;
             if answer.status == 429 {
                 refused = Some((number, answer));
@@ -21,10 +21,28 @@ on_both_databases! {
         assert!(number >= 4, "limited after {number} attempts");
         too_many(&answer);
         // The right password is no way around it, a name in other letters neither.
-        let api = rmm.server.anonymous().from_address([127, 0, 2, 1].into());
         too_many(&attempt(&api, TECHNICIAN.0, TECHNICIAN.1).await);
         too_many(&attempt(&api, &TECHNICIAN.0.to_uppercase(), TECHNICIAN.1).await);
         attempt(&api, "nobody@example.com", "wrong password").await.problem(401, "invalid_credentials");
+        let owner = rmm.server.anonymous().from_address([127, 0, 2, 1].into());
+        attempt(&owner, TECHNICIAN.0, TECHNICIAN.1).await.check(200);
+    }
+
+    async fn attempts_at_one_account_from_many_addresses_are_limited_together(world: World) {
+        let rmm = world.deploy(&[("auth.account_attempts_per_minute", "1")]).await;
+        let mut limited = false;
+        for number in 0..60_u8 {
+            let api = rmm.server.anonymous().from_address([127, 0, 5, number + 1].into());
+            let answer = attempt(&api, TECHNICIAN.0, "wrong password").await;
+            if answer.status == 429 {
+                assert!(number >= 18, "limited after {number} attempts");
+                too_many(&answer);
+                limited = true;
+                break;
+            }
+            answer.problem(401, "invalid_credentials");
+        }
+        assert!(limited, "guessing was never limited");
     }
 
     async fn attempts_from_one_address_are_limited_whatever_account_they_try(world: World) {

@@ -1,10 +1,11 @@
 //! Words to who sits at the machine, and questions where their desktop can show one.
 //!
 //! A desktop is found by what its programs have in their environment: where it shows windows, and who may. One that
-//! was forwarded from elsewhere (`ssh -X`) is not at this machine.
+//! was forwarded from elsewhere (`ssh -X`) is not at this machine, nor is one whose user sits at no seat of it, as logind
+//! says; and one that nobody can connect to is none. An environment is its user's word, so it counts for that user alone:
+//! a program that has changed its user (`su`) says nothing, and nothing is ever shown as root.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gururmm_shared::ConsentOutcome;
 use nix::unistd::{Uid, User};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -146,23 +148,74 @@ async fn on_terminals(text: &str) -> bool {
     matches!(timeout(PATIENCE, wall.status()).await, Ok(Ok(status)) if status.success())
 }
 
+/// Where logind keeps what it knows of sessions.
+const LOGIND_SESSIONS: &str = "/run/systemd/sessions";
+/// Bytes of one of its files, and of a process's status, that are read.
+const MOST_BYTES: u64 = 16 * 1024;
+
 async fn desktops() -> Vec<Desktop> {
     spawn_blocking(|| {
         let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        find_desktops(folders.map(|entry| entry.path()))
+        let seated = seated_users(Path::new(LOGIND_SESSIONS));
+        let mut found = find_desktops(folders.map(|entry| entry.path()), seated.as_ref());
+        found.retain(Desktop::answers);
+        found
     })
     .await
     .unwrap_or_default()
 }
 
-/// The desktops that the programs of these folders of `/proc` have, each user's once.
-fn find_desktops(processes: impl Iterator<Item = PathBuf>) -> Vec<Desktop> {
+/// Who sits at a seat of this machine, as logind says; nothing where there is no logind.
+fn seated_users(sessions: &Path) -> Option<BTreeSet<u32>> {
+    let entries = std::fs::read_dir(sessions).ok()?;
+    let files = entries.flatten().filter_map(|entry| text_of(&entry.path()));
+    Some(files.filter_map(|text| seated_user(&text)).collect())
+}
+
+/// The user of an active session at a seat.
+fn seated_user(session: &str) -> Option<u32> {
+    let value = |key: &str| {
+        let mut lines = session.lines();
+        lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+    };
+    let seated = value("SEAT").is_some_and(|seat| !seat.is_empty());
+    let here = value("ACTIVE") == Some("1") && value("REMOTE") != Some("1");
+    (seated && here)
+        .then(|| value("UID")?.parse().ok())
+        .flatten()
+}
+
+/// The user of a process of `/proc` who is the same in all ways that there are: the environment of a program
+/// that has changed its user is somebody else's word.
+fn user_of(process: &Path) -> Option<u32> {
+    let status = text_of(&process.join("status"))?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let mut ids = ids.split_whitespace().map(str::parse::<u32>);
+    let first = ids.next()?.ok()?;
+    ids.all(|id| id == Ok(first)).then_some(first)
+}
+
+fn text_of(path: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// The desktops that the programs of these folders of `/proc` have, each user's once: of those who are seated,
+/// where that is known, and never root's.
+fn find_desktops(
+    processes: impl Iterator<Item = PathBuf>,
+    seated: Option<&BTreeSet<u32>>,
+) -> Vec<Desktop> {
     let mut found: BTreeMap<u32, Desktop> = BTreeMap::new();
     for process in processes {
-        let Ok(metadata) = std::fs::metadata(&process) else {
+        let Some(uid) = user_of(&process) else {
             continue;
         };
-        if found.len() >= MOST_DESKTOPS || found.contains_key(&metadata.uid()) {
+        let somebody = uid != 0 && seated.is_none_or(|seated| seated.contains(&uid));
+        if !somebody || found.len() >= MOST_DESKTOPS || found.contains_key(&uid) {
             continue;
         }
         let Ok(environment) = std::fs::read(process.join("environ")) else {
@@ -172,8 +225,8 @@ fn find_desktops(processes: impl Iterator<Item = PathBuf>) -> Vec<Desktop> {
         if variables.is_empty() {
             continue;
         }
-        if let Ok(Some(user)) = User::from_uid(Uid::from_raw(metadata.uid())) {
-            found.insert(metadata.uid(), Desktop { user, variables });
+        if let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) {
+            found.insert(uid, Desktop { user, variables });
         }
     }
     found.into_values().collect()
@@ -206,6 +259,22 @@ fn desktop_variables(environment: &[u8]) -> BTreeMap<&'static str, String> {
 }
 
 impl Desktop {
+    /// Whether something listens there: a program that finds no display ends as if somebody had said no.
+    fn answers(&self) -> bool {
+        let display = self.variables.get("DISPLAY").and_then(|display| {
+            let number = display.strip_prefix(':')?.split('.').next()?;
+            number.parse::<u16>().ok()
+        });
+        let x11 = display.map(|number| PathBuf::from(format!("/tmp/.X11-unix/X{number}")));
+        let wayland = self.variables.get("WAYLAND_DISPLAY").and_then(|name| {
+            let folder = self.variables.get("XDG_RUNTIME_DIR")?;
+            Some(Path::new(folder).join(name))
+        });
+        let sockets = [x11, wayland];
+        let mut sockets = sockets.iter().flatten();
+        sockets.any(|socket| is_listened_on(socket))
+    }
+
     /// Runs a program there as its user; its exit code, where it has one.
     async fn run(&self, program: &Path, arguments: &[&str]) -> Option<i32> {
         let mut command = Command::new(program);
@@ -235,6 +304,15 @@ impl Desktop {
             }
         }
     }
+}
+
+/// Whether a socket takes connections, without a wait: its owner may never accept one.
+fn is_listened_on(path: &Path) -> bool {
+    let connected = SockAddr::unix(path).and_then(|address| {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.connect(&address)
+    });
+    connected.is_ok()
 }
 
 fn found(names: &[&str]) -> Option<PathBuf> {
@@ -277,21 +355,88 @@ mod tests {
         }
     }
 
+    /// A folder as one of `/proc`, of a program of these users (real, effective, saved) with this environment.
+    fn process(folder: &Path, name: &str, users: [u32; 3], environment: &str) -> PathBuf {
+        let process = folder.join(name);
+        std::fs::create_dir(&process).unwrap();
+        let [real, effective, saved] = users;
+        let status = format!("Name:\tx\nUid:\t{real}\t{effective}\t{saved}\t{effective}\n");
+        std::fs::write(process.join("status"), status).unwrap();
+        std::fs::write(process.join("environ"), environment).unwrap();
+        process
+    }
+
+    /// A user that every system has beside root: `daemon`.
+    const DAEMON: u32 = 1;
+
     #[test]
     fn each_users_desktop_is_found_once_among_its_processes() {
         let folder = tempfile::tempdir().unwrap();
-        let mut folders = Vec::new();
-        for (number, environment) in ["A=b", "DISPLAY=:1\0A=b", "DISPLAY=:2"]
+        let environments = ["A=b", "DISPLAY=:1\0A=b", "DISPLAY=:2"];
+        let folders: Vec<PathBuf> = environments
             .into_iter()
             .enumerate()
-        {
-            let process = folder.path().join(number.to_string());
-            std::fs::create_dir(&process).unwrap();
-            std::fs::write(process.join("environ"), environment).unwrap();
-            folders.push(process);
-        }
-        let found = find_desktops(folders.into_iter());
+            .map(|(number, text)| process(folder.path(), &number.to_string(), [DAEMON; 3], text))
+            .collect();
+        let found = find_desktops(folders.clone().into_iter(), None);
         let displays: Vec<&String> = found.iter().map(|one| &one.variables["DISPLAY"]).collect();
         assert_eq!(displays, [":1"]);
+        let seated = BTreeSet::from([DAEMON]);
+        assert_eq!(
+            find_desktops(folders.clone().into_iter(), Some(&seated)).len(),
+            1
+        );
+        let others = BTreeSet::from([DAEMON + 1]);
+        assert!(find_desktops(folders.into_iter(), Some(&others)).is_empty());
+    }
+
+    #[test]
+    fn a_setuid_programs_environment_is_nobodys_desktop_and_nothing_is_shown_as_root() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, users) in [
+            ("su", [DAEMON, 0, 0]),
+            ("dropped", [DAEMON, DAEMON, 0]),
+            ("root", [0, 0, 0]),
+        ] {
+            let process = process(folder.path(), name, users, "DISPLAY=:1");
+            assert!(
+                find_desktops([process].into_iter(), None).is_empty(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_sits_at_a_seat_is_told_by_logind() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("1", "UID=1000\nACTIVE=1\nREMOTE=0\nTYPE=x11\nSEAT=seat0\n"),
+            ("2", "UID=1001\nACTIVE=1\nREMOTE=1\nTYPE=tty\n"),
+            ("3", "UID=1002\nACTIVE=0\nREMOTE=0\nSEAT=seat0\n"),
+            ("4.ref", ""),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let seated = seated_users(folder.path()).unwrap();
+        assert_eq!(seated.into_iter().collect::<Vec<_>>(), [1000]);
+        assert!(seated_users(&folder.path().join("none")).is_none());
+    }
+
+    #[test]
+    fn a_display_that_nobody_listens_on_is_not_asked() {
+        let user = User::from_uid(Uid::from_raw(DAEMON)).unwrap().unwrap();
+        let desktop = |entries: &[(&'static str, String)]| Desktop {
+            user: user.clone(),
+            variables: entries.iter().cloned().collect(),
+        };
+        assert!(!desktop(&[("DISPLAY", ":54321".to_owned())]).answers());
+        let folder = tempfile::tempdir().unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(folder.path().join("w")).unwrap();
+        let runtime = folder.path().to_str().unwrap().to_owned();
+        let wayland = [
+            ("WAYLAND_DISPLAY", "w".to_owned()),
+            ("XDG_RUNTIME_DIR", runtime),
+        ];
+        assert!(desktop(&wayland).answers());
     }
 }

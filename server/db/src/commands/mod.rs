@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use gururmm_shared::{AgentId, ClientId, CommandId, JobId, SiteId, UserId};
+use gururmm_shared::{AgentId, ApiKeyId, ClientId, CommandId, JobId, SiteId, UserId};
 use serde_json::Value;
 
 use super::page::{PageOf, SortValue, lower, pattern};
@@ -39,6 +39,8 @@ pub struct Command {
     pub agent_id: AgentId,
     /// Who gave it, while there is such a user.
     pub created_by: Option<UserId>,
+    /// The API key that they came with, be there such a key still or not.
+    pub key_id: Option<ApiKeyId>,
     /// The name of its type.
     pub command_type: String,
     /// The command line; of a Claude task the task.
@@ -86,6 +88,8 @@ pub struct NewCommand {
     pub agent_id: AgentId,
     /// Who gives it.
     pub created_by: UserId,
+    /// The API key that they came with.
+    pub key_id: Option<ApiKeyId>,
     /// The name of its type.
     pub command_type: String,
     /// The command line.
@@ -161,6 +165,7 @@ ops! {
                     commands::id.eq(Bind(new.id)),
                     commands::agent_id.eq(Bind(new.agent_id)),
                     commands::created_by.eq(Some(Bind(new.created_by))),
+                    commands::key_id.eq(new.key_id.map(Bind)),
                     commands::command_type.eq(new.command_type),
                     commands::command.eq(new.command),
                     commands::parameters.eq(new.parameters.map(Bind)),

@@ -116,6 +116,7 @@ fn a_run_without_all_of_its_commands_is_none() {
             id: CommandId::generate(),
             agent_id,
             created_by: schedule.owner_id.unwrap(),
+            key_id: None,
             command_type: "shell".to_owned(),
             command: "true".to_owned(),
             parameters: None,

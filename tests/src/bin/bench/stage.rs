@@ -13,7 +13,7 @@ use crate::pinning::Pinned;
 use crate::socket::Socket;
 
 /// Limits on what people and agents may do in a minute, raised so that none ends a measurement.
-const LIMITS: [(&str, &str); 8] = [
+const LIMITS: [(&str, &str); 9] = [
     ("commands.per_minute", "10000000"),
     ("commands.max_waiting", "10000"),
     ("limits.requests_per_minute", "10000000"),
@@ -22,6 +22,7 @@ const LIMITS: [(&str, &str); 8] = [
     ("auth.account_attempts_per_minute", "1000"),
     ("auth.address_attempts_per_minute", "1000"),
     ("agents.messages_per_second", "100000"),
+    ("agents.enrollments_per_site_per_minute", "1000000"),
 ];
 
 /// A server that is set up.
