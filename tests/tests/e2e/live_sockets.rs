@@ -70,6 +70,8 @@ on_both_databases! {
     async fn a_role_change_ends_tcp_downloads_and_watches_within_5_s(world: World) {
         let body = json!({"role": "read_only"});
         transfers_end_after(&world, async |rmm, user, _| changed(rmm, user, body.clone()).await).await;
+    }
+
     async fn a_watcher_who_is_disabled_or_logs_out_is_closed_within_5_s(world: World) {
         let rmm = world.deploy(&[]).await;
         let (_agent, id) = rmm.agent().await;
