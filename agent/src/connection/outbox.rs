@@ -18,8 +18,8 @@ pub enum Outgoing {
     Message(Box<AgentMessage>),
     /// Send this frame before any output.
     Frame(Frame),
-    /// Ask whether the server is there (RFC 6455 section 5.5.2).
-    Ping,
+    /// Ask whether the server is there, by an empty ping (RFC 6455 section 5.5.2).
+    AskForLife,
     /// From now on, send what comes here whenever no control waits.
     OpenLanes(LaneEnds),
     /// Drop the lanes with what waits in them: their session is over.
@@ -115,7 +115,7 @@ impl Outbox {
     /// Asks whether the server is there, if there is room at once: where there is none, what waits asks as well.
     pub fn try_ping(&self) {
         // A connection that is gone is noticed by whoever reads or writes next.
-        let _ = self.control.try_send(Outgoing::Ping);
+        let _ = self.control.try_send(Outgoing::AskForLife);
     }
 
     /// Opens the lanes of a session; none when the connection is gone.

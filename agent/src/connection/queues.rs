@@ -90,7 +90,7 @@ impl Queues {
         match outgoing {
             Outgoing::Message(message) => Some(text(&message)),
             Outgoing::Frame(frame) => Some(Message::binary(frame.encode())),
-            Outgoing::Ping => Some(Message::Ping(Bytes::new())),
+            Outgoing::AskForLife => Some(Message::Ping(Bytes::new())),
             Outgoing::OpenLanes(LaneEnds { interactive, bulk }) => {
                 self.interactive = Some(interactive);
                 self.bulk = Some(bulk);
