@@ -34,6 +34,7 @@ mod forwards;
 mod history;
 mod hostile_agents;
 mod idempotency;
+mod injections;
 mod inventory;
 mod job_scopes;
 mod jobs;
