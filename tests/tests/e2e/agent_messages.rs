@@ -37,6 +37,7 @@ on_both_databases! {
             network_rx_bytes: Some(5),
             network_tx_bytes: Some(6),
             uptime_seconds: Some(7),
+            waited_seconds: None,
         };
         agent.send(&AgentMessage::Metrics(sample)).await;
         let path = format!("/api/agents/{id}/state");
