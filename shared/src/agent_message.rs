@@ -187,6 +187,10 @@ pub struct Metrics {
     /// Time since the machine started.
     #[serde(default, alias = "uptime", skip_serializing_if = "Option::is_none")]
     pub uptime_seconds: Option<u64>,
+    /// How long it has waited for a connection, in seconds and by a clock that nobody can set; missing where it was
+    /// told at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_seconds: Option<u64>,
 }
 
 /// The machine's network interfaces.
@@ -252,7 +256,7 @@ pub struct WatchdogEvent {
     /// The service.
     #[serde(alias = "service_name", alias = "name")]
     pub service: String,
-    /// As `stopped`, `restarted`, `gave_up`.
+    /// `stopped`, `restarted`, `restart_failed`, `gave_up`, `running`.
     #[serde(alias = "event_type", alias = "action")]
     pub event: String,
     /// More, for a person.
@@ -261,6 +265,10 @@ pub struct WatchdogEvent {
     /// When, by the agent's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<DateTime<Utc>>,
+    /// How long it has waited for a connection, in seconds and by a clock that nobody can set; missing where it was
+    /// told at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_seconds: Option<u64>,
 }
 
 /// The end of an `update`.

@@ -37,6 +37,7 @@ on_both_databases! {
             network_rx_bytes: Some(5),
             network_tx_bytes: Some(6),
             uptime_seconds: Some(7),
+            waited_seconds: None,
         };
         agent.send(&AgentMessage::Metrics(sample)).await;
         let path = format!("/api/agents/{id}/state");
@@ -103,6 +104,7 @@ on_both_databases! {
             event: "restarted".to_owned(),
             message: Some("'; DROP TABLE watchdog_events; --".to_owned()),
             timestamp: None,
+            waited_seconds: None,
         };
         agent.send(&AgentMessage::WatchdogEvent(event)).await;
         eventually("the event is stored", SOON, || async {
@@ -124,6 +126,7 @@ on_both_databases! {
             event: "restarted".to_owned(),
             message: None,
             timestamp: None,
+            waited_seconds: None,
         });
         let start = std::time::Instant::now();
         for _ in 0..SENT {

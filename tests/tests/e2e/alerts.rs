@@ -192,6 +192,7 @@ async fn service(agent: &mut RawAgent, event: &str) {
         event: event.to_owned(),
         message: None,
         timestamp: None,
+        waited_seconds: None,
     };
     agent.send(&AgentMessage::WatchdogEvent(event)).await;
 }

@@ -83,5 +83,6 @@ pub fn sample() -> Metrics {
         network_rx_bytes: Some(123_456),
         network_tx_bytes: Some(65_432),
         uptime_seconds: Some(1_234_567),
+        waited_seconds: None,
     }
 }
