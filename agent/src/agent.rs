@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::backlog::Backlog;
 use crate::channels::streams::Streams;
 use crate::commands::dispatcher;
 use crate::commands::warden::Warden;
@@ -13,8 +15,12 @@ use crate::connection::{Keeper, LaneDialer, Peers};
 use crate::consent::Asker;
 use crate::device::Device;
 use crate::identity::{IdentityError, IdentityStore};
+use crate::link::{Link, LinkState};
 use crate::machine::{Machine, Surroundings};
+use crate::pulse::Pulse;
+use crate::recorder::Recorder;
 use crate::settings::SettingsStore;
+use crate::watchdog::Watchdog;
 
 /// Inputs that may wait for a task.
 const QUEUE: usize = 64;
@@ -46,25 +52,27 @@ pub async fn run(
     let store = IdentityStore::new(config.state_dir());
     let mut identity = store.load_or_create()?;
     let device = Device::probe(&config, &store, &mut identity)?;
-    if config.watchdog.enabled && !config.watchdog.services.is_empty() {
-        let services = config.watchdog.services.len();
-        tracing::info!(
-            services,
-            "services are configured but not watched by this version yet"
-        );
-    }
     let settings = Arc::new(config.commands.clone());
     let (machine, machine_inputs) = mpsc::channel(QUEUE);
     let (commands, command_inputs) = mpsc::channel(QUEUE);
     let live = SettingsStore::new(&config);
     let (told, rules) = (live.subscribe(), live.subscribe());
     let streams = Streams::default();
-    let peers = Peers::new(machine, commands, live, streams.clone());
+    let backlog = Backlog::default();
+    let link = Link::default();
+    let sample = Arc::new(Notify::new());
+    let watchdog = Watchdog::new(live.subscribe(), backlog.clone());
+    let recorder = Recorder::new(live.subscribe(), backlog.clone(), Arc::clone(&sample));
+    let pulse = Pulse::new(&config, link.subscribe(), backlog.clone(), commands.clone());
+    let kept = keep_config(Arc::clone(&config), link.subscribe());
+    let peers = Peers::new(machine, commands, live, streams.clone(), backlog);
     let state_dir = config.state_dir().to_owned();
     let asker = Asker::new(config.consent.program.clone());
     let dialer = LaneDialer::new(&config.server).map_err(StartError::Server)?;
     let ways = (peers, dialer.clone());
-    let keeper = Keeper::new(config, store, identity, device, ways).map_err(StartError::Server)?;
+    let news = (link, sample);
+    let keeper =
+        Keeper::new(config, store, identity, device, ways, news).map_err(StartError::Server)?;
     let warden = Warden::new(guard_program.clone());
     let surroundings = Surroundings {
         guard_program,
@@ -80,12 +88,33 @@ pub async fn run(
         warden,
         command_inputs,
     ));
+    let mut beside = JoinSet::new();
+    beside.spawn(watchdog.run());
+    beside.spawn(recorder.run());
+    beside.spawn(kept);
+    let pulse = tokio::spawn(pulse.run(stopping.clone()));
     keeper.run(stopping).await;
-    // The keeper is gone and with it the senders: both tasks end, each after its processes have.
-    for ended in [machine.await, dispatcher.await] {
+    beside.shutdown().await;
+    // The keeper is gone and with it the senders: the others end, each after its processes have.
+    for ended in [pulse.await, machine.await, dispatcher.await] {
         if let Err(error) = ended {
             tracing::error!(%error, "a task has failed");
         }
     }
     Ok(())
+}
+
+/// Keeps the configuration as the last good one, once there was a connection with it.
+async fn keep_config(config: Arc<Config>, mut link: watch::Receiver<LinkState>) {
+    let connected = link.wait_for(|link| link.connected_since.is_some());
+    if connected.await.map(drop).is_err() {
+        return;
+    }
+    match spawn_blocking(move || config.keep_as_last_good()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the configuration cannot be kept as the last good one")
+        }
+        Err(error) => tracing::error!(%error, "the configuration cannot be kept"),
+    }
 }

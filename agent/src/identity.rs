@@ -108,7 +108,11 @@ impl IdentityStore {
         Ok(identity)
     }
 
-    fn load(&self) -> Result<Option<Identity>, IdentityError> {
+    /// Reads the identity, where there is one.
+    ///
+    /// # Errors
+    /// [`IdentityError`]
+    pub fn load(&self) -> Result<Option<Identity>, IdentityError> {
         let path = self.path();
         let read = || -> io::Result<(Option<Exposure>, String)> {
             let file = File::open(&path)?;

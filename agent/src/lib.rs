@@ -9,19 +9,30 @@
 //! ```
 
 pub mod agent;
+pub mod backlog;
 pub mod channels;
 pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod consent;
 pub mod device;
+pub mod doctor;
+pub mod heartbeat_file;
 pub mod identity;
 pub mod inventory;
+pub mod kept_policy;
+pub mod link;
+pub mod log_file;
 pub mod machine;
 pub mod metrics;
 pub mod network;
+pub mod pace;
 pub mod platform;
+pub mod pulse;
+pub mod recorder;
 pub mod reports;
 pub mod settings;
 pub mod state;
+pub mod status;
 pub mod telemetry;
+pub mod watchdog;

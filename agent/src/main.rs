@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use gururmm_agent::config::Config;
-use gururmm_agent::platform::{self, Remains, Stops, own_service};
-use gururmm_agent::{agent, telemetry};
+#[cfg(feature = "service")]
+use gururmm_agent::platform::own_service;
+use gururmm_agent::platform::{self, Remains, Stops};
+use gururmm_agent::status::Status;
+use gururmm_agent::{agent, doctor, telemetry};
 use tokio::sync::watch;
 
 /// A stop that takes longer is cut off; the guards then finish what is left.
@@ -32,8 +35,13 @@ enum Task {
     #[command(subcommand)]
     Config(ConfigTask),
     /// The agent as a service of this machine
+    #[cfg(feature = "service")]
     #[command(subcommand)]
     Service(ServiceTask),
+    /// Tells whether the agent runs and is connected; ends with 1 where it is not
+    Status(Look),
+    /// Looks for what stands between the agent and its server; ends with 1 where something does
+    Doctor(Look),
     /// Starts programs for the agent, and ends them once it is gone
     #[command(hide = true)]
     Guard {
@@ -41,6 +49,16 @@ enum Task {
         #[arg(long)]
         remains_stay: bool,
     },
+}
+
+#[derive(Args)]
+struct Look {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = platform::CONFIG_FILE)]
+    config: PathBuf,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -53,6 +71,7 @@ enum ConfigTask {
     },
 }
 
+#[cfg(feature = "service")]
 #[derive(Subcommand)]
 enum ServiceTask {
     /// Installs the service, starts it, and lets it start with the machine
@@ -80,7 +99,10 @@ enum ServiceTask {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Run { config } => run(&config, Stops::listen),
+        Task::Run { config } => run(&config, Stops::listen, false),
+        Task::Status(look) => return ended(status(&look)),
+        Task::Doctor(look) => return ended(doctor(&look)),
+        #[cfg(feature = "service")]
         Task::Service(task) => service(task),
         Task::Config(ConfigTask::Check { config }) => check(&config),
         Task::Guard { remains_stay: true } => platform::guard_main(Remains::Stay),
@@ -95,6 +117,50 @@ fn main() -> ExitCode {
     }
 }
 
+/// The exit code of a look: whether all is well.
+fn ended(look: Result<bool, String>) -> ExitCode {
+    match look {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn status(look: &Look) -> Result<bool, String> {
+    let status = Status::look(&look.config)?;
+    if look.json {
+        report(&json(&status)?);
+    } else {
+        report(&status.to_string());
+    }
+    Ok(status.connected)
+}
+
+fn doctor(look: &Look) -> Result<bool, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    let found = runtime.block_on(doctor::examine(&look.config));
+    // What hangs is not waited for.
+    runtime.shutdown_background();
+    if look.json {
+        report(&json(&found)?);
+    } else {
+        for finding in &found.findings {
+            report(&finding.to_string());
+        }
+    }
+    Ok(found.healthy)
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, String> {
+    serde_json::to_string_pretty(value).map_err(|error| error.to_string())
+}
+
 fn check(path: &Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
     report(&format!(
@@ -105,6 +171,7 @@ fn check(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
+#[cfg(feature = "service")]
 fn service(task: ServiceTask) -> Result<(), String> {
     match task {
         ServiceTask::Install { config } => {
@@ -122,7 +189,7 @@ fn service(task: ServiceTask) -> Result<(), String> {
             Ok(())
         }
         ServiceTask::Run { config } => {
-            own_service::serve(move |stops| run(&config, move || Ok(stops)))
+            own_service::serve(move |stops| run(&config, move || Ok(stops), true))
         }
     }
 }
@@ -130,9 +197,18 @@ fn service(task: ServiceTask) -> Result<(), String> {
 fn run(
     path: &Path,
     stops: impl FnOnce() -> std::io::Result<Stops> + Send + 'static,
+    by_manager: bool,
 ) -> Result<(), String> {
-    let config = Config::load(path).map_err(|error| error.to_string())?;
-    telemetry::start(&config.log)?;
+    let config = Config::load_or_last_good(path).map_err(|error| error.to_string())?;
+    // Nobody sees what a service of Windows writes to its standard error.
+    let log = by_manager.then(|| config.state_dir().join("agent.log"));
+    telemetry::start(&config.log, log.as_deref())?;
+    if let Some(problem) = &config.problem {
+        tracing::error!(
+            problem,
+            "the configuration cannot be used: the agent runs with the last good one until it is mended and the agent started again"
+        );
+    }
     // Two threads, however many cores there are: to start a process blocks its thread for most of a
     // millisecond, and the other one keeps the socket and running commands going meanwhile.
     // What may block for longer (metrics, the sweep, the identity file) runs on threads that go away

@@ -1,24 +1,33 @@
-//! What the agent sends by itself while it is connected: heartbeats, metrics and the network's state.
+//! What the agent sends by itself while it is connected: heartbeats, the network's state, the inventory, and what waits
+//! in the backlog.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use gururmm_shared::{AgentMessage, Inventory, Metrics, NetworkState};
+use gururmm_shared::{AgentMessage, Inventory, NetworkState};
 use rand::Rng;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::config::{Config, InventorySettings, MetricsSettings};
+use crate::backlog::Backlog;
+use crate::config::{Config, InventorySettings};
 use crate::connection::Outbox;
 use crate::inventory;
-use crate::metrics::Sampler;
 use crate::network;
+use crate::pace::Pace;
 use crate::settings::LiveSettings;
 
 /// How long the agent waits before it sends an inventory again that the server had no room for.
 const AGAIN: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
+
+/// What waited goes out no faster than a server takes it: it closes who says too much, and drops events that come too fast.
+const SAMPLES: (u32, f64) = (50, 20.0);
+const EVENTS: (u32, f64) = (40, 1.0);
+
+/// So many may be on their way before the server is asked whether they came.
+const UNMARKED: u32 = 32;
 
 /// Sends reports at their intervals.
 pub struct Reporter {
@@ -26,20 +35,34 @@ pub struct Reporter {
     network_check: Duration,
     live: watch::Receiver<LiveSettings>,
     again: Arc<Notify>,
-    sampler: Arc<Mutex<Sampler>>,
+    backlog: Backlog,
+    sample: Arc<Notify>,
 }
 
 impl Reporter {
-    /// A reporter with the configured intervals; those of `live` may change.
+    /// A reporter with the configured intervals; those of `live` may change. It asks by `sample` for one when a
+    /// connection begins.
     #[must_use]
-    pub fn new(config: &Config, live: watch::Receiver<LiveSettings>, again: Arc<Notify>) -> Self {
+    pub fn new(
+        config: &Config,
+        live: watch::Receiver<LiveSettings>,
+        again: Arc<Notify>,
+        backlog: Backlog,
+        sample: Arc<Notify>,
+    ) -> Self {
         Self {
             heartbeat: Duration::from_secs(config.agent.heartbeat_seconds),
             network_check: Duration::from_secs(config.agent.network_check_seconds),
-            sampler: Arc::new(Mutex::new(Sampler::new(config.metrics.clone()))),
             live,
             again,
+            backlog,
+            sample,
         }
+    }
+
+    /// Has a sample taken now, and not only when its time has come.
+    pub fn ask_for_sample(&self) {
+        self.sample.notify_one();
     }
 
     /// Reports until the connection is gone. The first of each kind is sent at once; a server of
@@ -82,30 +105,21 @@ impl Reporter {
     }
 
     async fn run_reports(&self, outbox: &Outbox) {
+        tokio::select! {
+            () = self.run_signs(outbox) => {}
+            () = self.run_backlog(outbox) => {}
+        }
+    }
+
+    async fn run_signs(&self, outbox: &Outbox) {
         let mut heartbeat = every(self.heartbeat);
         let mut network_check = every(self.network_check);
-        let mut live = self.live.clone();
-        let mut measured = live.borrow_and_update().metrics.clone();
-        self.measure(&measured).await;
-        let mut metrics = every(Duration::from_secs(measured.interval_seconds));
         let mut told_hash = None;
         loop {
             let message = tokio::select! {
                 _ = heartbeat.tick() => Some(AgentMessage::Heartbeat),
                 _ = network_check.tick() => {
                     changed_network(&mut told_hash).await.map(AgentMessage::NetworkState)
-                }
-                _ = metrics.tick() => self.sample().await.map(AgentMessage::Metrics),
-                Ok(()) = live.changed() => {
-                    let wanted = live.borrow_and_update().metrics.clone();
-                    if wanted != measured {
-                        self.measure(&wanted).await;
-                        let period = Duration::from_secs(wanted.interval_seconds);
-                        metrics = interval_at(Instant::now() + period, period);
-                        metrics.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                        measured = wanted;
-                    }
-                    None
                 }
             };
             if let Some(message) = message
@@ -116,20 +130,50 @@ impl Reporter {
         }
     }
 
-    /// Sees to it that samples hold what is wanted.
-    async fn measure(&self, settings: &MetricsSettings) {
-        let (sampler, settings) = (Arc::clone(&self.sampler), settings.clone());
-        let measuring = spawn_blocking(move || lock(&sampler).measure(settings)).await;
-        if let Err(error) = measuring {
-            tracing::error!(%error, "what is measured cannot be changed");
+    /// Tells what waits, events first, and goes on with what comes.
+    async fn run_backlog(&self, outbox: &Outbox) {
+        self.backlog.rewind();
+        self.ask_for_sample();
+        let mut events = Pace::new(EVENTS.0, EVENTS.1, Instant::now());
+        let mut samples = Pace::new(SAMPLES.0, SAMPLES.1, Instant::now());
+        let mut unmarked = 0;
+        loop {
+            let (now, (event, sample)) = (Instant::now(), self.backlog.due());
+            let message = if event && events.take(now) {
+                self.backlog.next_event()
+            } else if sample && samples.take(now) {
+                self.backlog.next_sample()
+            } else {
+                None
+            };
+            if let Some(message) = message {
+                unmarked += 1;
+                if !outbox.send(message).await {
+                    return;
+                }
+                if unmarked < UNMARKED {
+                    continue;
+                }
+            }
+            if unmarked >= UNMARKED || !(event || sample) {
+                unmarked = 0;
+                if let Some(mark) = self.backlog.mark()
+                    && !outbox.send_ping(mark).await
+                {
+                    return;
+                }
+            }
+            let wait = match (event, sample) {
+                (true, true) => events.wait(now).min(samples.wait(now)),
+                (true, false) => events.wait(now),
+                (false, true) => samples.wait(now),
+                (false, false) => Duration::MAX,
+            };
+            tokio::select! {
+                () = self.backlog.news() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
         }
-    }
-
-    async fn sample(&self) -> Option<Metrics> {
-        let sampler = Arc::clone(&self.sampler);
-        let wait = lock(&sampler).too_early();
-        tokio::time::sleep(wait).await;
-        spawn_blocking(move || lock(&sampler).sample()).await.ok()
     }
 }
 
@@ -161,13 +205,81 @@ async fn changed_network(told_hash: &mut Option<String>) -> Option<NetworkState>
     Some(state)
 }
 
-/// A sampler that panicked once has no half-written state that could do harm.
-fn lock(sampler: &Mutex<Sampler>) -> std::sync::MutexGuard<'_, Sampler> {
-    sampler.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn every(period: Duration) -> Interval {
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::connection::Outgoing;
+    use crate::settings::SettingsStore;
+    use gururmm_shared::{Metrics, WatchdogEvent};
+
+    fn reporter(backlog: &Backlog) -> Reporter {
+        let text = "[server]\nurl = \"ws://127.0.0.1:1/ws\"\napi_key = \"A-B-1\"";
+        let config = Config::parse(text, Path::new("/nowhere/agent.toml")).unwrap();
+        let live = SettingsStore::new(&config).subscribe();
+        Reporter::new(
+            &config,
+            live,
+            Arc::default(),
+            backlog.clone(),
+            Arc::default(),
+        )
+    }
+
+    #[tokio::test]
+    async fn what_has_waited_goes_no_faster_than_a_server_takes_it_and_pings_ask_whether_it_came() {
+        let backlog = Backlog::default();
+        for number in 0..60 {
+            backlog.add_sample(Metrics::default());
+            if number >= 42 {
+                continue;
+            }
+            backlog.add_event(WatchdogEvent {
+                service: number.to_string(),
+                event: "stopped".to_owned(),
+                message: None,
+                timestamp: None,
+                waited_seconds: None,
+            });
+        }
+        let (outbox, mut control) = Outbox::new();
+        let (reporter, begin) = (reporter(&backlog), Instant::now());
+        let (mut events, mut samples, mut pings) = (0.0, 0, 0);
+        let read = async {
+            while let Some(outgoing) = control.recv().await {
+                let seconds = begin.elapsed().as_secs_f64();
+                match outgoing {
+                    Outgoing::Message(message) if message.kind() == "watchdog_event" => {
+                        events += 1.0;
+                        assert!(events <= 41.0 + seconds, "{events} after {seconds} s");
+                    }
+                    Outgoing::Message(_) => {
+                        samples += 1;
+                        assert!(events <= 41.0, "samples wait for events");
+                    }
+                    Outgoing::Ping(mark) => {
+                        pings += 1;
+                        backlog.confirm(mark);
+                        if backlog.waiting().events == 0 {
+                            return;
+                        }
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        tokio::select! {
+            () = reporter.run_backlog(&outbox) => panic!("it has ended"),
+            () = read => {}
+        }
+        assert_eq!((events, samples), (42.0, 60));
+        assert!((3..=10).contains(&pings), "{pings}");
+    }
 }

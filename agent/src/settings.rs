@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use crate::commands::lists::CommandLists;
 use crate::config::{
     Config, InventorySettings, MetricsSettings, ServiceAction, WatchdogSettings, WatchedService,
+    watched,
 };
+use crate::kept_policy::KeptPolicy;
 
-/// Services that are watched at most.
-const MOST_SERVICES: usize = 100;
 const DAY: u64 = 86_400;
 
 /// What holds now.
@@ -64,9 +64,6 @@ impl LiveSettings {
                 watchdog.check_interval_seconds,
             );
             if let Some(services) = &watchdog.services {
-                if services.len() > MOST_SERVICES {
-                    return Err(format!("watchdog.services has more than {MOST_SERVICES}"));
-                }
                 own.services = services.iter().map(service).collect::<Result<_, _>>()?;
             }
         }
@@ -90,6 +87,7 @@ impl LiveSettings {
         )?;
         let check = self.watchdog.check_interval_seconds;
         within("watchdog.check_interval_seconds", check, 1, DAY)?;
+        watched(&self.watchdog).map_err(|(key, problem)| format!("{key} {problem}"))?;
         let inventory = self.inventory.interval_seconds;
         within("inventory.interval_seconds", inventory, 60, 7 * DAY)?;
         Ok(self)
@@ -110,11 +108,6 @@ fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
 }
 
 fn service(said: &ServiceConfig) -> Result<WatchedService, String> {
-    let plain = |c: char| !c.is_control() && c != '/';
-    let name = said.name.as_str();
-    if name.is_empty() || name.len() > 255 || name.starts_with('-') || !name.chars().all(plain) {
-        return Err(format!("watchdog.services: {name:?} is no service"));
-    }
     let action = match said.action.as_str() {
         "restart" => ServiceAction::Restart,
         "alert" => ServiceAction::Alert,
@@ -122,7 +115,7 @@ fn service(said: &ServiceConfig) -> Result<WatchedService, String> {
         other => return Err(format!("watchdog.services: {other:?} is no action")),
     };
     Ok(WatchedService {
-        name: name.to_owned(),
+        name: said.name.clone(),
         action,
         max_restarts: said.max_restarts,
         restart_cooldown_seconds: said.restart_cooldown_seconds,
@@ -134,17 +127,23 @@ fn service(said: &ServiceConfig) -> Result<WatchedService, String> {
 pub struct SettingsStore {
     own: Arc<LiveSettings>,
     live: watch::Sender<LiveSettings>,
+    kept: KeptPolicy,
 }
 
 impl SettingsStore {
-    /// A store that holds what the configuration file has.
+    /// A store that holds what the configuration file has, and over it the policy that was kept.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let own = LiveSettings::of(config);
-        let (live, _) = watch::channel(own.clone());
+        let kept = KeptPolicy::new(config.state_dir());
+        let begin = kept
+            .load()
+            .and_then(|policy| own.clone().with(&policy).ok());
+        let (live, _) = watch::channel(begin.unwrap_or_else(|| own.clone()));
         Self {
             own: Arc::new(own),
             live,
+            kept,
         }
     }
 
@@ -156,6 +155,7 @@ impl SettingsStore {
 
     /// Goes back to the configuration file: a new connection has its own policy.
     pub fn reset(&self) {
+        self.kept.begin_connection();
         self.set(LiveSettings::clone(&self.own));
     }
 
@@ -167,6 +167,7 @@ impl SettingsStore {
                 let services = settings.watchdog.services.len();
                 tracing::info!(interval_seconds, services, "the server's policy is applied");
                 self.set(settings);
+                self.kept.keep(update);
             }
             Err(problem) => tracing::warn!(problem, "the server's policy is not applied"),
         }

@@ -4,12 +4,15 @@ use std::ops::RangeInclusive;
 
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::Config;
+use super::{Config, WatchdogSettings, WatchedProcess, WatchedService};
 
 /// A key and what is wrong with its value.
-type Problem = (&'static str, String);
+pub type Problem = (&'static str, String);
 
 const DAY: u64 = 86_400;
+/// Services, and processes, that are watched at most.
+const MOST_WATCHED: usize = 100;
+const MOST_RESTARTS: u32 = 100;
 
 /// Checks every value that has limits and tells the first that is outside.
 pub fn check(config: &Config) -> Result<(), Problem> {
@@ -21,6 +24,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         watchdog,
         commands,
         consent,
+        log,
         ..
     } = config;
     url(&server.url)?;
@@ -78,6 +82,8 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             commands.output_limit_bytes as u64,
             4096..=1 << 20,
         ),
+        ("log.max_mib", log.max_mib, 1..=1024),
+        ("log.keep", log.keep, 0..=100),
     ] {
         within(key, value, &range)?;
     }
@@ -94,6 +100,16 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         "commands.claude_task_program",
         &commands.claude_task_program,
     )?;
+    watched(watchdog)?;
+    if let Some(proxy) = &server.proxy {
+        check_proxy(proxy)?;
+    }
+    if let Some(file) = log.file.as_ref()
+        && !file.is_absolute()
+    {
+        let problem = format!("is {file:?}, it must be an absolute path");
+        return Err(("log.file", problem));
+    }
     if let Some(root) = commands.claude_task_root.as_ref()
         && !root.is_absolute()
     {
@@ -110,6 +126,70 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         not_empty("agent.device_id", device_id)?;
     }
     Ok(())
+}
+
+/// Checks what is to be watched, by file or by policy.
+///
+/// # Errors
+/// The key, and what is wrong with it.
+pub fn watched(settings: &WatchdogSettings) -> Result<(), Problem> {
+    for (key, count) in [
+        ("watchdog.services", settings.services.len()),
+        ("watchdog.processes", settings.processes.len()),
+    ] {
+        if count > MOST_WATCHED {
+            return Err((
+                key,
+                format!("has {count} entries, {MOST_WATCHED} are the most"),
+            ));
+        }
+    }
+    for service in &settings.services {
+        check_service(service).map_err(|problem| ("watchdog.services", problem))?;
+    }
+    for process in &settings.processes {
+        check_process(process).map_err(|problem| ("watchdog.processes", problem))?;
+    }
+    Ok(())
+}
+
+fn check_service(service: &WatchedService) -> Result<(), String> {
+    let plain = |c: char| !c.is_control() && c != '/';
+    let name = service.name.as_str();
+    if name.is_empty() || name.len() > 255 || name.starts_with('-') || !name.chars().all(plain) {
+        return Err(format!("has {name:?}, which is no name of a service"));
+    }
+    if service.max_restarts > MOST_RESTARTS || service.restart_cooldown_seconds > DAY {
+        return Err(format!(
+            "{name} has max_restarts over {MOST_RESTARTS}, or restart_cooldown_seconds over {DAY}"
+        ));
+    }
+    Ok(())
+}
+
+fn check_process(process: &WatchedProcess) -> Result<(), String> {
+    let fits = match (&process.name, &process.path) {
+        (Some(name), None) => !name.is_empty() && name.len() <= 255,
+        (None, Some(path)) => path.is_absolute(),
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err("has an entry without a name or an absolute path of a program, or with both".to_owned())
+}
+
+fn check_proxy(text: &str) -> Result<(), Problem> {
+    let uri: Option<Uri> = text.parse().ok();
+    let fits = uri.is_some_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    if fits || text == "none" {
+        return Ok(());
+    }
+    // It may hold a password, which belongs into no log.
+    let problem = "must look like \"http://proxy.example.com:3128\", with user:password@ before the host where it wants that, or be \"none\"";
+    Err(("server.proxy", problem.to_owned()))
 }
 
 fn within(key: &'static str, value: u64, range: &RangeInclusive<u64>) -> Result<(), Problem> {

@@ -1,17 +1,19 @@
 //! `agent.toml`: read once at the start, unknown keys refused, every limit checked. Knows nothing of
 //! what the values are used for.
 
+mod last_good;
 mod limits;
 mod sections;
 mod watchdog;
 
 use std::path::{Path, PathBuf};
 
+pub use limits::watched;
 pub use sections::{
     AgentSettings, CommandSettings, ConsentSettings, InventorySettings, LogFormat, LogSettings,
     MetricsSettings, ServerSettings,
 };
-pub use watchdog::{ServiceAction, WatchdogSettings, WatchedService};
+pub use watchdog::{ServiceAction, WatchdogSettings, WatchedProcess, WatchedService};
 
 use serde::Deserialize;
 
@@ -42,6 +44,12 @@ pub struct Config {
     /// What is logged and how.
     #[serde(default)]
     pub log: LogSettings,
+    /// The file that this is the content of.
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// Why this is not what is in that file, but the last good one.
+    #[serde(skip)]
+    pub problem: Option<String>,
 }
 
 /// Why a configuration cannot be used; one line for the operator.
@@ -56,7 +64,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is no TOML, or has a key that does not exist or does not fit.
-    #[error("{}:{line}: {message}", path.display())]
+    #[error("{} line {line}: {message}", path.display())]
     Malformed {
         /// Which file.
         path: PathBuf,
@@ -100,7 +108,12 @@ impl Config {
             line: error
                 .span()
                 .map_or(1, |span| 1 + text[..span.start].matches('\n').count()),
-            message: error.message().replace('\n', " "),
+            // What TOML calls a field is a key to who writes the file.
+            message: error
+                .message()
+                .replace('\n', " ")
+                .replace("unknown field", "unknown key")
+                .replace("missing field", "missing key"),
         })?;
         limits::check(&config).map_err(|(key, problem)| ConfigError::OutOfLimits {
             path: path.to_owned(),
@@ -108,12 +121,9 @@ impl Config {
             problem,
         })?;
         if config.agent.state_dir.is_none() {
-            let beside = path
-                .parent()
-                .filter(|dir| !dir.as_os_str().is_empty())
-                .unwrap_or_else(|| Path::new("."));
-            config.agent.state_dir = Some(beside.to_owned());
+            config.agent.state_dir = Some(beside(path));
         }
+        path.clone_into(&mut config.file);
         Ok(config)
     }
 
@@ -125,6 +135,14 @@ impl Config {
             .as_deref()
             .unwrap_or_else(|| Path::new("."))
     }
+}
+
+/// The folder of a file.
+fn beside(path: &Path) -> PathBuf {
+    path.parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."))
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -175,16 +193,16 @@ restart_cooldown_seconds = 60
     fn an_unknown_key_is_named_with_its_line_in_one_line() {
         let error = with("[metrics]\ninterval = 5").unwrap_err();
         assert!(
-            error.starts_with("/etc/gururmm/agent.toml:5: unknown field `interval`"),
+            error.starts_with("/etc/gururmm/agent.toml line 5: unknown key `interval`"),
             "{error}"
         );
         assert!(!error.contains('\n'));
         assert!(with("[metric]").unwrap_err().contains("`metric`"));
-        assert!(parse("[server]\nurl=1").unwrap_err().contains(":2:"));
+        assert!(parse("[server]\nurl=1").unwrap_err().contains(" line 2: "));
         assert!(
             parse("[agent]")
                 .unwrap_err()
-                .contains("missing field `server`")
+                .contains("missing key `server`")
         );
     }
 
@@ -218,12 +236,33 @@ restart_cooldown_seconds = 60
             ("reconnect_seconds = 0.0", "server.reconnect_seconds"),
             ("reconnect_seconds = nan", "server.reconnect_seconds"),
             ("reconnect_max_seconds = 1", "server.reconnect_max_seconds"),
+            ("proxy = \"socks5://a:1\"", "server.proxy"),
+            ("proxy = \"a:3128\"", "server.proxy"),
+            ("[log]\nmax_mib = 0", "log.max_mib"),
+            ("[log]\nkeep = 101", "log.keep"),
+            ("[log]\nfile = \"agent.log\"", "log.file"),
+            ("[[watchdog.processes]]", "watchdog.processes"),
+            (
+                "[[watchdog.processes]]\npath = \"nginx\"",
+                "watchdog.processes",
+            ),
+            (
+                "[[watchdog.services]]\nname = \"--now\"",
+                "watchdog.services",
+            ),
+            (
+                "[[watchdog.services]]\nname = \"a\"\nmax_restarts = 101",
+                "watchdog.services",
+            ),
         ] {
             let error = with(extra).unwrap_err();
             assert!(error.contains(key), "{extra}: {error}");
         }
         assert!(with("reconnect_seconds = 0.2").is_ok());
         assert!(with("reconnect_seconds = 2").is_ok());
+        assert!(with("proxy = \"http://u:p@proxy.example.com:3128\"").is_ok());
+        assert!(with("proxy = \"none\"").is_ok());
+        assert!(with("[[watchdog.processes]]\nname = \"nginx\"").is_ok());
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub struct ServerSettings {
     /// Certificates to trust (PEM) in place of the public authorities.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy on the way to the server, as `http://user:password@host:3128`; without it that of the
+    /// environment, and `none` for none at all.
+    #[serde(default)]
+    pub proxy: Option<String>,
 }
 
 impl ServerSettings {
@@ -196,6 +200,13 @@ pub struct LogSettings {
     pub filter: String,
     /// In which form.
     pub format: LogFormat,
+    /// The file that is written; without it standard error, and under the service manager of Windows `agent.log`
+    /// in the state directory.
+    pub file: Option<PathBuf>,
+    /// How large the file becomes before a new one is begun, in MiB.
+    pub max_mib: u64,
+    /// How many older files are kept.
+    pub keep: u64,
 }
 
 impl Default for LogSettings {
@@ -203,6 +214,9 @@ impl Default for LogSettings {
         Self {
             filter: "info".to_owned(),
             format: LogFormat::Text,
+            file: None,
+            max_mib: 10,
+            keep: 4,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! The sections of `agent.toml` about services to be watched.
+//! The sections of `agent.toml` about services and processes to be watched.
+
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -6,12 +8,14 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WatchdogSettings {
-    /// Whether services are watched.
+    /// Whether services and processes are watched.
     pub enabled: bool,
     /// Time between looks at them.
     pub check_interval_seconds: u64,
-    /// Which ones.
+    /// Which services.
     pub services: Vec<WatchedService>,
+    /// Which processes.
+    pub processes: Vec<WatchedProcess>,
 }
 
 impl Default for WatchdogSettings {
@@ -20,6 +24,7 @@ impl Default for WatchdogSettings {
             enabled: true,
             check_interval_seconds: 30,
             services: Vec::new(),
+            processes: Vec::new(),
         }
     }
 }
@@ -52,6 +57,30 @@ pub enum ServiceAction {
     Alert,
     /// Nothing.
     Ignore,
+}
+
+/// `[[watchdog.processes]]`: whether one runs is told, and nothing is done about it. One of both keys is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchedProcess {
+    /// The name of its program's file.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The path of its program's file.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+}
+
+impl WatchedProcess {
+    /// What it is called in events.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let path = self.path.as_deref().map(Path::to_string_lossy);
+        self.name
+            .clone()
+            .or_else(|| path.map(std::borrow::Cow::into_owned))
+            .unwrap_or_default()
+    }
 }
 
 fn three() -> u32 {

@@ -7,11 +7,15 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, client_async_tls_with_config};
 
 use super::Socket;
+use super::proxy::Proxies;
+use crate::config::ServerSettings;
 use crate::platform;
 
 /// The largest message taken from the server.
@@ -28,25 +32,29 @@ const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Dialer {
     uri: Uri,
+    proxies: Proxies,
     connector: Option<Connector>,
 }
 
 impl Dialer {
-    /// A dialler for `url` that trusts the certificates in `ca_file`, or the public authorities.
+    /// A dialler for the server's address that trusts the certificates in `ca_file`, or the public authorities.
     ///
     /// # Errors
     /// A text for the operator: the address or the certificates cannot be used.
-    pub fn new(url: &str, ca_file: Option<&Path>) -> Result<Self, String> {
-        let uri = uri_of(url)?;
+    pub fn new(server: &ServerSettings) -> Result<Self, String> {
+        let uri = uri_of(&server.url)?;
+        let ca_file = server.ca_file.as_deref();
         let connector = ca_file.map(trusting).transpose()?.map(Connector::Rustls);
-        Ok(Self { uri, connector })
+        Ok(Self {
+            uri,
+            proxies: Proxies::new(server.proxy.as_deref()),
+            connector,
+        })
     }
 
     /// Whether what is sent can be read on the way: no TLS, to another machine.
     pub fn is_in_clear(&self) -> bool {
-        let host = self.uri.host().unwrap_or_default();
-        let loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
-        self.uri.scheme_str() == Some("ws") && !loopback
+        self.uri.scheme_str() == Some("ws") && !is_loopback(place_of(&self.uri).0)
     }
 
     /// Dials once.
@@ -54,49 +62,91 @@ impl Dialer {
     /// # Errors
     /// A text that says which step failed.
     pub async fn dial(&self) -> Result<Socket, String> {
-        let (host, port) = place_of(&self.uri);
-        let stream = TcpStream::connect((host, port))
-            .await
-            .map_err(|error| format!("cannot reach {host}:{port}: {error}"))?;
+        let stream = self.proxies.connect(&self.uri).await?;
         platform::tune_socket(&stream)
             .map_err(|error| format!("cannot set up the socket: {error}"))?;
+        let opened = self.open(stream).await;
+        let (socket, _response) =
+            opened.map_err(|error| format!("{} did not open a WebSocket: {error}", self.uri))?;
+        Ok(socket)
+    }
+
+    /// Opens a WebSocket on a connection that leads to the server.
+    ///
+    /// # Errors
+    /// What is against it: TLS, or the server's answer.
+    pub async fn open(&self, stream: TcpStream) -> Result<(Socket, Response), Error> {
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
-        let (socket, _response) = client_async_tls_with_config(
+        client_async_tls_with_config(
             self.uri.clone(),
             stream,
             Some(limits),
             self.connector.clone(),
         )
         .await
-        .map_err(|error| format!("{} did not open a WebSocket: {error}", self.uri))?;
-        Ok(socket)
     }
 }
 
 /// The server's address, and the cryptography for the way to it.
-pub(super) fn uri_of(url: &str) -> Result<Uri, String> {
+pub fn uri_of(url: &str) -> Result<Uri, String> {
     // Fails only if it was installed before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     url.parse().map_err(|error| format!("server.url: {error}"))
 }
 
 /// Host and port of an address.
-pub(super) fn place_of(uri: &Uri) -> (&str, u16) {
+#[must_use]
+pub fn place_of(uri: &Uri) -> (&str, u16) {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let default_port = if is_secure(uri) { 443 } else { 80 };
     (host, uri.port_u16().unwrap_or(default_port))
 }
 
 /// Whether the way to an address is encrypted.
-pub(super) fn is_secure(uri: &Uri) -> bool {
+#[must_use]
+pub fn is_secure(uri: &Uri) -> bool {
     uri.scheme_str() == Some("wss")
 }
 
-pub(super) fn trusting(ca_file: &Path) -> Result<Arc<ClientConfig>, String> {
+/// Whether a host is this machine itself.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host == "::1" || host.starts_with("127.")
+}
+
+/// How an encrypted way to the server is made.
+///
+/// # Errors
+/// A text for the operator: `server.ca_file` cannot be used.
+pub fn tls_of(server: &ServerSettings) -> Result<Arc<ClientConfig>, String> {
+    roots_of(server).map(trusting_roots)
+}
+
+/// What is trusted on it: the certificates of `server.ca_file`, or the public authorities.
+///
+/// # Errors
+/// As [`tls_of`].
+pub fn roots_of(server: &ServerSettings) -> Result<RootCertStore, String> {
+    match &server.ca_file {
+        Some(ca_file) => read_roots(ca_file),
+        None => Ok(RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        }),
+    }
+}
+
+fn trusting_roots(roots: RootCertStore) -> Arc<ClientConfig> {
+    Arc::new(
+        ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    )
+}
+
+fn read_roots(ca_file: &Path) -> Result<RootCertStore, String> {
     let unusable = |problem: String| format!("server.ca_file {}: {problem}", ca_file.display());
     let mut roots = RootCertStore::empty();
     let certificates =
@@ -110,20 +160,27 @@ pub(super) fn trusting(ca_file: &Path) -> Result<Arc<ClientConfig>, String> {
     if roots.is_empty() {
         return Err(unusable("holds no certificate".to_owned()));
     }
-    Ok(Arc::new(
-        ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    ))
+    Ok(roots)
+}
+
+fn trusting(ca_file: &Path) -> Result<Arc<ClientConfig>, String> {
+    read_roots(ca_file).map(trusting_roots)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn dialer(url: &str, ca_file: Option<&Path>) -> Result<Dialer, String> {
+        let text = format!("url = \"{url}\"\napi_key = \"A-B-1\"");
+        let mut server: ServerSettings = toml::from_str(&text).unwrap();
+        server.ca_file = ca_file.map(Path::to_owned);
+        Dialer::new(&server)
+    }
+
     #[test]
     fn a_clear_text_connection_to_another_machine_is_recognised() {
-        let in_clear = |url: &str| Dialer::new(url, None).unwrap().is_in_clear();
+        let in_clear = |url: &str| dialer(url, None).unwrap().is_in_clear();
         assert!(in_clear("ws://rmm.example.com/ws"));
         assert!(!in_clear("wss://rmm.example.com/ws"));
         assert!(!in_clear("ws://127.0.0.1:3001/ws"));
@@ -134,8 +191,8 @@ mod tests {
     #[test]
     fn a_file_without_certificates_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Dialer::new("wss://a/ws", Some(file.path())).err().unwrap();
+        let error = dialer("wss://a/ws", Some(file.path())).err().unwrap();
         assert!(error.contains("server.ca_file"), "{error}");
-        assert!(Dialer::new("wss://a/ws", Some(Path::new("/nowhere.pem"))).is_err());
+        assert!(dialer("wss://a/ws", Some(Path::new("/nowhere.pem"))).is_err());
     }
 }

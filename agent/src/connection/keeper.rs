@@ -11,7 +11,7 @@ use gururmm_shared::{
     CAPABILITY_REGISTRY, CAPABILITY_RESUME, CAPABILITY_SERVICE_WATCH, CAPABILITY_SERVICES,
     CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, CommandId, KeptSession, PROTOCOL,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
@@ -27,9 +27,14 @@ use crate::commands::dispatcher;
 use crate::config::Config;
 use crate::device::Device;
 use crate::identity::{Identity, IdentityStore};
+use crate::link::Link;
 use crate::machine;
 use crate::platform::registry;
 use crate::reports::Reporter;
+
+#[cfg(feature = "legacy")]
+#[path = "polling.rs"]
+mod polling;
 
 /// How long the server may take to answer the agent's good-bye.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -81,6 +86,9 @@ pub struct Keeper {
     peers: Peers,
     lanes: LaneDialer,
     reporter: Reporter,
+    link: Link,
+    #[cfg(feature = "legacy")]
+    blocked: u32,
 }
 
 impl Keeper {
@@ -94,8 +102,9 @@ impl Keeper {
         identity: Identity,
         device: Device,
         (peers, lanes): (Peers, LaneDialer),
+        (link, sample): (Link, Arc<Notify>),
     ) -> Result<Self, String> {
-        let dialer = Dialer::new(&config.server.url, config.server.ca_file.as_deref())?;
+        let dialer = Dialer::new(&config.server)?;
         if dialer.is_in_clear() {
             tracing::warn!(
                 url = config.server.url,
@@ -106,6 +115,8 @@ impl Keeper {
             &config,
             peers.settings().subscribe(),
             peers.inventory_again(),
+            peers.backlog().clone(),
+            sample,
         );
         Ok(Self {
             config,
@@ -116,6 +127,9 @@ impl Keeper {
             peers,
             lanes,
             reporter,
+            link,
+            #[cfg(feature = "legacy")]
+            blocked: 0,
         })
     }
 
@@ -125,6 +139,12 @@ impl Keeper {
         loop {
             let (parting, held) = self.connect_and_serve(stopping.clone()).await;
             if parting == Parting::Stopped || *stopping.borrow() {
+                return;
+            }
+            self.link.lost(parting.to_string());
+            #[cfg(feature = "legacy")]
+            let (parting, held) = self.poll_if_blocked(parting, held, stopping.clone()).await;
+            if *stopping.borrow() {
                 return;
             }
             let mut delay = backoff.next(&parting, held, &mut rand::rng());
@@ -254,6 +274,7 @@ impl Keeper {
     ) -> Parting {
         let agent = self.identity.agent_id.map(tracing::field::display);
         tracing::info!(agent.id = agent, url = self.config.server.url, "connected");
+        self.link.connected(self.identity.agent_id, ack.server_time);
         let (outbox, control) = Outbox::new();
         let (sink, stream) = socket.split();
         self.peers

@@ -15,15 +15,15 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use super::dial::{is_secure, place_of, trusting, uri_of};
+use super::dial::{is_secure, place_of, tls_of, uri_of};
+use super::proxy::Proxies;
 use crate::config::ServerSettings;
 use crate::platform;
 
@@ -41,6 +41,7 @@ struct Inner {
     /// The folder of the server's `ws`, with a slash at its end.
     folder: String,
     tls: Option<Arc<ClientConfig>>,
+    proxies: Proxies,
     key: Mutex<Option<String>>,
     failed: Mutex<Option<Instant>>,
 }
@@ -105,11 +106,8 @@ impl LaneDialer {
     /// A text for the operator: the address or the certificates cannot be used.
     pub fn new(server: &ServerSettings) -> Result<Self, String> {
         let uri = uri_of(&server.url)?;
-        let tls = match &server.ca_file {
-            _ if !is_secure(&uri) => None,
-            Some(ca_file) => Some(trusting(ca_file)?),
-            None => Some(trusting_public()),
-        };
+        let tls = is_secure(&uri).then(|| tls_of(server)).transpose()?;
+        let proxies = Proxies::new(server.proxy.as_deref());
         let path = uri.path();
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let folder = format!("{folder}/");
@@ -117,6 +115,7 @@ impl LaneDialer {
             uri,
             folder,
             tls,
+            proxies,
             key: Mutex::default(),
             failed: Mutex::default(),
         })))
@@ -174,6 +173,54 @@ impl LaneDialer {
         })
     }
 
+    /// Posts JSON to a path beside the WebSocket, with the agent's key where there is one; answers the status and at
+    /// most `most` bytes of the answer.
+    ///
+    /// # Errors
+    /// A text that says which step failed.
+    #[cfg(feature = "legacy")]
+    pub async fn post(
+        &self,
+        path: &str,
+        body: String,
+        most: usize,
+    ) -> Result<(StatusCode, Vec<u8>), String> {
+        let (mut sender, connection) = self.connect().await?;
+        let Inner { uri, folder, .. } = &*self.0;
+        let authority = uri.authority().map(|authority| authority.as_str());
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{folder}{path}"))
+            .header(HOST, authority.unwrap_or_default())
+            .header(CONTENT_TYPE, "application/json")
+            .header(hyper::header::CONTENT_LENGTH, body.len());
+        if let Some(key) = &*lock(&self.0.key) {
+            request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let (pieces, sent) = mpsc::channel(1);
+        let request = request
+            .body(Pieces(Some(sent)))
+            .map_err(|error| error.to_string())?;
+        // There is room for one, and nothing else is sent.
+        let _ = pieces.try_send(Bytes::from(body));
+        drop(pieces);
+        let response = sender.send_request(request).await;
+        let response = response.map_err(|error| error.to_string())?;
+        let status = response.status();
+        let mut inward = Inward {
+            body: response.into_body(),
+            _connection: connection,
+        };
+        let mut answer = Vec::new();
+        while let Some(bytes) = inward.next().await {
+            if answer.len() + bytes.len() > most {
+                return Err(format!("{path}: the answer is longer than {most} bytes"));
+            }
+            answer.extend_from_slice(&bytes);
+        }
+        Ok((status, answer))
+    }
+
     fn request(
         &self,
         method: Method,
@@ -196,10 +243,8 @@ impl LaneDialer {
     }
 
     async fn connect(&self) -> Result<(SendRequest<Pieces>, Tied), String> {
-        let (host, port) = place_of(&self.0.uri);
-        let stream = TcpStream::connect((host, port))
-            .await
-            .map_err(|error| format!("cannot reach {host}:{port}: {error}"))?;
+        let host = place_of(&self.0.uri).0;
+        let stream = self.0.proxies.connect(&self.0.uri).await?;
         platform::tune_socket(&stream)
             .map_err(|error| format!("cannot set up the socket: {error}"))?;
         let Some(tls) = &self.0.tls else {
@@ -234,16 +279,6 @@ fn checked(response: Response<Incoming>) -> Result<Response<Incoming>, String> {
         StatusCode::OK | StatusCode::NO_CONTENT => Ok(response),
         status => Err(format!("the server answered {status}")),
     }
-}
-
-fn trusting_public() -> Arc<ClientConfig> {
-    let roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,7 +2,7 @@
 //! authenticated, then read and written until it ends.
 
 mod backoff;
-mod dial;
+pub mod dial;
 mod handshake;
 mod inbound;
 mod keeper;
@@ -10,15 +10,17 @@ mod lane;
 mod outbox;
 mod parting;
 mod peers;
+pub mod proxy;
 mod queues;
 mod reader;
 mod writer;
 
+pub use dial::Dialer;
 pub use keeper::Keeper;
 pub use lane::{Inward, LaneDialer, Outward, Tied};
 pub use outbox::{LaneEnds, Lanes, Outbox, Outgoing};
 pub use peers::Peers;
 
 /// The WebSocket, with or without TLS.
-type Socket =
+pub type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;

@@ -22,6 +22,8 @@ pub enum Outgoing {
     OpenLanes(LaneEnds),
     /// Drop the lanes with what waits in them: their session is over.
     CloseLanes,
+    /// Send a ping with this number: its pong shows that all before it was read.
+    Ping(u64),
     /// Send a close frame.
     Close {
         /// With this code.
@@ -88,6 +90,11 @@ impl Outbox {
     /// Queues a frame; false when the connection is gone.
     pub async fn send_frame(&self, frame: Frame) -> bool {
         self.control.send(Outgoing::Frame(frame)).await.is_ok()
+    }
+
+    /// Queues a ping with a number; false when the connection is gone.
+    pub async fn send_ping(&self, number: u64) -> bool {
+        self.control.send(Outgoing::Ping(number)).await.is_ok()
     }
 
     /// Queues a message if there is room at once.

@@ -1,5 +1,7 @@
 //! How a connection, or the attempt to get one, ended.
 
+use std::fmt;
+
 use gururmm_shared::{ErrorReply, close_code};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
@@ -24,6 +26,18 @@ pub enum Parting {
     Refused(String),
     /// The agent is being stopped.
     Stopped,
+}
+
+impl fmt::Display for Parting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(reason) => f.write_str(reason),
+            Self::ServerRestarts => f.write_str("the server restarts"),
+            Self::Replaced => f.write_str("another process connects as this agent"),
+            Self::Refused(reason) => write!(f, "the server refused the key: {reason}"),
+            Self::Stopped => f.write_str("the agent is being stopped"),
+        }
+    }
 }
 
 impl Parting {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 use super::outbox::Outbox;
+use crate::backlog::Backlog;
 use crate::channels::streams::Streams;
 use crate::commands::dispatcher;
 use crate::machine;
@@ -17,6 +18,7 @@ pub struct Peers {
     commands: mpsc::Sender<dispatcher::Input>,
     settings: SettingsStore,
     streams: Streams,
+    backlog: Backlog,
     again: Arc<Notify>,
 }
 
@@ -28,12 +30,14 @@ impl Peers {
         commands: mpsc::Sender<dispatcher::Input>,
         settings: SettingsStore,
         streams: Streams,
+        backlog: Backlog,
     ) -> Self {
         Self {
             machine,
             commands,
             settings,
             streams,
+            backlog,
             again: Arc::default(),
         }
     }
@@ -46,6 +50,11 @@ impl Peers {
     /// The settings that the server may change.
     pub fn settings(&self) -> &SettingsStore {
         &self.settings
+    }
+
+    /// What waits to be told.
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     /// The streams of open channels.

@@ -99,6 +99,7 @@ impl Queues {
                 self.bulk = None;
                 None
             }
+            Outgoing::Ping(number) => Some(Message::Ping(number.to_be_bytes().to_vec().into())),
             Outgoing::Close { code, reason } => Some(Message::Close(Some(CloseFrame {
                 code: code.into(),
                 reason: reason.into(),

@@ -66,7 +66,12 @@ impl Reader<'_> {
                         return Parting::Lost(reason.to_owned());
                     }
                 },
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                Message::Pong(payload) => {
+                    if let Ok(number) = payload.as_ref().try_into() {
+                        self.peers.backlog().confirm(u64::from_be_bytes(number));
+                    }
+                }
+                Message::Ping(_) | Message::Frame(_) => {}
             }
         }
     }

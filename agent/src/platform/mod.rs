@@ -3,6 +3,9 @@
 //! platform's room promises the same, so that nothing above asks which one it is. The only place for
 //! `unsafe`.
 
+#[cfg(not(feature = "service"))]
+#[path = "no_service.rs"]
+pub mod own_service;
 mod terms;
 
 #[cfg(unix)]

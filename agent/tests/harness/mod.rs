@@ -38,6 +38,8 @@ pub struct Stage {
     pub directory: TempDir,
     /// The agent's process.
     pub agent: Child,
+    /// What is set in its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Stage {
@@ -51,6 +53,37 @@ impl Stage {
         let mut stage = Self::prepare(lines).await;
         stage.restart_agent();
         stage
+    }
+
+    /// All but the agent, for [`Stage::restart_agent`]; `edit` may change the configuration, given its folder.
+    pub async fn set(edit: impl FnOnce(String, &Path) -> String) -> Self {
+        let stage = Self::prepare("").await;
+        let path = stage.file("agent.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, edit(text, stage.directory.path())).unwrap();
+        stage
+    }
+
+    /// Where the agent dials.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// What the agent wrote of itself last, once that is as it should be.
+    pub async fn until_heartbeat(&self, fits: impl Fn(&Value) -> bool) -> Value {
+        let path = self.file("heartbeat");
+        soon(async {
+            loop {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                if let Ok(beat) = serde_json::from_str::<Value>(&text)
+                    && fits(&beat)
+                {
+                    return beat;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
     }
 
     /// Starts an agent whose files can grow to so many blocks of 512 bytes: its disk is full early, and
@@ -87,6 +120,7 @@ impl Stage {
             listener,
             directory,
             agent,
+            environment: Vec::new(),
         }
     }
 
@@ -103,7 +137,14 @@ impl Stage {
 
     /// Starts the agent again, after it was killed.
     pub fn restart_agent(&mut self) {
-        self.agent = spawn_agent(self.directory.path());
+        self.agent = Command::new(env!("CARGO_BIN_EXE_gururmm-agent"))
+            .args(["run", "--config"])
+            .arg(self.directory.path().join("agent.toml"))
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
     }
 
     /// Takes the agent's next connection, with its `auth` already read.
@@ -196,16 +237,6 @@ fn configuration(url: &str) -> String {
     )
 }
 
-fn spawn_agent(directory: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_gururmm-agent"))
-        .args(["run", "--config"])
-        .arg(directory.join("agent.toml"))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
-}
-
 /// Runs the agent's program to its end.
 pub async fn run_agent(arguments: &[&str]) -> (ExitStatus, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_gururmm-agent"))
@@ -213,6 +244,17 @@ pub async fn run_agent(arguments: &[&str]) -> (ExitStatus, String) {
         .output();
     let output = soon(output).await.unwrap();
     (output.status, String::from_utf8(output.stderr).unwrap())
+}
+
+/// Runs the agent's program to its end: its exit code and what it answers.
+pub async fn ask_agent(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_gururmm-agent"))
+        .args(arguments)
+        .output();
+    let output = soon(output).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), text + &errors)
 }
 
 /// The server's side of a connection.

@@ -7,6 +7,7 @@ mod guard;
 mod launch;
 pub mod listing;
 mod login;
+#[cfg(feature = "service")]
 pub mod own_service;
 mod people;
 mod private;
@@ -50,6 +51,12 @@ pub use status::{signal_code, unknown_end};
 pub use stops::Stops;
 pub use sweep::sweep;
 
+/// Where the configuration is, unless it is said.
+pub const CONFIG_FILE: &str = "/etc/gururmm/agent.toml";
+
+/// How a clock that is wrong is set.
+pub const SET_CLOCK: &str = "run `timedatectl set-ntp true`, or set the clock by hand";
+
 /// What runs commands where the configuration names nothing else.
 pub const POWERSHELL: &str = "pwsh";
 /// The same for Python.
@@ -86,6 +93,12 @@ pub fn shell() -> (&'static str, &'static [&'static str]) {
 /// None here.
 pub fn own_program() -> std::io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
+}
+
+/// Whether two names stand for the same program's file.
+#[must_use]
+pub fn is_same_program(one: &str, other: &str) -> bool {
+    one == other
 }
 
 /// What changes with every start of the machine.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use sd_notify::NotifyState;
+
 use super::stops::Stops;
 
 /// The service's name.
@@ -10,6 +12,9 @@ pub const NAME: &str = "gururmm-agent";
 
 /// Where systemd looks for units that an administrator has written.
 const UNIT_FOLDER: &str = "/etc/systemd/system";
+
+/// An agent that has not said for so long that it lives hangs.
+const WATCHDOG_SECONDS: u32 = 180;
 
 /// Writes the unit, starts the service and lets it start with the machine.
 ///
@@ -61,6 +66,22 @@ pub fn serve(
     _body: impl FnOnce(Stops) -> Result<(), String> + Send + 'static,
 ) -> Result<(), String> {
     Err("only the service manager of Windows starts this: use `run`".to_owned())
+}
+
+/// Tells systemd, where it has started the agent, that it has begun.
+pub fn tell_started() {
+    tell_manager(NotifyState::Ready);
+}
+
+/// Tells systemd that the agent lives: who does not for [`WATCHDOG_SECONDS`] is started again.
+pub fn tell_alive() {
+    tell_manager(NotifyState::Watchdog);
+}
+
+fn tell_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd cannot be told");
+    }
 }
 
 /// A systemd, by its program and the folder of its units.
@@ -138,7 +159,7 @@ impl Systemd<'_> {
 fn unit(program: &Path, config: &Path) -> Result<String, String> {
     Ok(format!(
         "[Unit]\nDescription=GuruRMM agent\nWants=network-online.target\nAfter=network-online.target\n\n\
-         [Service]\nExecStart={} run --config {}\nRestart=always\nRestartSec=5\nKillMode=process\n\n\
+         [Service]\nType=notify\nWatchdogSec={WATCHDOG_SECONDS}\nExecStart={} run --config {}\nRestart=always\nRestartSec=5\nKillMode=process\n\n\
          [Install]\nWantedBy=multi-user.target\n",
         quoted(program)?,
         quoted(config)?

@@ -11,6 +11,7 @@ mod launch;
 mod leader;
 pub mod listing;
 mod login;
+#[cfg(feature = "service")]
 pub mod own_service;
 mod people;
 mod pipes;
@@ -60,6 +61,12 @@ pub use pty::Pty;
 pub use status::{signal_code, unknown_end};
 pub use stops::Stops;
 
+/// Where the configuration is, unless it is said.
+pub const CONFIG_FILE: &str = r"C:\ProgramData\GuruRMM\agent.toml";
+
+/// How a clock that is wrong is set.
+pub const SET_CLOCK: &str = "run `w32tm /resync`, or set the clock by hand";
+
 /// What runs commands where the configuration names nothing else.
 pub const POWERSHELL: &str = "powershell.exe";
 /// The same for Python.
@@ -97,6 +104,17 @@ pub fn shell() -> (&'static str, &'static [&'static str]) {
 /// What the operating system said.
 pub fn own_program() -> std::io::Result<PathBuf> {
     std::env::current_exe()
+}
+
+/// Whether two names stand for the same program's file, with or without `.exe`.
+#[must_use]
+pub fn is_same_program(one: &str, other: &str) -> bool {
+    let plain = |name: &str| {
+        let name = name.to_lowercase();
+        name.strip_suffix(".exe")
+            .map_or(name.clone(), str::to_owned)
+    };
+    plain(one) == plain(other)
 }
 
 /// What changes with every start of the machine: Windows keeps no such name.

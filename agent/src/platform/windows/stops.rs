@@ -29,6 +29,10 @@ impl Stops {
     }
 
     /// Listens to the service manager, whose wish makes this true.
+    #[cfg_attr(
+        not(feature = "service"),
+        allow(dead_code, reason = "only a service is asked so")
+    )]
     pub(super) fn of_service_manager(asked: watch::Receiver<bool>) -> Self {
         Self(Asker::ServiceManager(asked))
     }
