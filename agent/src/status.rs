@@ -10,6 +10,9 @@ use crate::config::Config;
 use crate::heartbeat_file::{Heartbeat, Life};
 use crate::identity::IdentityStore;
 
+/// How times are shown.
+const TIME: &str = "%Y-%m-%d %H:%M:%S UTC";
+
 /// Where results wait for the server.
 const JOURNAL: &str = "commands.journal";
 
@@ -84,7 +87,7 @@ impl fmt::Display for Status {
         write!(f, "\nserver    {}", self.server)?;
         let link = self.heartbeat.as_ref().map(|beat| &beat.link);
         match link.and_then(|link| link.connected_since) {
-            Some(since) if self.connected => write!(f, ", connected since {since:.0}")?,
+            Some(since) if self.connected => write!(f, ", connected since {}", since.format(TIME))?,
             _ => f.write_str(", not connected")?,
         }
         f.write_str("\nidentity  ")?;
@@ -125,7 +128,7 @@ impl Status {
             write!(f, "\nclock     {off} s from the server's")?;
         }
         if let (Some(error), Some(at)) = (&link.last_error, link.last_error_at) {
-            write!(f, "\nlast error  {at:.0}: ")?;
+            write!(f, "\nerror     {}: ", at.format(TIME))?;
             // A server chooses parts of this text: it is not to move anybody's cursor.
             error
                 .chars()
