@@ -61,13 +61,17 @@ impl Stage {
         }
     }
 
+    /// What was asked for by this path.
+    fn found(&self, path: &str) -> Vec<Asked> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|it| it.0 == path).cloned().collect()
+    }
+
     /// Waits for so many requests to a path.
     async fn until(&self, path: &str, count: usize) -> Vec<Asked> {
         soon(async {
             loop {
-                let asked = self.asked.lock().unwrap();
-                let found: Vec<Asked> = asked.iter().filter(|it| it.0 == path).cloned().collect();
-                drop(asked);
+                let found = self.found(path);
                 if found.len() >= count {
                     return found;
                 }
