@@ -48,7 +48,7 @@ impl Step {
 
     /// The statement that makes a window; the width stands in its text, for neither database groups
     /// by a bound value.
-    fn statement(self, kind: DatabaseKind) -> String {
+    fn statement(self, kind: DatabaseKind, of: Option<AgentId>) -> String {
         let name = self.name();
         let seconds = self.width().num_seconds();
         let bucket = match kind {
@@ -80,6 +80,9 @@ impl Step {
             .each_ref()
             .map(|(_, values)| values.as_str())
             .join(", ");
+        let whose = of.map_or_else(String::new, |agent| {
+            format!(" AND agent_id = {}", literal(kind, agent))
+        });
         let columns = format!("samples, memory_total_bytes, disk_total_bytes, {columns}");
         let updates: Vec<_> = columns
             .split(", ")
@@ -88,7 +91,7 @@ impl Step {
         format!(
             "INSERT INTO metrics_{name} (agent_id, at, {columns}) \
              SELECT agent_id, {bucket}, count(*), max(memory_total_bytes), max(disk_total_bytes), \
-             {values} FROM metrics WHERE recorded_at >= $1 AND recorded_at < $2 \
+             {values} FROM metrics WHERE recorded_at >= $1 AND recorded_at < $2{whose} \
              GROUP BY agent_id, {bucket} \
              ON CONFLICT (agent_id, at) DO UPDATE SET {}",
             updates.join(", ")
@@ -103,7 +106,7 @@ fn floor(at: DateTime<Utc>, step: Step) -> DateTime<Utc> {
 
 /// Makes the next window up to `until`; `true` while there is more to make.
 pub async fn make_next(db: &Db, step: Step, until: DateTime<Utc>) -> Result<bool, DbError> {
-    let statement = step.statement(db.kind());
+    let statement = step.statement(db.kind(), None);
     transact!(db, |conn| {
         let done: Option<DateTime<Utc>> = metrics_rollups::table
             .find(step.name())
@@ -139,6 +142,25 @@ pub async fn make_next(db: &Db, step: Step, until: DateTime<Utc>) -> Result<bool
             .await?;
         Ok(to < until)
     })
+}
+
+/// Makes an agent's minutes and hours anew where they have samples from `first` to `last`: such that came later than
+/// [`make_next`] waits for.
+pub async fn make_again(
+    db: &Db,
+    agent: AgentId,
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
+) -> Result<(), DbError> {
+    for step in [Step::Minute, Step::Hour] {
+        let statement = step.statement(db.kind(), Some(agent));
+        exec!(db, |conn| diesel::sql_query(&statement)
+            .bind::<Timestamptz, _>(Bind(floor(first, step)))
+            .bind::<Timestamptz, _>(Bind(floor(last, step) + step.width()))
+            .execute(conn)
+            .await)?;
+    }
+    Ok(())
 }
 
 /// How long each is kept.

@@ -2,6 +2,9 @@
 //!
 //! What waits is bounded: of signs of life and states only the newest of each agent waits, of
 //! samples and events at most [`MOST_WAITING`]; beyond that the oldest are dropped and counted.
+//!
+//! What an agent kept while it was offline is written with its own time: when it came, less how long the agent
+//! says it has waited. Alerts and live views hear of a sample only while it is new.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -17,7 +20,8 @@ use crate::db::agents::AgentConnected;
 use crate::db::metrics::MetricsSample;
 use crate::db::watchdog_events::NewWatchdogEvent;
 use crate::db::{
-    Db, DbError, agent_state, agent_updates, agents, metrics as samples, watchdog_events,
+    Db, DbError, agent_state, agent_updates, agents, metrics as samples, metrics_rollups,
+    watchdog_events,
 };
 use crate::domain::agent_news::Load;
 use crate::domain::alert_rules::{Event, Sample};
@@ -26,6 +30,12 @@ use crate::domain::text::tame;
 const INTERVAL: Duration = Duration::from_millis(250);
 const BATCH: usize = 1000;
 const MOST_WAITING: usize = 50_000;
+/// An agent keeps nothing for longer; who says so has a clock that is not to be believed.
+const MOST_WAITED_SECONDS: u64 = 8 * 86_400;
+/// A sample that has waited for longer says nothing of now.
+const NEW_SECONDS: u64 = 120;
+/// Minutes and hours wait so long for what comes late, and more than that is made again.
+const LATE: chrono::Duration = chrono::Duration::minutes(4);
 /// Bytes of an agent's network interfaces that are kept.
 const NETWORK_BYTES: usize = 512 * 1024;
 
@@ -83,7 +93,8 @@ impl MetricsWriter {
         }
     }
 
-    fn take(&mut self, report: Report) {
+    fn take(&mut self, mut report: Report) {
+        put_back(&mut report);
         if let Some(watchers) = &self.watchers {
             tell(watchers, &report);
         }
@@ -146,6 +157,23 @@ impl MetricsWriter {
     }
 }
 
+/// How long a report has waited at its agent.
+fn waited(seconds: Option<u64>) -> u64 {
+    seconds
+        .filter(|seconds| *seconds <= MOST_WAITED_SECONDS)
+        .unwrap_or(0)
+}
+
+/// Gives a report that has waited the time when it was made, by the server's clock.
+fn put_back(report: &mut Report) {
+    let (at, seconds) = match report {
+        Report::Sample(_, at, metrics) => (at, metrics.waited_seconds),
+        Report::Watchdog(_, at, event) => (at, event.waited_seconds),
+        _ => return,
+    };
+    *at -= Duration::from_secs(waited(seconds));
+}
+
 /// Tells those who watch; what they have no room for is lost to them.
 fn tell(watchers: &WatchReports, report: &Report) {
     if let Some(observed) = observed(report)
@@ -153,7 +181,9 @@ fn tell(watchers: &WatchReports, report: &Report) {
     {
         metrics::counter!("gururmm_alert_observations_dropped_total").increment(1);
     }
-    if let Report::Sample(agent_id, at, metrics) = report {
+    if let Report::Sample(agent_id, at, metrics) = report
+        && waited(metrics.waited_seconds) <= NEW_SECONDS
+    {
         let Sample {
             cpu, memory, disk, ..
         } = load(*at, metrics);
@@ -173,6 +203,9 @@ fn observed(report: &Report) -> Option<Observed> {
     let (agent_id, event) = match report {
         Report::Connected(agent) => (agent.id, Event::Online),
         Report::Disconnected(id, _) => (*id, Event::Offline),
+        Report::Sample(_, _, metrics) if waited(metrics.waited_seconds) > NEW_SECONDS => {
+            return None;
+        }
         Report::Sample(id, at, metrics) => (*id, Event::Sampled(load(*at, metrics))),
         Report::Watchdog(id, _, event) => (
             *id,
@@ -280,7 +313,12 @@ async fn write(db: &Db, batch: Batch) {
         log_failure("signs of life", agents::mark_seen(db, seen).await);
     }
     if !samples.is_empty() {
+        let late = late(&samples, Utc::now() - LATE);
         log_failure("samples", samples::store_samples(db, samples).await);
+        for (agent, (first, last)) in late {
+            let made = metrics_rollups::make_again(db, agent, first, last).await;
+            log_failure("minutes and hours", made);
+        }
     }
     if !watchdog.is_empty() {
         log_failure(
@@ -297,6 +335,21 @@ async fn write(db: &Db, batch: Batch) {
             agent_updates::record_result(db, id, None, version, result.success, result.error).await;
         log_failure("an update's result", stored);
     }
+}
+
+/// From when to when each agent has samples from before `due`.
+fn late(
+    samples: &[MetricsSample],
+    due: DateTime<Utc>,
+) -> HashMap<AgentId, (DateTime<Utc>, DateTime<Utc>)> {
+    let mut late = HashMap::new();
+    for sample in samples.iter().filter(|sample| sample.recorded_at < due) {
+        let at = sample.recorded_at;
+        let (first, last) = late.entry(sample.agent_id).or_insert((at, at));
+        *first = at.min(*first);
+        *last = at.max(*last);
+    }
+    late
 }
 
 async fn store_network(
@@ -386,5 +439,64 @@ impl Handler<Flush> for MetricsWriter {
         self.flush(ctx);
         // The sender is dropped only with the actor; then there is nothing to wait for.
         Box::pin(async move { drop(done.await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(at: DateTime<Utc>, waited_seconds: Option<u64>) -> Report {
+        let metrics = Metrics {
+            timestamp: Some(DateTime::UNIX_EPOCH),
+            cpu_percent: Some(99.0),
+            waited_seconds,
+            ..Metrics::default()
+        };
+        Report::Sample(AgentId::generate(), at, metrics)
+    }
+
+    fn time_of(report: &Report) -> DateTime<Utc> {
+        match report {
+            Report::Sample(_, at, _) => *at,
+            other => panic!("no sample: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_sample_that_has_waited_has_the_time_when_it_was_taken_whatever_the_agents_clock_says() {
+        let now = Utc::now();
+        for (waited, seconds) in [
+            (None, 0),
+            (Some(3600), 3600),
+            (Some(MOST_WAITED_SECONDS + 1), 0),
+            (Some(u64::MAX), 0),
+        ] {
+            let mut report = sample(now, waited);
+            put_back(&mut report);
+            assert_eq!(
+                (now - time_of(&report)).num_seconds(),
+                seconds,
+                "{waited:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_old_sample_opens_no_alert_and_a_new_one_may() {
+        let now = Utc::now();
+        assert!(observed(&sample(now, None)).is_some());
+        assert!(observed(&sample(now, Some(NEW_SECONDS))).is_some());
+        assert!(observed(&sample(now, Some(NEW_SECONDS + 1))).is_none());
+    }
+
+    #[test]
+    fn only_what_is_late_is_made_again_from_its_first_to_its_last() {
+        let (now, agent) = (Utc::now(), AgentId::generate());
+        let before = |minutes| now - chrono::Duration::minutes(minutes);
+        let row = |at| sample_row(agent, at, &Metrics::default());
+        let rows = [row(before(50)), row(before(90)), row(before(1))];
+        let found = late(&rows, before(4));
+        assert_eq!(found, HashMap::from([(agent, (before(90), before(50)))]));
     }
 }
