@@ -41,6 +41,49 @@ on_both_databases! {
         rmm.technician.get(&missing).await.problem(404, "not_found");
     }
 
+    async fn samples_that_waited_at_their_agent_have_their_own_time_and_raise_no_alarm_of_today(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        let rules = json!({"name": "alerts", "settings": {"alerts": {"clock": {"off_by_seconds": 60},
+            "cpu": {"above_percent": 90, "for_minutes": 0}}}});
+        rmm.admin.post("/api/policies", rules).await.check(201);
+        let path = format!("/api/agents/{id}/metrics");
+        // Minutes and hours are made up to now before the late ones come.
+        let now = json!({"type": "metrics", "payload": {"cpu_percent": 1.0}});
+        agent.send_text(&now.to_string()).await;
+        eventually("the newest minute is made", LONG, || async {
+            let minutes = items(&rmm.admin.get(&format!("{path}?step=1m")).await.expect(200));
+            (!minutes.is_empty()).then_some(())
+        }).await;
+        let before = chrono::Utc::now();
+        for (waited, cpu) in [(7200, 99.0), (7199, 97.0)] {
+            // The agent's clock is wrong, as one without a battery.
+            let sample = json!({"type": "metrics", "payload": {"timestamp": "2001-01-01T00:00:00Z",
+                "cpu_percent": cpu, "waited_seconds": waited}});
+            agent.send_text(&sample.to_string()).await;
+        }
+        let from = (before - chrono::Duration::hours(3)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        for step in ["raw", "1m", "1h"] {
+            let query = format!("{path}?step={step}&from={from}");
+            let late = eventually("what waited has its place", LONG, || async {
+                let rows = items(&rmm.admin.get(&query).await.expect(200));
+                let is_late = |row: &&Value| {
+                    let at: chrono::DateTime<chrono::Utc> = text(row, "at").parse().unwrap();
+                    before - at > chrono::Duration::minutes(100)
+                };
+                let late: Vec<Value> = rows.iter().filter(is_late).cloned().collect();
+                (!late.is_empty()).then_some(late)
+            }).await;
+            if step != "raw" {
+                assert_eq!(samples(&late), 2, "{late:?}");
+            }
+        }
+        let state = rmm.admin.get(&format!("/api/agents/{id}/state")).await.expect(200);
+        assert_eq!(state["metrics"]["cpu_percent"], 1.0, "the newest is the state");
+        let alerts = items(&rmm.admin.get(&format!("/api/alerts?agent_id={id}")).await.expect(200));
+        assert!(alerts.is_empty(), "{alerts:?}");
+    }
+
     async fn minutes_and_hours_are_made_of_what_came_while_nobody_made_them(world: World) {
         let mut rmm = world.deploy(&[]).await;
         let (_agent, id) = rmm.raw_agent().await;
