@@ -36,6 +36,7 @@ use crate::services::inventory::{self, InventoryDesk};
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recordings::Recordings;
+use crate::services::releases::Programs;
 use crate::services::request_limits::RequestLimits;
 use crate::services::tickets::Tickets;
 use crate::services::tokens::Tokens;
@@ -108,6 +109,7 @@ impl App {
             writer: staff.writer.clone(),
             commands: staff.commands.clone(),
             events: staff.events.clone().recipient(),
+            updates: staff.updates.clone().recipient(),
             settings: Arc::new(settings.agents.clone()),
             guesses: Arc::default(),
             audit_limits: Arc::default(),
@@ -126,6 +128,9 @@ impl App {
             poll_rates: Arc::default(),
             policies: staff.policies.clone(),
             alerts: staff.alerts.clone(),
+            updates: staff.updates.clone(),
+            programs: Programs::new(&settings.data_dir),
+            program_rates: Arc::default(),
             events: staff.events.clone(),
             writer: staff.writer.clone(),
             started_at: audit::now(),
