@@ -37,6 +37,7 @@ use crate::services::inventory::{self, InventoryDesk};
 use crate::services::login_limits::LoginLimits;
 use crate::services::passwords::Passwords;
 use crate::services::recordings::Recordings;
+use crate::services::releases::Programs;
 use crate::services::request_limits::RequestLimits;
 use crate::services::tickets::Tickets;
 use crate::services::tokens::Tokens;
@@ -109,6 +110,7 @@ impl App {
             writer: staff.writer.clone(),
             commands: staff.commands.clone(),
             events: staff.events.clone().recipient(),
+            updates: staff.updates.clone().recipient(),
             settings: Arc::new(settings.agents.clone()),
             doors: Arc::new(EnrollmentLimits::new(
                 settings.agents.enrollments_per_site_per_minute,
@@ -130,6 +132,9 @@ impl App {
             poll_rates: Arc::default(),
             policies: staff.policies.clone(),
             alerts: staff.alerts.clone(),
+            updates: staff.updates.clone(),
+            programs: Programs::new(&settings.data_dir),
+            program_rates: Arc::default(),
             events: staff.events.clone(),
             writer: staff.writer.clone(),
             started_at: audit::now(),

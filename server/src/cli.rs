@@ -1,5 +1,7 @@
 //! The command line.
 
+mod release;
+
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -56,6 +58,11 @@ enum Command {
     Audit {
         #[command(subcommand)]
         command: Audit,
+    },
+    /// Releases of the agent.
+    Release {
+        #[command(subcommand)]
+        command: release::Release,
     },
     /// The configuration.
     Config {
@@ -128,11 +135,16 @@ impl Cli {
             let document = http::openapi::document().to_pretty_json()?;
             return say(&format!("{document}\n"));
         }
+        let offline = matches!(&self.command, Command::Release { command } if command.is_offline());
+        if offline && let Command::Release { command } = self.command {
+            return command.run_offline();
+        }
         let loaded = self.load()?;
         match self.command {
             Command::Openapi => Ok(()),
             Command::Serve => serve(loaded).await,
             Command::Migrate => migrate(&loaded).await,
+            Command::Release { command } => command.run(&loaded).await,
             Command::Config {
                 command: Config::Check,
             } => say(&loaded.report()),

@@ -19,6 +19,7 @@ use crate::actors::registry_messages::Adopt;
 use crate::actors::rollups::Rollups;
 use crate::actors::scheduler::Scheduler;
 use crate::actors::session_messages::LeftOpen;
+use crate::actors::updates::UpdateDesk;
 use crate::config::Settings;
 use crate::db::metrics_rollups::Keep;
 use crate::db::{Db, retention};
@@ -39,6 +40,8 @@ pub struct Staff {
     pub policies: Addr<PolicyPush>,
     /// Who watches for alerts.
     pub alerts: Addr<AlertWatcher>,
+    /// Who brings releases to agents.
+    pub updates: Addr<UpdateDesk>,
     /// Who seals the audit.
     pub sealer: Addr<AuditSealer>,
     arbiters: Vec<Arbiter>,
@@ -114,6 +117,13 @@ impl Staff {
             commands.clone(),
         );
         Supervisor::start_in_arbiter(&patient, |_| scheduler);
+        let updates = UpdateDesk::new(
+            db.clone(),
+            Arc::new(settings.updates.clone()),
+            registry.clone(),
+            events.clone().recipient(),
+        );
+        let updates = Supervisor::start_in_arbiter(&patient, |_| updates);
         let keeper = RecordingKeeper::new(recordings.clone());
         Supervisor::start_in_arbiter(&patient, |_| keeper);
         writer.do_send(WatchReports {
@@ -127,6 +137,7 @@ impl Staff {
             events,
             policies,
             alerts,
+            updates,
             sealer,
             arbiters,
         }

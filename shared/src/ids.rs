@@ -120,3 +120,11 @@ id!(
     /// The recording of a terminal.
     RecordingId
 );
+id!(
+    /// A release of the agent for one platform.
+    ReleaseId
+);
+id!(
+    /// The way of a release to the fleet.
+    RolloutId
+);

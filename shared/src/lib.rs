@@ -53,8 +53,8 @@ pub use decode::DecodeError;
 pub use frame::{Frame, FrameError, ResetCode, StreamId};
 pub use ids::{
     AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
-    NotificationId, PolicyId, RecordingId, RegistrationTokenId, ScheduleId, ScheduleRunId,
-    ScriptId, SessionId, SiteId, UserId,
+    NotificationId, PolicyId, RecordingId, RegistrationTokenId, ReleaseId, RolloutId, ScheduleId,
+    ScheduleRunId, ScriptId, SessionId, SiteId, UserId,
 };
 pub use inventory::{
     DiskInfo, HardwareInfo, InterfaceInfo, Inventory, InventorySections, ServiceInfo, SoftwareInfo,
@@ -80,7 +80,8 @@ pub use version::{
     CAPABILITY_COMMAND_JOURNAL, CAPABILITY_COMMAND_OUTPUT, CAPABILITY_CONSENT,
     CAPABILITY_DATA_PLANE, CAPABILITY_FILES, CAPABILITY_OUTPUT_WINDOW, CAPABILITY_PROCESSES,
     CAPABILITY_REGISTRY, CAPABILITY_RESUME, CAPABILITY_SERVICE_WATCH, CAPABILITY_SERVICES,
-    CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, FIRST_GENERATION, PROTOCOL,
+    CAPABILITY_SIGNED_UPDATE, CAPABILITY_TCP_FORWARD, CAPABILITY_TERMINAL, FIRST_GENERATION,
+    PROTOCOL,
 };
 pub use viewer_message::{
     ChannelOpened, ChannelState, ChannelSummary, OutputGap, SessionClosed, SessionSnapshot,

@@ -54,3 +54,6 @@ pub const CAPABILITY_CONSENT: &str = "consent";
 
 /// The agent keeps terminals over a lost connection, within the grace of `tunnel_open`.
 pub const CAPABILITY_RESUME: &str = "resume";
+
+/// The agent installs releases that are signed, and nothing else.
+pub const CAPABILITY_SIGNED_UPDATE: &str = "signed_update";

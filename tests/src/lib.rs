@@ -23,6 +23,7 @@ pub mod proxy;
 pub mod raw_agent;
 pub mod raw_socket;
 pub mod receiver;
+pub mod release;
 pub mod server;
 pub mod subscriber;
 pub mod tcp_channel;

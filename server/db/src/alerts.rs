@@ -49,8 +49,8 @@ pub struct Alert {
 /// A new alert.
 #[derive(Debug, Clone)]
 pub struct NewAlert {
-    /// Which agent it is about.
-    pub agent_id: AgentId,
+    /// Which agent it is about; none where it is about the fleet.
+    pub agent_id: Option<AgentId>,
     /// Where it is.
     pub site_id: Option<SiteId>,
     /// As `cpu`.
@@ -186,7 +186,7 @@ pub async fn open(db: &Db, new: NewAlert, notice: Notice, most: i64) -> Result<C
         let alert = diesel::insert_into(alerts::table)
             .values((
                 alerts::id.eq(id),
-                alerts::agent_id.eq(Bind(new.agent_id)),
+                alerts::agent_id.eq(new.agent_id.map(Bind)),
                 alerts::site_id.eq(new.site_id.map(Bind)),
                 alerts::kind.eq(&new.kind),
                 alerts::severity.eq(new.severity),

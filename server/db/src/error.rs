@@ -124,6 +124,9 @@ pub(super) fn unique_name(message: &str) -> String {
         "policies.client_id" => "policies_one_per_client",
         "policies.site_id" => "policies_one_per_site",
         "policies.agent_id" => "policies_one_per_agent",
+        "rollouts.channel" => "rollouts_one_open",
+        "agent_updates.agent_id" => "agent_updates_one_under_way",
+        "agent_updates.rollout_id, agent_updates.agent_id" => "agent_updates_one_a_rollout",
         _ => "",
     };
     if !named.is_empty() {

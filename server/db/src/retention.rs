@@ -13,7 +13,7 @@ pub struct Keep {
     pub commands: Option<Duration>,
     /// Alerts that are resolved.
     pub alerts: Option<Duration>,
-    /// What watchdogs reported.
+    /// What watchdogs reported, and how updates ended.
     pub events: Option<Duration>,
     /// Sessions that are closed.
     pub sessions: Option<Duration>,
@@ -22,7 +22,7 @@ pub struct Keep {
 }
 
 /// What may go of a table: its key, what must be so, and by what it is ordered.
-const RULES: [(&str, &str, &str, &str); 6] = [
+const RULES: [(&str, &str, &str, &str); 7] = [
     (
         "commands",
         "id",
@@ -42,6 +42,14 @@ const RULES: [(&str, &str, &str, &str); 6] = [
         "opened_at",
     ),
     ("watchdog_events", "id", "recorded_at < $1", "recorded_at"),
+    // Without them an open rollout would begin anew with its agents.
+    (
+        "agent_updates",
+        "id",
+        "created_at < $1 AND finished_at < $1 AND NOT EXISTS (SELECT 1 FROM rollouts \
+         WHERE rollouts.id = agent_updates.rollout_id AND rollouts.ended_at IS NULL)",
+        "created_at",
+    ),
     ("tech_sessions", "id", "closed_at < $1", "closed_at"),
     ("tunnel_audit", "id", "at < $1 AND ended_at < $1", "at"),
 ];
@@ -51,7 +59,7 @@ impl Keep {
         match table {
             "commands" | "jobs" => self.commands,
             "alerts" => self.alerts,
-            "watchdog_events" => self.events,
+            "watchdog_events" | "agent_updates" => self.events,
             "tech_sessions" => self.sessions,
             _ => self.audit,
         }

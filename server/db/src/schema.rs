@@ -145,6 +145,13 @@ table! {
         error -> Nullable<Text>,
         created_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
+        rollout_id -> Nullable<Uuid>,
+        release_id -> Nullable<Uuid>,
+        wave -> Nullable<Int4>,
+        sent_at -> Nullable<Timestamptz>,
+        code -> Nullable<Text>,
+        attempts -> Int4,
+        not_before -> Nullable<Timestamptz>,
     }
 }
 
@@ -688,3 +695,46 @@ table! {
         keep_until -> Timestamptz,
     }
 }
+
+table! {
+    releases (id) {
+        id -> Uuid,
+        version -> Text,
+        platform -> Text,
+        channel -> Text,
+        sha256 -> Text,
+        size_bytes -> Int8,
+        downgrade -> Bool,
+        manifest -> Text,
+        signature -> Text,
+        released_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        added_by -> Nullable<Uuid>,
+        added_at -> Timestamptz,
+    }
+}
+
+table! {
+    rollouts (id) {
+        id -> Uuid,
+        version -> Text,
+        channel -> Text,
+        platform -> Nullable<Text>,
+        waves -> Jsonb,
+        wave -> Int4,
+        wave_began_at -> Timestamptz,
+        soak_seconds -> Int4,
+        max_failed_percent -> Int4,
+        state -> Text,
+        reason -> Nullable<Text>,
+        created_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::joinable!(agent_updates -> agents (agent_id));
+
+diesel::allow_tables_to_appear_in_same_query!(agent_updates, agents);
+diesel::allow_tables_to_appear_in_same_query!(releases, rollouts);

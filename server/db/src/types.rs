@@ -15,8 +15,8 @@ use diesel::sql_types::{self, SqlType};
 use diesel::sqlite::Sqlite;
 use gururmm_shared::{
     AgentId, AlertId, ApiKeyId, AuditId, ClientId, CommandId, DeliveryId, JobId, MaintenanceId,
-    NotificationId, PolicyId, RecordingId, RegistrationTokenId, ScheduleId, ScheduleRunId,
-    ScriptId, SessionId, SiteId, UserId,
+    NotificationId, PolicyId, RecordingId, RegistrationTokenId, ReleaseId, RolloutId, ScheduleId,
+    ScheduleRunId, ScriptId, SessionId, SiteId, UserId,
 };
 use serde_json::Value;
 
@@ -156,6 +156,7 @@ id!(
 );
 id!(ApiKeyId, ScriptId, ScheduleId, ScheduleRunId);
 id!(RecordingId);
+id!(ReleaseId, RolloutId);
 id!(Subject, Run);
 
 impl ToSql<Timestamptz, Pg> for DateTime<Utc> {

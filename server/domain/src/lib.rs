@@ -23,6 +23,7 @@ pub mod recording;
 pub mod redaction;
 pub mod replay;
 pub mod role;
+pub mod rollout;
 pub mod schedule;
 pub mod scope;
 pub mod screen;

@@ -49,6 +49,8 @@ pub enum Capability {
     WatchTunnels,
     /// See how the server itself is.
     ReadSystem,
+    /// Add releases of the agent and bring them to machines.
+    ManageUpdates,
 }
 
 impl Role {
@@ -147,6 +149,7 @@ mod tests {
             Capability::DeleteRecordings,
             Capability::WatchTunnels,
             Capability::ReadSystem,
+            Capability::ManageUpdates,
         ] {
             assert!(!Role::ReadOnly.may(capability), "{capability:?}");
         }

@@ -3,7 +3,7 @@
 use actix::{Message, Recipient};
 use bytestring::ByteString;
 use chrono::{DateTime, Utc};
-use gururmm_shared::{AgentId, AlertId, ApiKeyId, CommandId, JobId, SessionId, UserId};
+use gururmm_shared::{AgentId, AlertId, ApiKeyId, CommandId, JobId, RolloutId, SessionId, UserId};
 
 use super::registry_messages::SessionsOf;
 use crate::domain::agent_news::{Load, Mode};
@@ -54,6 +54,10 @@ pub enum Happened {
     Jobs(Vec<JobId>),
     /// Alerts were opened, taken, put off or resolved.
     Alerts(Vec<AlertId>),
+    /// Updates of agents are further.
+    Updates(Vec<AgentId>),
+    /// Rollouts are further, or new.
+    Rollouts(Vec<RolloutId>),
 }
 
 /// Who subscribes, and what lets them.

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 use chrono::{DateTime, SecondsFormat, Utc};
-use gururmm_shared::{AgentId, AlertId, CommandId, JobId, SessionId};
+use gururmm_shared::{AgentId, AlertId, CommandId, JobId, RolloutId, SessionId};
 use serde::Serialize;
 
 use crate::db::news::{AlertNews, CommandNews};
@@ -39,6 +39,12 @@ enum EventText<'a> {
         session_id: SessionId,
         agent_id: AgentId,
         status: &'a str,
+    },
+    AgentUpdate {
+        agent_id: AgentId,
+    },
+    Rollout {
+        rollout_id: RolloutId,
     },
     Resync,
 }
@@ -89,6 +95,14 @@ pub(super) fn hello() -> ByteString {
 
 pub(super) fn agent_changed(agent_id: AgentId) -> ByteString {
     encode(&EventText::AgentChanged { agent_id })
+}
+
+pub(super) fn agent_update(agent_id: AgentId) -> ByteString {
+    encode(&EventText::AgentUpdate { agent_id })
+}
+
+pub(super) fn rollout(rollout_id: RolloutId) -> ByteString {
+    encode(&EventText::Rollout { rollout_id })
 }
 
 pub(super) fn alert(news: &AlertNews) -> ByteString {

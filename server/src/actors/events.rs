@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytestring::ByteString;
-use gururmm_shared::{AgentId, AlertId, ApiKeyId, CommandId, JobId, SessionId, UserId, close_code};
+use gururmm_shared::{
+    AgentId, AlertId, ApiKeyId, CommandId, JobId, RolloutId, SessionId, UserId, close_code,
+};
 
 use super::event_messages::{
     Admit, Attach, CountSubscribers, EndSubscriptions, Happened, Left, NotAdmitted, SubscriberId,
@@ -54,6 +56,8 @@ enum Key {
     Command(CommandId),
     Job(JobId),
     Session(SessionId),
+    Update(AgentId),
+    Rollout(RolloutId),
 }
 
 /// Who may hear of something.
@@ -209,6 +213,20 @@ impl EventHub {
         let text = event_texts::session(session_id, agent_id, status);
         let audience = Audience::SessionAt(place, owner);
         self.publish(Key::Session(session_id), &[audience], &text);
+    }
+
+    /// Of an agent that is not known yet its place is read with its other news, and these are not missed: whoever is told
+    /// of it looks at all of it.
+    fn on_update(&mut self, agent_id: AgentId) {
+        let place = self.places.get(&agent_id).copied().unwrap_or_default();
+        let text = event_texts::agent_update(agent_id);
+        self.publish(Key::Update(agent_id), &[Audience::At(place)], &text);
+    }
+
+    /// A rollout belongs to all.
+    fn on_rollout(&mut self, id: RolloutId) {
+        let audience = Audience::At(Place::default());
+        self.publish(Key::Rollout(id), &[audience], &event_texts::rollout(id));
     }
 
     fn everybody_looks_anew(&mut self) {
@@ -507,6 +525,8 @@ impl Handler<Happened> for EventHub {
             Happened::Commands(ids) => self.unread.commands.extend(ids),
             Happened::Jobs(ids) => self.unread.jobs.extend(ids),
             Happened::Alerts(ids) => self.unread.alerts.extend(ids),
+            Happened::Updates(ids) => ids.into_iter().for_each(|id| self.on_update(id)),
+            Happened::Rollouts(ids) => ids.into_iter().for_each(|id| self.on_rollout(id)),
         }
     }
 }

@@ -16,6 +16,7 @@ use gururmm_shared::{AgentId, Metrics, NetworkState, UpdateResult, WatchdogEvent
 use super::alert_messages::Observed;
 use super::event_messages::Happened;
 use super::metrics_messages::{Backlog, Flush, Report, WatchReports};
+use crate::db::agent_updates::Outcome;
 use crate::db::agents::AgentConnected;
 use crate::db::metrics::MetricsSample;
 use crate::db::watchdog_events::NewWatchdogEvent;
@@ -330,9 +331,14 @@ async fn write(db: &Db, batch: Batch) {
         log_failure("network state", store_network(db, id, at, network).await);
     }
     for (id, result) in batch.updates {
-        let version = result.version.unwrap_or_default();
-        let stored =
-            agent_updates::record_result(db, id, None, version, result.success, result.error).await;
+        let outcome = Outcome {
+            from: None,
+            to: result.version.unwrap_or_default(),
+            success: result.success,
+            error: result.error,
+            code: result.code,
+        };
+        let stored = agent_updates::record_result(db, id, outcome).await;
         log_failure("an update's result", stored);
     }
 }

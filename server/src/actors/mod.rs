@@ -49,3 +49,5 @@ mod tunnel_terminals;
 #[cfg(test)]
 mod tunnel_tests;
 mod tunnel_viewers;
+pub mod update_messages;
+pub mod updates;

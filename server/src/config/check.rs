@@ -135,6 +135,13 @@ impl Settings {
                 86_400,
             ),
             ("schedules.keep_runs", self.schedules.keep_runs, 10, 100_000),
+            ("updates.concurrent", self.updates.concurrent, 1, 10_000),
+            (
+                "updates.answer_seconds",
+                self.updates.answer_seconds,
+                1,
+                7 * 86_400,
+            ),
             ("metrics.raw_days", self.metrics.raw_days, 1, 3650),
             ("metrics.minute_days", self.metrics.minute_days, 1, 3650),
             ("metrics.hour_days", self.metrics.hour_days, 1, 36_500),

@@ -9,6 +9,7 @@ use super::settings::{
     AgentSettings, AuthSettings, CommandSettings, DatabaseSettings, HttpSettings, LimitSettings,
     LogFormat, LogSettings, MetricsSettings, NotificationSettings, RetentionSettings,
     ScheduleSettings, ServerSettings, Settings, SmtpSettings, SmtpTls, TunnelSettings,
+    UpdateSettings,
 };
 
 impl Default for Settings {
@@ -23,6 +24,7 @@ impl Default for Settings {
             tunnel: TunnelSettings::default(),
             commands: CommandSettings::default(),
             schedules: ScheduleSettings::default(),
+            updates: UpdateSettings::default(),
             metrics: MetricsSettings::default(),
             retention: RetentionSettings::default(),
             limits: LimitSettings::default(),
@@ -113,6 +115,15 @@ impl Default for ScheduleSettings {
             max: 1000,
             grace_seconds: 600,
             keep_runs: 1000,
+        }
+    }
+}
+
+impl Default for UpdateSettings {
+    fn default() -> Self {
+        Self {
+            concurrent: 50,
+            answer_seconds: 3600,
         }
     }
 }

@@ -10,5 +10,5 @@ pub use load::{ConfigError, Flags, Loaded, load};
 pub use settings::{
     AgentSettings, AuthSettings, CommandSettings, HttpSettings, LimitSettings, LogFormat,
     LogSettings, MetricsSettings, NotificationSettings, ScheduleSettings, ServerSettings, Settings,
-    SmtpSettings, SmtpTls, TunnelSettings,
+    SmtpSettings, SmtpTls, TunnelSettings, UpdateSettings,
 };

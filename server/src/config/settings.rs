@@ -29,6 +29,8 @@ pub struct Settings {
     pub commands: CommandSettings,
     /// What runs by the clock.
     pub schedules: ScheduleSettings,
+    /// Updates of agents.
+    pub updates: UpdateSettings,
     /// How long figures are kept.
     pub metrics: MetricsSettings,
     /// How long everything else is kept.
@@ -186,6 +188,16 @@ pub struct ScheduleSettings {
     pub grace_seconds: u32,
     /// Runs of a schedule that are kept.
     pub keep_runs: u32,
+}
+
+/// Updates of agents.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateSettings {
+    /// Updates that are sent and have not ended.
+    pub concurrent: u32,
+    /// How long an agent has to run what it was sent, or to say why it does not.
+    pub answer_seconds: u32,
 }
 
 /// How long figures are kept.

@@ -65,6 +65,13 @@ pub const AUDITED: &[(&str, &str, &str)] = &[
     ("PUT", "/api/notifications/{id}", "notification.change"),
     ("DELETE", "/api/notifications/{id}", "notification.delete"),
     ("POST", "/api/notifications/{id}/test", "notification.test"),
+    ("DELETE", "/api/releases/{id}", "release.remove"),
+    ("POST", "/api/rollouts", "rollout.create"),
+    ("POST", "/api/rollouts/{id}/pause", "rollout.pause"),
+    ("POST", "/api/rollouts/{id}/resume", "rollout.resume"),
+    ("POST", "/api/rollouts/{id}/stop", "rollout.stop"),
+    ("POST", "/api/rollouts/{id}/advance", "rollout.advance"),
+    ("POST", "/api/agents/{id}/update", "agent.update_asked"),
 ];
 
 /// Method, path, and who writes it down instead.

@@ -264,7 +264,7 @@ fn describe(path: &str, opened: &Opened) -> actix_web::HttpResponseBuilder {
     response
 }
 
-fn unsatisfiable(size: u64, request_id: &str) -> HttpResponse {
+pub(super) fn unsatisfiable(size: u64, request_id: &str) -> HttpResponse {
     let error = AppError::new(
         StatusCode::RANGE_NOT_SATISFIABLE,
         "range_not_satisfiable",

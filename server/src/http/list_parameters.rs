@@ -21,6 +21,8 @@ use crate::db::page::SortKey;
 use crate::db::policies::PolicySort;
 use crate::db::recordings::RecordingSort;
 use crate::db::registration_tokens::TokenSort;
+use crate::db::releases::ReleaseSort;
+use crate::db::rollouts::RolloutSort;
 use crate::db::schedules::ScheduleSort;
 use crate::db::scripts::ScriptSort;
 use crate::db::sites::SiteSort;
@@ -87,6 +89,11 @@ pub const WINDOW_STATES: &[&str] = &["active", "upcoming"];
 pub const CHANNEL_KINDS: &[&str] = &["email", "webhook"];
 /// How sessions are; `open` stands for the first two.
 pub const SESSION_STATUSES: &[&str] = &["active", "ready", "closed", "error", "open"];
+
+/// Where releases are offered.
+pub const CHANNELS: &[&str] = &["stable", "beta"];
+/// How rollouts are.
+pub const ROLLOUT_STATES: &[&str] = &["running", "paused", "stopped", "failed", "completed"];
 
 /// As what an export comes.
 pub const FORMATS: &[&str] = &["csv", "jsonl"];
@@ -233,6 +240,17 @@ lists! {
         FROM, TO, AGENT, CLIENT, SITE, SESSION, Q,
         ("tech_id", Kind::Id, "of this user's terminals"),
         ("state", Kind::Choice(RecordingState::NAMES), "those of this state"),
+    ];
+    /// The list of releases.
+    Releases: ReleaseSort = &[
+        ("channel", Kind::Choice(CHANNELS), "those of this channel"),
+        ("platform", Kind::Text, "those for this platform, as `linux-x86_64`"),
+        ("version", Kind::Text, "those of this version"),
+    ];
+    /// The list of rollouts.
+    Rollouts: RolloutSort = &[
+        ("channel", Kind::Choice(CHANNELS), "those to this channel"),
+        ("state", Kind::Choice(ROLLOUT_STATES), "those in this state"),
     ];
     /// An agent's past load.
     History: HistorySort = &[

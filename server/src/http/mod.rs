@@ -1,5 +1,6 @@
 //! The HTTP API: thin files, one a resource: extract, authorise, call, answer.
 
+mod agent_updates;
 mod agent_view;
 mod agents;
 mod alerts;
@@ -49,12 +50,16 @@ mod pipe_body;
 mod policies;
 pub mod problems;
 mod processes;
+mod programs;
 mod recording_contents;
 mod recordings;
 mod registration_tokens;
 mod registry;
+mod releases;
 mod removal;
 pub mod request_span;
+mod rollout_view;
+mod rollouts;
 mod route_table;
 pub mod router;
 mod schedule_view;

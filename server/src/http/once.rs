@@ -35,11 +35,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What may keep its answers: those hold nothing that is shown only once. Every other POST is also done
 /// only once, but its answer is not given again.
-const KEPT: [&str; 22] = [
+const KEPT: [&str; 28] = [
     "/api/agents/{id}/command",
     "/api/agents/{id}/move",
     "/api/agents/{id}/approve",
     "/api/agents/{id}/reject",
+    "/api/agents/{id}/update",
     "/api/alerts/{id}/acknowledge",
     "/api/alerts/{id}/resolve",
     "/api/alerts/{id}/snooze",
@@ -51,6 +52,11 @@ const KEPT: [&str; 22] = [
     "/api/maintenance",
     "/api/notifications/{id}/test",
     "/api/policies",
+    "/api/rollouts",
+    "/api/rollouts/{id}/advance",
+    "/api/rollouts/{id}/pause",
+    "/api/rollouts/{id}/resume",
+    "/api/rollouts/{id}/stop",
     "/api/schedules",
     "/api/schedules/{id}/run",
     "/api/scripts",

@@ -42,6 +42,8 @@ const RETRY_AFTER: &str = "retry-after";
         (name = "clients", description = "Client organisations"),
         (name = "sites", description = "Sites of clients, where agents enrol"),
         (name = "agents", description = "Enrolled machines"),
+        (name = "releases", description = "Releases of the agent, and how they come to machines"),
+        (name = "install", description = "What an installer of the agent needs"),
         (name = "policies", description = "Settings of the fleet"),
         (name = "inventory", description = "What machines are made of"),
         (name = "alerts", description = "Alerts, and when there are none"),
@@ -302,7 +304,9 @@ mod tests {
             let (_, _, needs) = needs.unwrap();
             // An agent's key may stand in the body, which no security scheme can say.
             let unsigned = matches!(needs, Needs::Nothing | Needs::AgentKey);
-            let in_header = path.starts_with("/api/agent/lanes/");
+            let in_header = ["/api/agent/lanes/", "/api/agent/releases/"]
+                .iter()
+                .any(|begin| path.starts_with(begin));
             assert_eq!(open, unsigned && !in_header, "{what} {security:?}");
             assert_eq!(bearer, !unsigned, "{what} {security:?}");
             assert_eq!(agents, *needs == Needs::AgentKey, "{what} {security:?}");

@@ -19,6 +19,7 @@ use super::state::AppState;
 use super::targets::{place_of, target_of};
 use crate::actors::alert_messages::RulesChanged;
 use crate::actors::policy_push::PolicyChanged;
+use crate::actors::update_messages::LookAtUpdates;
 use crate::db::policies::{self, NewPolicy, Policy, PolicyFilter};
 use crate::db::{DbError, places};
 use crate::domain::policy::{Effective, PolicySettings, diff};
@@ -74,6 +75,7 @@ fn announce(state: &AppState, target: Target) {
         (None, None, None) => PolicyChanged::Everywhere,
     };
     state.policies.do_send(changed);
+    state.updates.do_send(LookAtUpdates);
     state.alerts.do_send(RulesChanged);
 }
 

@@ -8,11 +8,12 @@ use super::dashboard::{self, Dashboard};
 use super::docs::Docs;
 use super::state::AppState;
 use super::{
-    agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs, events,
-    file_downloads, file_uploads, files, fleet, health, history, inventory, inventory_search, jobs,
-    keys, lanes, legacy, maintenance, notifications, policies, problems, processes,
-    recording_contents, recordings, registration_tokens, registry, schedules, scripts,
-    service_watch, services, session_list, sites, streams, system, tcp, terminals, tunnels, users,
+    agent_updates, agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands,
+    docs, events, file_downloads, file_uploads, files, fleet, health, history, inventory,
+    inventory_search, jobs, keys, lanes, legacy, maintenance, notifications, policies, problems,
+    processes, programs, recording_contents, recordings, registration_tokens, registry, releases,
+    rollouts, schedules, scripts, service_watch, services, session_list, sites, streams, system,
+    tcp, terminals, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -48,6 +49,7 @@ pub fn services(config: &mut ServiceConfig) {
         .configure(tunnels_and_commands)
         .configure(through_tunnels)
         .configure(automation)
+        .configure(updating)
         .configure(polling_agents);
 }
 
@@ -210,6 +212,26 @@ fn automation(config: &mut ServiceConfig) {
         .service(schedules::remove)
         .service(schedules::run_now)
         .service(schedules::runs);
+}
+
+/// Releases of the agent, and how they come to machines.
+fn updating(config: &mut ServiceConfig) {
+    config
+        .service(releases::list)
+        .service(releases::remove)
+        .service(rollouts::list)
+        .service(rollouts::create)
+        .service(rollouts::show)
+        .service(rollouts::pause)
+        .service(rollouts::resume)
+        .service(rollouts::stop)
+        .service(rollouts::advance)
+        .service(agent_updates::list)
+        .service(agent_updates::ask)
+        .service(programs::for_agent)
+        .service(programs::manifest)
+        .service(programs::signature)
+        .service(programs::program);
 }
 
 /// Agents that poll, and lanes of those that do not.

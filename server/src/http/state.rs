@@ -11,6 +11,7 @@ use crate::actors::events::EventHub;
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
+use crate::actors::updates::UpdateDesk;
 use crate::config::Settings;
 use crate::db::Db;
 use crate::domain::idempotency::Run;
@@ -18,7 +19,9 @@ use crate::services::accounts::Accounts;
 use crate::services::audit_limits::AuditLimits;
 use crate::services::commands::CommandRates;
 use crate::services::polling::PollRates;
+use crate::services::program_rates::ProgramRates;
 use crate::services::recordings::Recordings;
+use crate::services::releases::Programs;
 use crate::services::request_limits::RequestLimits;
 use crate::services::tickets::Tickets;
 use crate::ws::agent_socket::AgentGateway;
@@ -44,6 +47,12 @@ pub struct AppState {
     pub policies: Addr<PolicyPush>,
     /// Who watches for alerts.
     pub alerts: Addr<AlertWatcher>,
+    /// Who brings releases to agents.
+    pub updates: Addr<UpdateDesk>,
+    /// The programs of releases.
+    pub programs: Programs,
+    /// How many of them are read at once, and how often.
+    pub program_rates: Arc<ProgramRates>,
     /// Who tells what happens.
     pub events: Addr<EventHub>,
     /// Who writes what agents report.

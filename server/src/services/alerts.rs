@@ -32,7 +32,7 @@ pub async fn open(
     message: String,
 ) -> Result<Told, DbError> {
     let new = NewAlert {
-        agent_id,
+        agent_id: Some(agent_id),
         site_id: place.site_id,
         kind,
         severity: severity.name(),
@@ -56,6 +56,31 @@ pub async fn open(
         )),
         Err(error) => Err(error),
     }
+}
+
+/// Opens an alert that is about no agent, and queues what is told of it; a person resolves it.
+///
+/// # Errors
+/// The database's.
+pub async fn open_about_fleet(
+    db: &Db,
+    kind: &str,
+    severity: Severity,
+    message: String,
+) -> Result<AlertId, DbError> {
+    let new = NewAlert {
+        agent_id: None,
+        site_id: None,
+        kind: kind.to_owned(),
+        severity: severity.name(),
+        message,
+        opened_at: audit::now(),
+    };
+    let (alert, dropped) = alerts::open(db, new, of_opened, MOST_WAITING).await?;
+    tracing::info!(alert.id = %alert.id, kind = alert.kind, "an alert opens");
+    metrics::counter!("gururmm_alerts_opened_total").increment(1);
+    report_dropped(dropped);
+    Ok(alert.id)
 }
 
 /// Resolves an alert whose cause is gone and queues what is told of it.

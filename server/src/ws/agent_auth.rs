@@ -28,6 +28,8 @@ pub(super) struct Registered {
     pub generation: Option<Generation>,
     pub ack: AuthAck,
     pub commands: Commands,
+    /// What it runs.
+    pub version: Option<String>,
 }
 
 /// What an agent says of its commands when it comes.
@@ -71,6 +73,7 @@ pub(super) async fn authenticate(
     let protocol = auth.protocol;
     let kept = auth.kept_session.take();
     let commands = Commands::of(&auth);
+    let version = auth.version.clone();
     let capabilities: BTreeSet<String> = auth.capabilities.iter().cloned().collect();
     let codes = gateway.settings.accept_site_codes_of_first_generation;
     let named = (auth.hostname.clone(), auth.device_id.clone());
@@ -97,6 +100,7 @@ pub(super) async fn authenticate(
             generation: None,
             ack: ack(agent_id, protocol, admitted.new_key),
             commands,
+            version,
         });
     }
     let mut handle = AgentHandle::new(agent_id, hostname, connection, last_seen);
@@ -116,6 +120,7 @@ pub(super) async fn authenticate(
         generation: Some(generation),
         ack: ack(agent_id, protocol, admitted.new_key),
         commands,
+        version,
     })
 }
 

@@ -25,6 +25,7 @@ use crate::actors::lanes::Lanes;
 use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::registry_messages::{Generation, Unregister};
+use crate::actors::update_messages::AgentCame;
 use crate::config::AgentSettings;
 use crate::db::{Db, DbError, agents, approvals};
 use crate::domain::message_budget::MessageBudget;
@@ -56,6 +57,8 @@ pub struct AgentGateway {
     pub commands: Addr<CommandDispatcher>,
     /// Who is told of new agents.
     pub events: Recipient<Happened>,
+    /// Who is told who came, and with which version.
+    pub updates: Recipient<AgentCame>,
     /// Time-outs and rates.
     pub settings: Arc<AgentSettings>,
     /// Who may come in how often.
@@ -233,6 +236,7 @@ impl AgentConnection {
             generation,
             ack,
             commands,
+            version,
         } = registered;
         let Some(generation) = generation else {
             return self.wait_for_approval(agent_id, &ack, ctx);
@@ -266,6 +270,7 @@ impl AgentConnection {
                 Self::send(&ServerMessage::ConfigUpdate(config), ctx);
             }
             act.gateway.commands.do_send(up);
+            act.gateway.updates.do_send(AgentCame { agent_id, version });
         }));
     }
 

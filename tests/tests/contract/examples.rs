@@ -66,6 +66,8 @@ impl Examples {
                     let example = match name {
                         "session_id" if path.contains('{') => Some(self.first.session.clone()),
                         "file" => Some("swagger-ui.css".to_owned()),
+                        "sha256" => Some(self.first.sha256.clone()),
+                        "platform" => Some("linux-x86_64".to_owned()),
                         "id" => self.id(method, path),
                         _ => None,
                     };
@@ -106,6 +108,8 @@ impl Examples {
             "policies" => &things.policy,
             "recordings" => &things.recording,
             "registration-tokens" => &things.token,
+            "releases" => &things.release,
+            "rollouts" => &things.rollout,
             "schedules" => &things.schedule,
             "scripts" => &things.script,
             _ => return None,
@@ -141,6 +145,8 @@ impl Examples {
             ("post", "/api/maintenance") => json!({"ends_at": soon, "reason": "new disks",
                 "starts_at": null, "client_id": null, "site_id": null, "agent_id": null}),
             ("post", "/api/alerts/{id}/snooze") => json!({"until": soon}),
+            ("post", "/api/rollouts") => json!({"release_id": self.first.release,
+                "version": null, "channel": null, "waves": [100]}),
             ("post", "/api/v1/tunnel/open") => json!({"agent_id": self.free_agent}),
             ("post", "/api/v1/tunnel/{session_id}/command") => {
                 json!({"command": "true", "command_type": null})

@@ -30,6 +30,7 @@ pub fn ended_by(method: &str, path: &str) -> Option<Kind> {
         ("DELETE", "/api/scripts/{id}") => Some(Kind::Script),
         ("DELETE", "/api/schedules/{id}") => Some(Kind::Schedule),
         ("DELETE", "/api/keys/{id}") => Some(Kind::Key),
+        ("DELETE", "/api/releases/{id}") => Some(Kind::Release),
         _ => None,
     }
 }
@@ -59,6 +60,8 @@ fn id_in(path: &str, method: &str, things: &Things, user: &str) -> String {
         "maintenance" => things.window.clone(),
         "notifications" => things.channel.clone(),
         "recordings" => things.recording.clone(),
+        "releases" => things.release.clone(),
+        "rollouts" => things.rollout.clone(),
         _ => Uuid::new_v4().to_string(),
     }
 }
@@ -71,6 +74,8 @@ pub async fn ask(api: &Api, method: &str, path: &str, things: &Things, user: &st
         .replace("{id}", &id)
         .replace("{session_id}", &things.session)
         .replace("{file}", "swagger-ui.css")
+        .replace("{sha256}", &things.sha256)
+        .replace("{platform}", "linux-x86_64")
         .replace("{channel_id}", "file-1")
         .replace("{name}", "x")
         .replace("{action}", "stop")
@@ -139,6 +144,10 @@ fn body(method: &str, path: &str, things: &Things) -> Value {
         }
         "/api/scripts" => json!({"name": unique, "body": "true"}),
         "/api/schedules" => schedule(things),
+        // What is wrong with it is found out after all else.
+        "/api/rollouts" => json!({"release_id": things.release, "channel": "beta"}),
+        path if path.starts_with("/api/rollouts/") => json!({}),
+        "/api/agents/{id}/update" => json!({}),
         path if path.ends_with("/run") => json!({}),
         path if path.ends_with("/move") => json!({"site_id": site}),
         path if path.ends_with("/command") => json!({"command": "true"}),

@@ -39,6 +39,8 @@ pub enum Kind {
     Key,
     /// A session of the owner's.
     Session,
+    /// A release.
+    Release,
 }
 
 /// Everything of one client.
@@ -89,6 +91,12 @@ pub struct Things {
     pub key: String,
     /// A session of the owner's.
     pub session: String,
+    /// A release for Linux on x86-64, in the channel stable.
+    pub release: String,
+    /// The SHA-256 of its program.
+    pub sha256: String,
+    /// A rollout that is over.
+    pub rollout: String,
 }
 
 impl Things {
@@ -126,6 +134,9 @@ impl Things {
             schedule: String::new(),
             key: String::new(),
             session: String::new(),
+            release: String::new(),
+            sha256: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            rollout: Uuid::now_v7().to_string(),
             site,
             spare_site,
         };
@@ -133,6 +144,7 @@ impl Things {
         things.insert_alert(rmm).await;
         let me = owner.get("/api/auth/me").await.expect(200);
         things.insert_recording(rmm, text(&me, "id")).await;
+        things.insert_rollout(rmm).await;
         for kind in [
             Kind::SpareAgent,
             Kind::Policy,
@@ -143,6 +155,7 @@ impl Things {
             Kind::Schedule,
             Kind::Key,
             Kind::Session,
+            Kind::Release,
         ] {
             things.renew(rmm, owner, kind).await;
         }
@@ -197,10 +210,15 @@ impl Things {
                 let body = json!({"agent_id": self.agent_id});
                 (owner, "/api/v1/tunnel/open", body)
             }
+            Kind::Release => {
+                self.release = Uuid::now_v7().to_string();
+                self.insert_release(rmm).await;
+                return;
+            }
         };
         let made = by.post(path, body).await.expect(201);
         let (slot, field) = match kind {
-            Kind::SpareAgent => return,
+            Kind::SpareAgent | Kind::Release => return,
             Kind::Policy => (&mut self.policy, "id"),
             Kind::Token => (&mut self.token, "id"),
             Kind::Window => (&mut self.window, "id"),
@@ -288,6 +306,46 @@ impl Things {
             uuid(rmm, owner),
             moment(rmm, 1_700_000_000),
             moment(rmm, 4_700_000_000),
+        );
+        rmm.database.execute(&statement).await.unwrap();
+    }
+
+    async fn insert_release(&self, rmm: &Deployment) {
+        let folder = rmm.server.data_dir().join("releases");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(&self.sha256), "a program").unwrap();
+        // Each client's is a version of its own.
+        let version = format!(
+            "0.1.{}",
+            u16::from_str_radix(&self.sha256[..4], 16).unwrap()
+        );
+        let manifest = json!({"format": 1, "version": version, "platform": "linux-x86_64",
+            "size": 9, "sha256": self.sha256, "released_at": "2026-01-01T00:00:00Z",
+            "expires_at": "2099-01-01T00:00:00Z"});
+        let off = match rmm.database.engine() {
+            Engine::Sqlite => "0",
+            Engine::Postgres => "false",
+        };
+        let statement = format!(
+            "INSERT INTO releases (id, version, platform, channel, sha256, size_bytes, downgrade, \
+             manifest, signature, released_at, expires_at, added_at) VALUES ({}, '{version}', \
+             'linux-x86_64', 'stable', '{}', 9, {off}, '{manifest}', 's', {}, {}, {})",
+            uuid(rmm, &self.release),
+            self.sha256,
+            moment(rmm, 1_700_000_000),
+            moment(rmm, 4_000_000_000),
+            moment(rmm, 1_700_000_000),
+        );
+        rmm.database.execute(&statement).await.unwrap();
+    }
+
+    async fn insert_rollout(&self, rmm: &Deployment) {
+        let then = moment(rmm, 1_700_000_000);
+        let statement = format!(
+            "INSERT INTO rollouts (id, version, channel, waves, wave, wave_began_at, soak_seconds, \
+             max_failed_percent, state, created_at, updated_at, ended_at) VALUES ({}, '0.0.1', \
+             'stable', '[100]', 0, {then}, 0, 5, 'completed', {then}, {then}, {then})",
+            uuid(rmm, &self.rollout),
         );
         rmm.database.execute(&statement).await.unwrap();
     }

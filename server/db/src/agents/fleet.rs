@@ -3,8 +3,10 @@
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use gururmm_shared::{AgentId, ClientId, SiteId};
+use serde_json::Value;
 
-use crate::schema::{agent_state, agents, clients, sites};
+use crate::schema::{agent_approvals, agent_state, agents, clients, sites};
+use crate::types::Bind;
 use crate::{Db, DbError};
 use gururmm_domain::scope::Scope;
 
@@ -44,6 +46,48 @@ pub struct AgentLoad {
     pub disk_used_bytes: Option<i64>,
     /// Space there is on all disks.
     pub disk_total_bytes: Option<i64>,
+}
+
+/// Which program an agent runs, and on what.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct AgentBuild {
+    /// Which agent.
+    pub id: AgentId,
+    /// Its site.
+    pub site_id: Option<SiteId>,
+    /// Its client.
+    pub client_id: Option<ClientId>,
+    /// `linux`, `windows`.
+    pub os_family: String,
+    /// As `x86_64`.
+    pub os_arch: String,
+    /// The agent's version.
+    pub agent_version: Option<String>,
+    /// What it can do beyond its protocol: a JSON array of strings.
+    pub capabilities: Value,
+}
+
+/// Lists what the agents that are let in run: all of them, or this one.
+pub async fn builds(db: &Db, id: Option<AgentId>) -> Result<Vec<AgentBuild>, DbError> {
+    query!(db, |conn| {
+        let mut rows = agents::table
+            .left_join(sites::table)
+            .filter(agents::id.ne_all(agent_approvals::table.select(agent_approvals::agent_id)))
+            .select((
+                agents::id,
+                agents::site_id,
+                sites::client_id.nullable(),
+                agents::os_family,
+                agents::os_arch,
+                agents::agent_version,
+                agents::capabilities,
+            ))
+            .into_boxed();
+        if let Some(id) = id {
+            rows = rows.filter(agents::id.eq(Bind(id)));
+        }
+        rows.load(conn).await
+    })
 }
 
 /// Lists the kinds of all agents within a scope.

@@ -7,7 +7,7 @@ mod locks;
 mod overview;
 mod presence;
 
-pub use fleet::{AgentKind, AgentLoad, kinds, loads};
+pub use fleet::{AgentBuild, AgentKind, AgentLoad, builds, kinds, loads};
 pub(super) use locks::{AgentsLock, alive, alive_blocking, distinct};
 pub use overview::{AgentFilter, AgentOverview, AgentSort, list, overview, overviews_of};
 pub(super) use presence::signed as signed_protocol;

@@ -84,7 +84,8 @@ pub(crate) fn signed(protocol: u32) -> i32 {
     i32::try_from(protocol).unwrap_or(i32::MAX)
 }
 
-/// Notes who connected, with what they said of themselves, and that they are online.
+/// Notes who connected, with what they said of themselves, and that they are online. The version before is
+/// kept where they do not tell it.
 pub async fn mark_connected(db: &Db, connected: Vec<AgentConnected>) -> Result<usize, DbError> {
     // The last of each agent, in the order of their ids, so that two batches cannot deadlock.
     let connected: BTreeMap<AgentId, AgentConnected> = connected
@@ -100,7 +101,10 @@ pub async fn mark_connected(db: &Db, connected: Vec<AgentConnected>) -> Result<u
                 diesel::sql_query(
                     "UPDATE agents SET hostname = v.hostname, os_family = v.os_family, \
                      os_name = v.os_name, os_version = v.os_version, os_arch = v.os_arch, \
-                     agent_version = v.agent_version, previous_version = v.previous_version, \
+                     agent_version = v.agent_version, previous_version = CASE \
+                     WHEN v.previous_version IS NOT NULL THEN v.previous_version \
+                     WHEN agents.agent_version <> v.agent_version THEN agents.agent_version \
+                     ELSE agents.previous_version END, \
                      protocol = v.protocol, capabilities = v.capabilities, status = 'online', \
                      last_seen_at = v.at, updated_at = v.at \
                      FROM jsonb_to_recordset($1) AS v(id uuid, hostname text, os_family text, \
@@ -117,6 +121,18 @@ pub async fn mark_connected(db: &Db, connected: Vec<AgentConnected>) -> Result<u
         sqlite | conn | {
             let mut changed = 0;
             for agent in connected.values() {
+                // The old version, which the first time is told by nobody else.
+                if let Some(version) = &agent.agent_version {
+                    let changed = agents::agent_version.ne(version);
+                    diesel::update(agents::table.find(Bind(agent.id)).filter(changed))
+                        .set(agents::previous_version.eq(agents::agent_version))
+                        .execute(conn)?;
+                }
+                if let Some(version) = &agent.previous_version {
+                    diesel::update(agents::table.find(Bind(agent.id)))
+                        .set(agents::previous_version.eq(version))
+                        .execute(conn)?;
+                }
                 changed += diesel::update(agents::table.find(Bind(agent.id)))
                     .set((
                         agents::hostname.eq(&agent.hostname),
@@ -125,7 +141,6 @@ pub async fn mark_connected(db: &Db, connected: Vec<AgentConnected>) -> Result<u
                         agents::os_version.eq(&agent.os_version),
                         agents::os_arch.eq(&agent.os_arch),
                         agents::agent_version.eq(agent.agent_version.as_deref()),
-                        agents::previous_version.eq(agent.previous_version.as_deref()),
                         agents::protocol.eq(signed(agent.protocol)),
                         agents::capabilities.eq(Bind(Value::from(agent.capabilities.clone()))),
                         agents::status.eq("online"),

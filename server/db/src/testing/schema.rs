@@ -53,7 +53,9 @@ pub async fn select_every_column(db: &Db) -> Vec<(&'static str, Result<usize, Db
         audit_unsealed,
         audit_seals,
         audit_acts,
-        recordings
+        recordings,
+        releases,
+        rollouts
     );
     results
 }

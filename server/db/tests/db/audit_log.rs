@@ -3,6 +3,7 @@
 use gururmm_shared::{CommandId, SessionId};
 
 use super::{an_agent, new_audit};
+use gururmm_db::agent_updates::Outcome;
 use gururmm_db::audit_acts::{self, Act, ActFilter, ActSort};
 use gururmm_db::audit_log::{self, NewEntry, Stage};
 use gururmm_db::page::PageOf;
@@ -96,7 +97,14 @@ fn what_watchdogs_and_updates_tell_is_in_the_audit() {
         assert_eq!(found[0].detail, "five times");
         assert_eq!(found[0].agent_hostname.as_deref(), Some("ws-1"));
         let (from, error) = (Some("1.0.0".to_owned()), Some("no room".to_owned()));
-        agent_updates::record_result(&db, agent.id, from, "1.1.0".to_owned(), false, error)
+        let outcome = Outcome {
+            from,
+            to: "1.1.0".to_owned(),
+            success: false,
+            error,
+            code: None,
+        };
+        agent_updates::record_result(&db, agent.id, outcome)
             .await
             .unwrap();
         let found = acts(&db, action("agent.update")).await;

@@ -23,6 +23,7 @@ mod schedules;
 mod sessions;
 mod settings;
 mod text;
+mod updates;
 mod users;
 
 use gururmm_shared::{AgentId, AuditId, ClientId, SessionId, SiteId, UserId};

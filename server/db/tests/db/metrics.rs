@@ -5,6 +5,7 @@ use gururmm_shared::AgentId;
 use serde_json::json;
 
 use super::an_agent;
+use gururmm_db::agent_updates::Outcome;
 use gururmm_db::metrics::{self, MetricsSample};
 use gururmm_db::testing::{number, on_both};
 use gururmm_db::types::now;
@@ -206,20 +207,30 @@ fn an_update_result_ends_the_update_under_way_or_is_kept_by_itself() {
         let record = async |to: &str, error: Option<&str>| {
             let (from, to) = (Some("1.0".to_owned()), to.to_owned());
             let error = error.map(str::to_owned);
-            agent_updates::record_result(&db, agent.id, from, to, error.is_none(), error).await
+            let outcome = Outcome {
+                from,
+                to,
+                success: error.is_none(),
+                error,
+                code: None,
+            };
+            agent_updates::record_result(&db, agent.id, outcome).await
         };
         record("1.1", None).await.unwrap();
         record("1.2", Some("checksum")).await.unwrap();
         let failed = "SELECT count(*) FROM agent_updates WHERE status = 'failed' \
                       AND to_version = '1.2' AND error = 'checksum' AND finished_at IS NOT NULL";
         assert_eq!(number(&db, failed).await, 1);
-        gururmm_db::testing::execute(&db, "UPDATE agent_updates SET status = 'sent'")
-            .await
-            .unwrap();
+        gururmm_db::testing::execute(
+            &db,
+            "UPDATE agent_updates SET status = 'sent' WHERE to_version = '1.2'",
+        )
+        .await
+        .unwrap();
         record("1.2", None).await.unwrap();
         let completed =
             "SELECT count(*) FROM agent_updates WHERE status = 'completed' AND error IS NULL";
-        assert_eq!(number(&db, completed).await, 1);
+        assert_eq!(number(&db, completed).await, 2);
         assert_eq!(number(&db, "SELECT count(*) FROM agent_updates").await, 2);
     });
 }

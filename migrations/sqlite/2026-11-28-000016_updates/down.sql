@@ -1,0 +1,11 @@
+DROP INDEX agent_updates_one_a_rollout;
+DROP INDEX agent_updates_one_under_way;
+ALTER TABLE agent_updates DROP COLUMN not_before;
+ALTER TABLE agent_updates DROP COLUMN attempts;
+ALTER TABLE agent_updates DROP COLUMN code;
+ALTER TABLE agent_updates DROP COLUMN sent_at;
+ALTER TABLE agent_updates DROP COLUMN wave;
+ALTER TABLE agent_updates DROP COLUMN release_id;
+ALTER TABLE agent_updates DROP COLUMN rollout_id;
+DROP TABLE rollouts;
+DROP TABLE releases;
