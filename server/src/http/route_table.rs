@@ -27,6 +27,7 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/api/openapi.json", Nothing),
     ("GET", "/api/docs/{file}", Nothing),
     ("GET", "/api/system", Capability("ReadSystem")),
+    ("GET", "/api/install/ca.pem", Nothing),
     ("GET", "/api/events", Capability("ReadFleet")),
     ("POST", "/api/auth/login", Nothing),
     ("POST", "/api/auth/register", Nothing),

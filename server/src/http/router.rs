@@ -10,7 +10,7 @@ use super::state::AppState;
 use super::{
     agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands, docs, events,
     file_downloads, file_uploads, files, fleet, health, history, inventory, inventory_search, jobs,
-    keys, lanes, legacy, maintenance, notifications, policies, problems, processes,
+    keys, lanes, legacy, maintenance, notifications, policies, private_ca, problems, processes,
     recording_contents, recordings, registration_tokens, registry, schedules, scripts,
     service_watch, services, session_list, sites, streams, system, tcp, terminals, tunnels, users,
 };
@@ -40,6 +40,7 @@ pub fn services(config: &mut ServiceConfig) {
         .service(docs::openapi)
         .service(docs::page)
         .service(system::show)
+        .service(private_ca::certificate)
         .service(events::subscribe)
         .service(streams::agent)
         .configure(people)
