@@ -18,7 +18,7 @@ on_both_databases! {
         attempt(&proxy, "203.0.113.10").await.refusal(401);
         attempt(&proxy, "2001:db8::1").await.refusal(401);
         for address in ["203.0.113.9", "203.0.113.10", "2001:db8::1"] {
-            let seen = addresses(&rmm.admin, "auth.login").await;
+            let seen = addresses(&rmm.admin, "session.login").await;
             assert!(seen.iter().any(|seen| seen == address), "{address} is not in {seen:?}");
         }
         // An agent behind a proxy is where the proxy says.
@@ -34,7 +34,7 @@ on_both_databases! {
             last = attempt(&liar, &format!("203.0.113.{number}")).await.status;
         }
         assert_eq!(last, 429, "another address was believed");
-        let seen = addresses(&rmm.admin, "auth.login").await;
+        let seen = addresses(&rmm.admin, "session.login").await;
         assert!(seen.iter().any(|seen| seen == "127.0.9.1"), "{seen:?}");
         assert!(seen.iter().all(|seen| !seen.starts_with("203.")), "{seen:?}");
     }

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gururmm_shared::AgentId;
+use gururmm_tests::api::text;
 use gururmm_tests::deployment::ADMIN;
 use gururmm_tests::server::run_server;
-use gururmm_tests::{AgentSettings, TestAgent, TestServer, eventually, on_both_databases};
+use gururmm_tests::{AgentSettings, Api, TestAgent, TestServer, eventually, on_both_databases};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 
@@ -38,8 +40,7 @@ on_both_databases! {
         let url = rmm.server.agents_url();
         let agent = TestAgent::start(&url, &rmm.site.code, pinning(&ca_file));
         let id = agent.wait_online(&rmm.admin).await;
-        let session = rmm.open(id).await;
-        assert_eq!(rmm.run(session, "echo encrypted").await.stdout, "encrypted\n");
+        runs(&rmm.technician, id).await;
         let other_file = world.file("other.pem");
         std::fs::write(&other_file, &other).unwrap();
         let fooled = TestAgent::start(&url, &rmm.site.code, pinning(&other_file));
@@ -85,13 +86,13 @@ on_both_databases! {
         let url = rmm.server.agents_url().replace("127.0.0.1", "localhost");
         let agent = TestAgent::start(&url, &rmm.site.code, agents);
         let id = agent.wait_online(&rmm.admin).await;
-        let session = rmm.open(id).await;
         assert!(serves(&rmm.server, &one).await);
         put(&two);
         eventually("the second certificate is in use", SOON, || async { serves(&rmm.server, &two).await.then_some(()) }).await;
         assert!(!serves(&rmm.server, &one).await);
-        // Connections that were open stay so.
-        assert_eq!(rmm.run(session, "echo still here").await.stdout, "still here\n");
+        // Connections that were open stay so: the agent trusts the first certificate alone.
+        runs(&rmm.technician, id).await;
+        assert_eq!(agent.log().matches("connected").count(), 1, "{}", agent.log());
         // A key that belongs to another certificate.
         std::fs::write(&key, &three.1).unwrap();
         let told = || rmm.server.log().lines().filter(|line| line.contains("the old one stays in use")).count();
@@ -164,6 +165,18 @@ on_both_databases! {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains("tls.certificate"), "{said}");
     }
+}
+
+/// A command goes to an agent, and its result comes back.
+async fn runs(api: &Api, agent: AgentId) {
+    let path = format!("/api/agents/{agent}/command");
+    let given = api.post(&path, json!({"command": "echo encrypted"})).await;
+    let path = format!("/api/commands/{}", text(&given.expect(202), "command_id"));
+    eventually("the command is done", SOON, || async {
+        let shown = api.get(&path).await.expect(200);
+        (shown["status"] == "completed").then(|| assert_eq!(shown["stdout"], "encrypted\n"))
+    })
+    .await;
 }
 
 /// A certificate that is its own authority, and its key.

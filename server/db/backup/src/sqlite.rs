@@ -50,9 +50,8 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
 /// The migrations and the tables of a copy, after a look at every page of it.
 pub(crate) fn describe(path: &Path) -> Result<(Vec<String>, Vec<Table>), BackupError> {
     let mut connection = open(path)?;
-    let faults: Vec<Name> =
-        sql_query("SELECT integrity_check AS name FROM pragma_integrity_check(3)")
-            .load(&mut connection)?;
+    let faults: Vec<Name> = sql_query("SELECT integrity_check AS name FROM pragma_integrity_check")
+        .load(&mut connection)?;
     if let Some(fault) = faults.iter().find(|fault| fault.name != "ok") {
         return Err(BackupError::Damaged(fault.name.clone()));
     }
