@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::http::header;
+use actix_web::middleware::{Condition, DefaultHeaders, from_fn};
+use actix_web::web::{self, Data};
 use actix_web::{App as WebApp, HttpServer};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -18,7 +20,7 @@ use uuid::Uuid;
 use crate::actors::audit_sealer::SealAll;
 use crate::actors::metrics_messages::Flush;
 use crate::actors::registry_messages::Drain;
-use crate::config::Settings;
+use crate::config::{Settings, TrustedProxies};
 use crate::db::{self, DatabaseSettings, Db};
 use crate::domain::credentials::generate_token;
 use crate::domain::idempotency::Run;
@@ -27,8 +29,9 @@ use crate::http::dashboard::Dashboard;
 use crate::http::docs::Docs;
 use crate::http::request_span::RequestSpan;
 use crate::http::state::AppState;
-use crate::http::{once, problems, router};
-use crate::listener::{prepare_socket, stop_signal};
+use crate::http::{once, problems, router, to_https};
+use crate::listener::{Ports, prepare_socket, stop_signal};
+use crate::service_manager;
 use crate::services::accounts::Accounts;
 use crate::services::audit_seal::Sealer;
 use crate::services::commands::CommandRates;
@@ -43,17 +46,23 @@ use crate::services::tickets::Tickets;
 use crate::services::tokens::Tokens;
 use crate::services::{audit, audit_trail, recovery, secret_file};
 use crate::staff::Staff;
+use crate::tls::Encryption;
 use crate::ws::agent_socket::AgentGateway;
 
 /// How long the last writes may take when the server stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long requests that run have to end when the server stops, in seconds.
 const SHUTDOWN_SECONDS: u64 = 1;
+/// How long a connection has to agree on its encryption: agents on bad lines need a while.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Browsers come by https only, for a year.
+const ONLY_HTTPS: &str = "max-age=31536000";
 
 /// A server that is ready to listen.
 pub struct App {
     state: AppState,
     staff: Staff,
+    encryption: Option<Encryption>,
 }
 
 /// Opens the database that the settings name.
@@ -90,6 +99,7 @@ impl App {
         // One provider for all that speaks TLS; an error means that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         prepare_data_dir(&settings.data_dir)?;
+        let encryption = Encryption::open(&settings)?;
         let db = open_database(&settings).await?;
         let migrations = db.migrate().await?;
         if !migrations.is_empty() {
@@ -102,6 +112,8 @@ impl App {
         let accounts = Arc::new(accounts(&settings)?);
         announce_setup(&db, &settings.data_dir).await?;
         let recordings = Recordings::new(db.clone(), &settings.data_dir);
+        let proxies = TrustedProxies::parse(&settings.server.trusted_proxies);
+        let proxies = Arc::new(proxies.map_err(anyhow::Error::msg)?);
         let settings = Arc::new(settings);
         let staff = Staff::start(&db, &recordings, &settings, sealer, left_open);
         let gateway = AgentGateway {
@@ -125,6 +137,11 @@ impl App {
         let audit_limits = gateway.audit_limits.clone();
         let state = AppState {
             run: Run(Uuid::now_v7()),
+            proxies,
+            ca: encryption
+                .as_ref()
+                .and_then(|own| own.ca.clone())
+                .map(Arc::new),
             db,
             registry: staff.registry.clone(),
             commands: staff.commands.clone(),
@@ -147,20 +164,39 @@ impl App {
             figures,
             settings,
         };
-        Ok(Self { state, staff })
+        Ok(Self {
+            state,
+            staff,
+            encryption,
+        })
     }
 
-    /// Serves on a listener until the process is told to stop, then stops within 5 s: sessions
+    /// Serves on its ports until the process is told to stop, then stops within 5 s: sessions
     /// end, sockets are closed with 1001, what waits is written.
     ///
     /// # Errors
-    /// The listener cannot be used.
-    pub async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
-        let server = self.serve(listener)?;
+    /// A port cannot be used.
+    pub async fn run(mut self, ports: Ports) -> anyhow::Result<()> {
+        let Ports { main, redirect } = ports;
+        let redirect = redirect
+            .map(|port| self.redirect(&main, port))
+            .transpose()?;
+        let server = self.serve(main)?;
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
+        if let Some(redirect) = redirect {
+            actix_web::rt::spawn(redirect);
+        }
+        if let Some(encryption) = self.encryption.take() {
+            let reload = Duration::from_secs(self.state.settings.tls.reload_seconds.into());
+            actix_web::rt::spawn(encryption.keep(reload));
+        }
+        let (registry, db) = (self.state.registry.clone(), self.state.db.clone());
+        actix_web::rt::spawn(service_manager::feed_watchdog(registry, db));
+        service_manager::ready();
         let stopped_by = stop_signal().await?;
         tracing::info!(signal = stopped_by, "stopping");
+        service_manager::stopping();
         self.state.events.send(Drain).await?;
         self.state.registry.send(Drain).await?;
         handle.stop(true).await;
@@ -189,24 +225,56 @@ impl App {
         let docs = Docs::new().context("cannot write the description of the API")?;
         // One for all workers: each file is compressed once.
         let dashboard = Dashboard::default();
+        let encrypted = self.encryption.is_some();
         let make = move || {
+            let only_https =
+                DefaultHeaders::new().add((header::STRICT_TRANSPORT_SECURITY, ONLY_HTTPS));
             WebApp::new()
                 .wrap(from_fn(audit_trail_of_requests::follow))
                 .wrap(from_fn(once::once))
                 .wrap(router::cors(&state.settings))
                 .wrap(from_fn(problems::complete))
+                .wrap(Condition::new(encrypted, only_https))
                 .wrap(TracingLogger::<RequestSpan>::new())
                 .into_utoipa_app()
                 .configure(|config| router::routes(config, &state, &docs, &dashboard))
                 .into_app()
         };
-        Ok(HttpServer::new(make)
+        let server = HttpServer::new(make)
             .on_connect(prepare_socket)
             .h1_allow_half_closed(false)
             .disable_signals()
             .shutdown_timeout(SHUTDOWN_SECONDS)
-            .tcp_nodelay(true)
-            .listen(listener)?
+            .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+            .tcp_nodelay(true);
+        let server = match &self.encryption {
+            None => server.listen(listener)?,
+            Some(own) => server.listen_rustls_0_23(listener, own.server_config()?)?,
+        };
+        Ok(server.run())
+    }
+
+    /// The port without encryption; it needs one thread and waits for nobody at the end.
+    fn redirect(&self, main: &TcpListener, port: TcpListener) -> anyhow::Result<Server> {
+        let target = to_https::Target {
+            public_url: self.state.settings.server.public_url.clone(),
+            port: main.local_addr()?.port(),
+        };
+        let target = Data::new(target);
+        let make = move || {
+            WebApp::new()
+                .wrap(from_fn(problems::complete))
+                .wrap(TracingLogger::<RequestSpan>::new())
+                .app_data(target.clone())
+                .default_service(web::to(to_https::redirect))
+        };
+        Ok(HttpServer::new(make)
+            .workers(1)
+            .on_connect(prepare_socket)
+            .h1_allow_half_closed(false)
+            .disable_signals()
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .listen(port)?
             .run())
     }
 }

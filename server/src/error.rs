@@ -107,6 +107,28 @@ impl AppError {
         }
     }
 
+    /// 503 where an error of the database says that its disk is full, for the caller to know what would help; nothing for
+    /// any other error.
+    #[must_use]
+    pub fn of_full_disk(error: &DbError) -> Option<Self> {
+        let (DbError::Unavailable(cause) | DbError::Other(cause)) = error else {
+            return None;
+        };
+        let words = [
+            "database or disk is full",
+            "No space left on device",
+            "Disk quota exceeded",
+        ];
+        words.iter().any(|word| cause.contains(word)).then(|| {
+            let detail =
+                "the server's disk is full, so nothing was done; make room there and try again";
+            Self {
+                retry_after: Some(30),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_disk_full", detail)
+            }
+        })
+    }
+
     /// 500; the cause goes to the log and never to the caller.
     #[must_use]
     pub fn internal(cause: &dyn fmt::Display) -> Self {
@@ -192,6 +214,10 @@ impl ResponseError for AppError {
 
 impl From<DbError> for AppError {
     fn from(error: DbError) -> Self {
+        if let Some(full) = Self::of_full_disk(&error) {
+            tracing::error!(%error, "the disk of the database is full");
+            return full;
+        }
         match error {
             DbError::Unavailable(cause) => {
                 tracing::error!(error = %cause, "the database does not answer");
@@ -228,6 +254,19 @@ mod tests {
         assert_eq!(body["type"], "urn:gururmm:problem:invalid_field");
         assert_eq!(body["field"], "name");
         assert_eq!(body["request_id"], "r-1");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_in_words_on_both_databases() {
+        for error in [
+            DbError::Unavailable("try again: database or disk is full".to_owned()),
+            DbError::Other("could not extend file: No space left on device".to_owned()),
+        ] {
+            let told = AppError::from(error);
+            assert_eq!((told.code, told.status.as_u16()), ("server_disk_full", 503));
+        }
+        let other = AppError::from(DbError::Unavailable("database is locked".to_owned()));
+        assert_eq!(other.code, "unavailable");
     }
 
     #[actix_web::test]

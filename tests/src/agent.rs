@@ -25,6 +25,8 @@ pub struct AgentSettings {
     pub reconnect_max_seconds: f64,
     /// `commands.timeout_seconds`.
     pub command_timeout_seconds: u64,
+    /// `server.ca_file`: whom it trusts in place of the public authorities.
+    pub ca_file: Option<PathBuf>,
     /// The id of the device; a new one where none is given.
     pub device_id: Option<String>,
     /// More lines for the end of the file.
@@ -39,6 +41,7 @@ impl Default for AgentSettings {
             reconnect_seconds: 0.2,
             reconnect_max_seconds: 1.0,
             command_timeout_seconds: 300,
+            ca_file: None,
             device_id: None,
             more: String::new(),
         }
@@ -167,9 +170,13 @@ pub fn config(
         reconnect_seconds,
         reconnect_max_seconds,
         command_timeout_seconds,
+        ca_file,
         more,
         ..
     } = settings;
+    let ca_file = ca_file.as_ref().map_or_else(String::new, |path| {
+        format!("ca_file = \"{}\"\n", windows::as_agents_see(path))
+    });
     format!(
         r#"[server]
 url = "{url}"
@@ -177,7 +184,7 @@ api_key = "{key}"
 idle_timeout_seconds = {idle_timeout_seconds}
 reconnect_seconds = {reconnect_seconds:?}
 reconnect_max_seconds = {reconnect_max_seconds:?}
-
+{ca_file}
 [agent]
 state_dir = "{state_dir}"
 device_id = "{device_id}"

@@ -49,7 +49,8 @@ pub struct Site {
 }
 
 impl Deployment {
-    pub(crate) async fn create(server: TestServer, database: Database) -> Self {
+    /// Sets a server up.
+    pub async fn on(server: TestServer, database: Database) -> Self {
         let anonymous = server.anonymous();
         let (email, password) = ADMIN;
         let setup = json!({"token": server.setup_token(), "email": email, "name": "Ada",

@@ -23,14 +23,26 @@ pub struct TestServer {
     environment: BTreeMap<String, String>,
     data_dir: PathBuf,
     address: SocketAddr,
+    encrypts: bool,
 }
 
 impl TestServer {
     /// Starts one on a free port and waits until it is ready.
     pub async fn start(data_dir: &Path, database: &Database, settings: &[(&str, &str)]) -> Self {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(free, data_dir, database, settings).await
+    }
+
+    /// Starts one on this port and waits until it is ready.
+    pub async fn start_at(
+        listen: SocketAddr,
+        data_dir: &Path,
+        database: &Database,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let environment = environment(data_dir, database, settings);
         let _ = std::fs::remove_file(data_dir.join("listen.addr"));
-        let mut process = spawn(&environment, data_dir, "127.0.0.1:0");
+        let mut process = spawn(&environment, data_dir, &listen.to_string());
         let address_file = data_dir.join("listen.addr");
         let address = eventually("the server writes its address", SOON, || {
             let ended = process.exit();
@@ -39,11 +51,44 @@ impl TestServer {
             async move { text.ok()?.trim().parse::<SocketAddr>().ok() }
         })
         .await;
+        let mode = environment.get(&variable("tls.mode"));
+        let encrypts = mode.is_some_and(|mode| mode != "proxy");
         let mut server = Self {
             process,
             environment,
             data_dir: data_dir.to_owned(),
             address,
+            encrypts,
+        };
+        server.wait_ready().await;
+        server
+    }
+
+    /// Starts one on a socket that is handed over as a service manager does it.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn start_on(
+        socket: &std::net::TcpListener,
+        data_dir: &Path,
+        database: &Database,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let environment = environment(data_dir, database, settings);
+        // The number of its own process is part of the message, so a shell says it.
+        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve";
+        let mut command = Command::new("sh");
+        prepare(&mut command, &environment, data_dir);
+        command.args(["-c", script]).arg(binary("gururmm-server"));
+        let input = socket.try_clone().unwrap();
+        let input = std::os::fd::OwnedFd::from(input);
+        let process = Process::start_with_input("gururmm-server", command, input.into());
+        let mut server = Self {
+            process,
+            environment,
+            data_dir: data_dir.to_owned(),
+            address: socket.local_addr().unwrap(),
+            encrypts: false,
         };
         server.wait_ready().await;
         server
@@ -58,13 +103,15 @@ impl TestServer {
     /// The root of its HTTP API, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.encrypts { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Where agents connect.
     #[must_use]
     pub fn agents_url(&self) -> String {
-        format!("ws://{}/ws", self.address)
+        let scheme = if self.encrypts { "wss" } else { "ws" };
+        format!("{scheme}://{}/ws", self.address)
     }
 
     /// A client that is not logged in.
@@ -110,6 +157,11 @@ impl TestServer {
     /// Kills it with SIGKILL.
     pub fn kill9(&mut self) {
         self.process.kill9();
+    }
+
+    /// Asks it with SIGHUP to read files anew.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::SIGHUP);
     }
 
     /// Asks it to stop with SIGTERM, as a service manager does.
@@ -213,7 +265,8 @@ fn environment(
     let many = "10000000".to_owned();
     all.insert(variable("limits.requests_per_minute"), many);
     for (key, value) in settings {
-        let name = if key.starts_with("GURURMM_") {
+        let is_variable = |c: char| c.is_ascii_uppercase() || c == '_';
+        let name = if key.starts_with("GURURMM_") || key.chars().all(is_variable) {
             (*key).to_owned()
         } else {
             variable(key)
@@ -226,6 +279,11 @@ fn environment(
 
 fn base(environment: &BTreeMap<String, String>, data_dir: &Path) -> Command {
     let mut command = Command::new(binary("gururmm-server"));
+    prepare(&mut command, environment, data_dir);
+    command
+}
+
+fn prepare(command: &mut Command, environment: &BTreeMap<String, String>, data_dir: &Path) {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -235,7 +293,6 @@ fn base(environment: &BTreeMap<String, String>, data_dir: &Path) -> Command {
                 .parent()
                 .expect("a test's data lies in its directory"),
         );
-    command
 }
 
 fn spawn(environment: &BTreeMap<String, String>, data_dir: &Path, listen: &str) -> Process {

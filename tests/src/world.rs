@@ -54,7 +54,7 @@ impl World {
 
     /// Starts a server and sets it up: an administrator, a technician, a client and a site.
     pub async fn deploy(&self, settings: &[(&str, &str)]) -> Deployment {
-        Deployment::create(self.server(settings).await, self.database.clone()).await
+        Deployment::on(self.server(settings).await, self.database.clone()).await
     }
 }
 

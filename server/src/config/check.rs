@@ -1,6 +1,7 @@
 //! The limits of values, and what must hold between them.
 
 use super::settings::Settings;
+use super::trusted_proxies::TrustedProxies;
 
 impl Settings {
     /// Checks what types cannot say.
@@ -260,6 +261,9 @@ impl Settings {
                 4096,
                 1 << 20,
             ),
+            ("log.max_mib", self.log.max_mib, 1, 10_240),
+            ("log.keep", self.log.keep, 1, 1000),
+            ("tls.reload_seconds", self.tls.reload_seconds, 1, 86_400),
             (
                 "limits.event_streams_per_user",
                 self.limits.event_streams_per_user,
@@ -316,7 +320,8 @@ impl Settings {
                 ));
             }
         }
-        Ok(())
+        TrustedProxies::parse(&self.server.trusted_proxies)?;
+        self.tls.check(&self.server.public_url)
     }
 }
 

@@ -11,6 +11,7 @@ use super::settings::{
     ScheduleSettings, ServerSettings, Settings, SmtpSettings, SmtpTls, TunnelSettings,
     UpdateSettings,
 };
+use super::tls::TlsSettings;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -18,6 +19,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 3001)),
             data_dir: PathBuf::from("./data"),
             server: ServerSettings::default(),
+            tls: TlsSettings::default(),
             database: DatabaseSettings::default(),
             auth: AuthSettings::default(),
             agents: AgentSettings::default(),
@@ -200,6 +202,9 @@ impl Default for LogSettings {
         Self {
             filter: "info,actix_server=warn".to_owned(),
             format: LogFormat::Text,
+            file: PathBuf::new(),
+            max_mib: 100,
+            keep: 5,
         }
     }
 }

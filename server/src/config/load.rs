@@ -68,6 +68,8 @@ pub fn load(
             .separator("__")
             .list_separator(",")
             .with_list_parse_key("http.allowed_origins")
+            .with_list_parse_key("server.trusted_proxies")
+            .with_list_parse_key("tls.names")
             .try_parsing(true)
             .source(Some(variables.into_iter().collect())),
     );

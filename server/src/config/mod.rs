@@ -5,6 +5,8 @@ mod defaults;
 mod load;
 mod report;
 mod settings;
+mod tls;
+mod trusted_proxies;
 
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use settings::{
@@ -12,3 +14,5 @@ pub use settings::{
     LogSettings, MetricsSettings, NotificationSettings, ScheduleSettings, ServerSettings, Settings,
     SmtpSettings, SmtpTls, TunnelSettings, UpdateSettings,
 };
+pub use tls::{TlsMode, TlsSettings, host};
+pub use trusted_proxies::TrustedProxies;

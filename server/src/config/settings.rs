@@ -7,6 +7,8 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::tls::TlsSettings;
+
 /// All settings of the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,6 +19,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// How the server is reached.
     pub server: ServerSettings,
+    /// Encryption.
+    pub tls: TlsSettings,
     /// The database.
     pub database: DatabaseSettings,
     /// Log-ins.
@@ -52,6 +56,8 @@ pub struct ServerSettings {
     /// The address that browsers see, as `https://rmm.example.com`; empty where it is the one that they ask
     /// for. With https, cookies go over https only.
     pub public_url: String,
+    /// The proxies whose `X-Forwarded-For` is believed, as `10.0.0.0/8` or `::1`.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// The database.
@@ -307,6 +313,12 @@ pub struct LogSettings {
     pub filter: String,
     /// How a line looks.
     pub format: LogFormat,
+    /// Where lines go; empty means standard error.
+    pub file: PathBuf,
+    /// How large the file may grow before it is put aside as `FILE.1`, in MiB.
+    pub max_mib: u32,
+    /// How many files that were put aside are kept.
+    pub keep: u32,
 }
 
 /// How a line of the log looks.

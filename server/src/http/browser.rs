@@ -61,7 +61,7 @@ fn build(settings: &Settings, value: String, life: Duration) -> Cookie<'static> 
         .same_site(SameSite::Strict)
         .max_age(life);
     // Over plain http a browser would not send a cookie that says so.
-    if settings.server.public_url.starts_with("https://") {
+    if settings.tls.is_own() || settings.server.public_url.starts_with("https://") {
         cookie = cookie.secure(true);
     }
     cookie.finish()
@@ -166,6 +166,10 @@ mod tests {
             !plain.contains("Secure") && !plain.contains("Domain"),
             "{plain}"
         );
+        settings.tls.mode = crate::config::TlsMode::SelfSigned;
+        let own = no_cookie(&settings).to_string();
+        assert!(own.contains("Secure"), "{own}");
+        settings.tls.mode = crate::config::TlsMode::Proxy;
         settings.server.public_url = "https://rmm.example.com".to_owned();
         let secure = no_cookie(&settings).to_string();
         assert!(

@@ -219,13 +219,27 @@ pub fn app_state(request: &HttpRequest) -> Result<Data<AppState>, AppError> {
     state.ok_or_else(|| AppError::internal(&"the application has no state"))
 }
 
-/// The address at the other end of the socket. A proxy's word for another one is not taken yet.
+/// The address that a request came from: the one at the other end of the socket, or what a trusted proxy says
+/// of it in `X-Forwarded-For`.
 pub fn remote_address(request: &HttpRequest) -> IpAddr {
     let unknown = IpAddr::from([0, 0, 0, 0]);
-    request
+    let peer = request
         .peer_addr()
-        .map_or(unknown, |address| address.ip().to_canonical())
+        .map_or(unknown, |address| address.ip().to_canonical());
+    let Some(state) = request.app_data::<Data<AppState>>() else {
+        return peer;
+    };
+    let forwarded: Vec<&str> = request
+        .headers()
+        .get_all(FORWARDED_FOR)
+        // What is no text is no address: it ends the way.
+        .map(|value| value.to_str().unwrap_or_default())
+        .collect();
+    state.proxies.client(peer, forwarded.into_iter())
 }
+
+/// Where proxies write down whom they speak for.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);

@@ -10,6 +10,7 @@ use super::state::AppState;
 use crate::actors::registry_messages::Count;
 use crate::db::DatabaseKind;
 use crate::error::AppError;
+use crate::services::disk;
 
 /// The process answers.
 #[derive(Serialize, ToSchema)]
@@ -79,6 +80,7 @@ pub async fn ready(state: Data<AppState>) -> Result<HttpResponse, AppError> {
 )]
 #[get("/metrics")]
 pub async fn figures(state: Data<AppState>) -> HttpResponse {
+    tell_room(&state).await;
     state.figures.run_upkeep();
     HttpResponse::Ok()
         .insert_header((
@@ -86,4 +88,17 @@ pub async fn figures(state: Data<AppState>) -> HttpResponse {
             "text/plain; version=0.0.4; charset=utf-8",
         ))
         .body(state.figures.render())
+}
+
+/// How long the disk may take to say how much room it has: a network's may be away.
+const DISK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+async fn tell_room(state: &AppState) {
+    let data_dir = state.settings.data_dir.clone();
+    let asked = actix_web::web::block(move || disk::space(&data_dir));
+    if let Ok(Ok(Some(space))) = actix_web::rt::time::timeout(DISK_PATIENCE, asked).await {
+        #[allow(clippy::cast_precision_loss, reason = "a figure")]
+        let free = space.free as f64;
+        metrics::gauge!("gururmm_disk_free_bytes").set(free);
+    }
 }

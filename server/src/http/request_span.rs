@@ -8,7 +8,9 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
-/// Method, path and id; never the query, which may hold a ticket.
+use super::extract::remote_address;
+
+/// Method, path, id and whence it came; never the query, which may hold a ticket.
 pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
@@ -22,6 +24,7 @@ impl RootSpanBuilder for RequestSpan {
             method = %request.method(),
             path = request.path(),
             request.id = id,
+            client = %remote_address(request.request()),
             agent.id = Empty,
         )
     }

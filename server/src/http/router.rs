@@ -9,11 +9,11 @@ use super::docs::Docs;
 use super::state::AppState;
 use super::{
     agent_updates, agents, alerts, approvals, archives, audit, audit_log, auth, clients, commands,
-    docs, events, file_downloads, file_uploads, files, fleet, health, history, inventory,
-    inventory_search, jobs, keys, lanes, legacy, maintenance, notifications, policies, problems,
-    processes, programs, recording_contents, recordings, registration_tokens, registry, releases,
-    rollouts, schedules, scripts, service_watch, services, session_list, sites, streams, system,
-    tcp, terminals, tunnels, users,
+    docs, events, file_downloads, file_uploads, files, fleet, health, history, install_scripts,
+    inventory, inventory_search, jobs, keys, lanes, legacy, maintenance, notifications, policies,
+    private_ca, problems, processes, programs, recording_contents, recordings, registration_tokens,
+    registry, releases, rollouts, schedules, scripts, service_watch, services, session_list, sites,
+    streams, system, tcp, terminals, tunnels, users,
 };
 use crate::config::Settings;
 
@@ -41,6 +41,7 @@ pub fn services(config: &mut ServiceConfig) {
         .service(docs::openapi)
         .service(docs::page)
         .service(system::show)
+        .service(private_ca::certificate)
         .service(events::subscribe)
         .service(streams::agent)
         .configure(people)
@@ -228,6 +229,8 @@ fn updating(config: &mut ServiceConfig) {
         .service(rollouts::advance)
         .service(agent_updates::list)
         .service(agent_updates::ask)
+        .service(install_scripts::shell)
+        .service(install_scripts::powershell)
         .service(programs::for_agent)
         .service(programs::manifest)
         .service(programs::signature)

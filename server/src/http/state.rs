@@ -12,7 +12,7 @@ use crate::actors::metrics_writer::MetricsWriter;
 use crate::actors::policy_push::PolicyPush;
 use crate::actors::registry::AgentRegistry;
 use crate::actors::updates::UpdateDesk;
-use crate::config::Settings;
+use crate::config::{Settings, TrustedProxies};
 use crate::db::Db;
 use crate::domain::idempotency::Run;
 use crate::services::accounts::Accounts;
@@ -24,6 +24,7 @@ use crate::services::recordings::Recordings;
 use crate::services::releases::Programs;
 use crate::services::request_limits::RequestLimits;
 use crate::services::tickets::Tickets;
+use crate::tls::authority::PublicCa;
 use crate::ws::agent_socket::AgentGateway;
 
 /// One for all workers.
@@ -31,6 +32,10 @@ use crate::ws::agent_socket::AgentGateway;
 pub struct AppState {
     /// The settings.
     pub settings: Arc<Settings>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Arc<TrustedProxies>,
+    /// The private authority that agents may pin.
+    pub ca: Option<Arc<PublicCa>>,
     /// This run of the server.
     pub run: Run,
     /// The database.

@@ -47,9 +47,11 @@ pub fn typed_email(email: &str) -> String {
 pub async fn require(db: &Db, entry: NewEntry) -> Result<(), AppError> {
     audit_log::insert(db, entry).await.map_err(|error| {
         failed(&error);
-        AppError::unavailable(
-            "nothing was done, for it could not be written to the audit; try again in a moment",
-        )
+        AppError::of_full_disk(&error).unwrap_or_else(|| {
+            AppError::unavailable(
+                "nothing was done, for it could not be written to the audit; try again in a moment",
+            )
+        })
     })
 }
 

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod backup;
+mod doctor;
 mod release;
 
 use std::io::Read;
@@ -10,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::{self, App};
 use crate::config::{Flags, Loaded, load};
+use crate::data_lock::DataLock;
 use crate::db::DbError;
 use crate::db::audit_log::{self, NewEntry, Stage};
 use crate::db::users::{self, NewUser};
@@ -64,6 +67,12 @@ enum Command {
         #[command(subcommand)]
         command: release::Release,
     },
+    /// Write a backup of database and secrets to a file; the server may run.
+    Backup(backup::Backup),
+    /// Bring a backup back, into an empty database and data directory; the server must be stopped.
+    Restore(backup::Restore),
+    /// Look whether all is well: database, disk, clock, certificate, port; exit code 1 where something is wrong.
+    Doctor,
     /// The configuration.
     Config {
         #[command(subcommand)]
@@ -145,6 +154,9 @@ impl Cli {
             Command::Serve => serve(loaded).await,
             Command::Migrate => migrate(&loaded).await,
             Command::Release { command } => command.run(&loaded).await,
+            Command::Backup(backup) => backup.run(&loaded.settings).await,
+            Command::Restore(restore) => restore.run(&loaded.settings).await,
+            Command::Doctor => doctor::run(&loaded.settings).await,
             Command::Config {
                 command: Config::Check,
             } => say(&loaded.report()),
@@ -165,7 +177,8 @@ impl Cli {
 }
 
 async fn serve(loaded: Loaded) -> anyhow::Result<()> {
-    telemetry::start_logging(&loaded.settings.log)?;
+    // Until the end: what waits for the log's file is written when this goes.
+    let _log = telemetry::start_logging(&loaded.settings.log)?;
     open_files::raise_limit();
     let figures = telemetry::start_metrics()?;
     std::fs::create_dir_all(&loaded.settings.data_dir).with_context(|| {
@@ -174,12 +187,10 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
             loaded.settings.data_dir.display()
         )
     })?;
+    let _running = DataLock::of_server(&loaded.settings.data_dir)?;
     // The port first: a second server must not clear up what the first one has open.
-    let listener = listener::listen(&loaded.settings)?;
-    App::build(loaded.settings, figures)
-        .await?
-        .run(listener)
-        .await
+    let ports = listener::listen(&loaded.settings)?;
+    App::build(loaded.settings, figures).await?.run(ports).await
 }
 
 async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
