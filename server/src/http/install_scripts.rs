@@ -43,7 +43,11 @@ pub async fn powershell(
     script(POWERSHELL, &state, &request)
 }
 
-fn script(template: &str, state: &AppState, request: &HttpRequest) -> Result<HttpResponse, AppError> {
+fn script(
+    template: &str,
+    state: &AppState,
+    request: &HttpRequest,
+) -> Result<HttpResponse, AppError> {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
     let address = address(
@@ -86,12 +90,25 @@ mod tests {
         assert_eq!(address(public, "evil", false).as_deref(), Some(public));
         let own = address("", "rmm.lan:3001", false);
         assert_eq!(own.as_deref(), Some("http://rmm.lan:3001"));
-        assert_eq!(address("", "[::1]:3001", true).as_deref(), Some("https://[::1]:3001"));
+        assert_eq!(
+            address("", "[::1]:3001", true).as_deref(),
+            Some("https://[::1]:3001")
+        );
     }
 
     #[test]
     fn a_host_that_could_leave_its_quotes_is_refused() {
-        for host in ["", "a'b", "a$(id)", "a b", "a\nb", "a/b", "a`id`", "é", &"a".repeat(256)] {
+        for host in [
+            "",
+            "a'b",
+            "a$(id)",
+            "a b",
+            "a\nb",
+            "a/b",
+            "a`id`",
+            "é",
+            &"a".repeat(256),
+        ] {
             assert_eq!(address("", host, false), None, "{host:?}");
         }
     }
@@ -105,7 +122,13 @@ mod tests {
             assert_ne!(template, filled);
             assert!(!filled.contains("_URL@") && !filled.contains("_KEYS@"));
             let kinds = ["@SERVER_URL@", "@RELEASE_KEYS@"];
-            assert_eq!(kinds.iter().filter(|mark| template.contains(**mark)).count(), marks);
+            assert_eq!(
+                kinds
+                    .iter()
+                    .filter(|mark| template.contains(**mark))
+                    .count(),
+                marks
+            );
         }
     }
 }
