@@ -31,6 +31,7 @@ pub mod pace;
 pub mod platform;
 pub mod pulse;
 pub mod recorder;
+pub mod removal;
 pub mod reports;
 pub mod settings;
 pub mod setup;

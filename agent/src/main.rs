@@ -131,7 +131,14 @@ enum ServiceTask {
         config: PathBuf,
     },
     /// Ends the service and removes it; configuration and identity stay
-    Uninstall,
+    Uninstall {
+        /// Remove configuration, identity and state as well
+        #[arg(long)]
+        purge: bool,
+        /// The configuration file, for --purge
+        #[arg(long, value_name = "FILE", default_value = platform::CONFIG_FILE)]
+        config: PathBuf,
+    },
     /// Starts the service
     Start,
     /// Ends the service
@@ -267,7 +274,19 @@ fn service(task: ServiceTask) -> Result<(), String> {
             Config::load(&config).map_err(|error| error.to_string())?;
             own_service::install(&config)
         }
-        ServiceTask::Uninstall => own_service::uninstall(),
+        ServiceTask::Uninstall {
+            purge: false,
+            config: _,
+        } => own_service::uninstall(),
+        ServiceTask::Uninstall {
+            purge: true,
+            config,
+        } => {
+            // What is left over is removed whether there was a service or not.
+            let uninstalled = own_service::uninstall();
+            gururmm_agent::removal::purge(&config)?;
+            uninstalled
+        }
         ServiceTask::Start => own_service::start(),
         ServiceTask::Stop => own_service::stop(),
         ServiceTask::Status => {

@@ -358,7 +358,9 @@ async fn a_configuration_that_the_new_version_cannot_read_any_more_does_not_keep
     assert_eq!(auth["version"], NEW);
     let config = updating.stage.file("agent.toml");
     let text = fs::read_to_string(&config).unwrap();
+    // Neither it nor the last good one, which would take its place.
     fs::write(&config, "damaged [").unwrap();
+    fs::write(updating.stage.file("agent.toml.last-good"), "damaged [").unwrap();
     updating.kill().await;
     drop(unanswered);
     updating.until(|this| this.version_on_disk() == OLD).await;
@@ -592,7 +594,7 @@ fn the_self_test_tells_the_version_and_refuses_what_it_cannot_serve_with() {
     let (fits, said) = run(&format!("{good}ca_file = \"/nowhere.pem\"\n"));
     assert!(!fits && said.contains("server.ca_file"), "{said}");
     let (fits, said) = run("[server]\nurl = 1");
-    assert!(!fits && said.contains("agent.toml:2"), "{said}");
+    assert!(!fits && said.contains("agent.toml line 2"), "{said}");
     fs::write(folder.path().join("identity.json"), "{").unwrap();
     fs::set_permissions(
         folder.path().join("identity.json"),

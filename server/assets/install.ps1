@@ -50,7 +50,7 @@ if (-not $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
 [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
 
 if ($Uninstall) {
-    if (Test-Path $program) { & $program service uninstall }
+    if (Test-Path $program) { & $program service uninstall --purge --config $config }
     Remove-Item -Recurse -Force -ErrorAction SilentlyContinue $folder, $data
     Write-Output 'install: the agent is removed; delete the device in the dashboard to forget it there'
     return

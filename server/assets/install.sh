@@ -213,7 +213,7 @@ start() {
 
 uninstall() {
     if [ -x "$program" ] && has systemctl; then
-        "$program" service uninstall || say "the service could not be removed, or there was none"
+        "$program" service uninstall --purge --config "$config" || say "the service could not be removed, or there was none"
     fi
     rm -rf "$program_dir" "$link" "$state_dir"
     rm -f "$config" "$config_dir"/ca.pem
