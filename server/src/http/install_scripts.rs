@@ -55,7 +55,7 @@ fn script(
         host,
         request.app_config().secure(),
     )
-    .ok_or_else(|| AppError::bad_request("the Host header is no host's; set server.public_url"))?;
+    .ok_or_else(|| AppError::malformed("the Host header is no host's; set server.public_url"))?;
     let keys = TrustedKeys::built_in_base64().join(" ");
     let text = template
         .replace("@SERVER_URL@", &address)

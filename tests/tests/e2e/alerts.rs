@@ -14,7 +14,7 @@ on_both_databases! {
         let (mut agent, _) = rmm.raw_agent().await;
         // Its reports are limited too, and come back with time; each name is an alert of its own.
         for number in 0..60 {
-            let event = WatchdogEvent { service: format!("s{number}"), event: "stopped".to_owned(), message: None, timestamp: None };
+            let event = WatchdogEvent { service: format!("s{number}"), event: "stopped".to_owned(), message: None, timestamp: None, waited_seconds: None };
             agent.send(&AgentMessage::WatchdogEvent(event)).await;
         }
         eventually("the flood is told", SOON, || async {
