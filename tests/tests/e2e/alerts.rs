@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 on_both_databases! {
     async fn a_flapping_agent_raises_only_so_many_alerts(world: World) {
         let rmm = world.deploy(&[]).await;
-        rules(&rmm, json!({"service_down": {"enabled": true}})).await;
-        let (mut agent, _) = rmm.raw_agent().await;
+        rules(&rmm, json!({"service_down": {"enabled": true}, "cpu": {"above_percent": 90, "for_minutes": 0}})).await;
+        let (mut agent, id) = rmm.raw_agent().await;
+        // Not before it is watched.
+        raise(&rmm, &mut agent, id).await;
         // Its reports are limited too, and come back with time; each name is an alert of its own.
         for number in 0..60 {
             let event = WatchdogEvent { service: format!("s{number}"), event: "stopped".to_owned(), message: None, timestamp: None, waited_seconds: None };

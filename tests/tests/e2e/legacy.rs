@@ -142,7 +142,7 @@ on_both_databases! {
         assert!(kept["stdout"].as_str().unwrap().len() <= 1 << 20);
         assert!(kept["stdout"].as_str().unwrap().ends_with("[truncated]\n"));
         let mut refused = None;
-        for _ in 0..130 {
+        for _ in 0..600 {
             let answer = poller.api.post("/api/agent/heartbeat", json!({})).await;
             if answer.status == 429 {
                 refused = Some(answer);
