@@ -128,6 +128,7 @@ impl App {
                 settings.agents.enrollments_per_site_per_minute,
             )),
             budgets: Arc::default(),
+            copies: Arc::default(),
             audit_limits: Arc::default(),
             inventories: InventoryDesk::default(),
             lanes: Arc::default(),

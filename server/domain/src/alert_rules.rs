@@ -391,6 +391,8 @@ fn has_rule(rules: &AlertsPolicy, kind: &str) -> bool {
         "service_down" => event(rules.service_down),
         "watchdog_gave_up" => event(rules.watchdog_gave_up),
         "update_failed" => event(rules.update_failed),
+        // Raised without a rule, for a person to resolve.
+        "copied_machine" => true,
         _ => false,
     }
 }

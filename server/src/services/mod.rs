@@ -21,6 +21,7 @@ mod audit_verify_tests;
 pub mod clearance;
 pub mod code_guesses;
 pub mod commands;
+pub mod copies;
 pub mod deliveries;
 pub mod disk;
 pub mod enrollment;

@@ -18,6 +18,8 @@ use crate::actors::event_messages::Happened;
 use crate::actors::metrics_messages::Report;
 use crate::actors::registry_messages::{Generation, Register};
 use crate::db::Db;
+use crate::services::alerts::Told;
+use crate::services::copies::{self, Pair, Visitor};
 use crate::services::enrollment::{self, Refused};
 use crate::services::policies;
 
@@ -77,6 +79,7 @@ pub(super) async fn authenticate(
     let capabilities: BTreeSet<String> = auth.capabilities.iter().cloned().collect();
     let codes = gateway.settings.accept_site_codes_of_first_generation;
     let named = (auth.hostname.clone(), auth.device_id.clone());
+    let boot_id = auth.boot_id.clone();
     let admitted = enrollment::admit(&gateway.db, auth, codes, &gateway.doors, from).await;
     let admitted = match admitted {
         Ok(admitted) => admitted,
@@ -103,6 +106,15 @@ pub(super) async fn authenticate(
             version,
         });
     }
+    let visitor = boot_id.map(|boot_id| Visitor {
+        boot_id,
+        hostname: hostname.clone(),
+        address: from,
+    });
+    let pair = visitor.and_then(|visitor| gateway.copies.came(agent_id, visitor));
+    if let Some(pair) = pair {
+        note_copy(&gateway, agent_id, pair);
+    }
     let mut handle = AgentHandle::new(agent_id, hostname, connection, last_seen);
     handle.flow_controlled = capabilities.contains(CAPABILITY_OUTPUT_WINDOW);
     handle.capabilities = Arc::new(capabilities);
@@ -122,6 +134,21 @@ pub(super) async fn authenticate(
         commands,
         version,
     })
+}
+
+/// Two machines come with one key: that is written down, and is no reason to keep either of them out.
+fn note_copy(gateway: &AgentGateway, agent_id: AgentId, pair: Pair) {
+    tracing::warn!(agent.id = %agent_id, ?pair, "two machines use the key of one agent");
+    let (db, events) = (gateway.db.clone(), gateway.events.clone());
+    actix::spawn(async move {
+        match copies::report(&db, agent_id, pair).await {
+            Ok(Told::Done(Some(alert))) => events.do_send(Happened::Alerts(vec![alert])),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, agent.id = %agent_id, "a copied machine cannot be written down")
+            }
+        }
+    });
 }
 
 fn ack(agent_id: AgentId, protocol: Option<u32>, new_key: Option<String>) -> AuthAck {

@@ -31,6 +31,7 @@ use crate::db::{Db, DbError, agents, approvals};
 use crate::domain::message_budget::MessageBudget;
 use crate::services::agent_budgets::AgentBudgets;
 use crate::services::audit_limits::AuditLimits;
+use crate::services::copies::Copies;
 use crate::services::enrollment_limits::EnrollmentLimits;
 use crate::services::inventory::InventoryDesk;
 
@@ -63,6 +64,8 @@ pub struct AgentGateway {
     pub settings: Arc<AgentSettings>,
     /// Who may come in how often.
     pub doors: Arc<EnrollmentLimits>,
+    /// Who came with which key.
+    pub copies: Arc<Copies>,
     /// How much agents may tell.
     pub budgets: Arc<AgentBudgets>,
     /// How many refusals are written down.

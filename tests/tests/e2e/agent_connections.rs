@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use gururmm_shared::AgentMessage;
+use gururmm_shared::{AgentMessage, Auth};
+use gururmm_tests::api::{items, text};
 use gururmm_tests::database::Engine;
+use gururmm_tests::wait::SOON;
 use gururmm_tests::{
     Deployment, Heard, Obstacle, Proxy, RawAgent, World, eventually, hold, on_both_databases,
 };
@@ -123,6 +125,42 @@ on_both_databases! {
         let (command, _) = rmm.command(session, "x").await;
         let (_, terminal) = second.terminal().await;
         assert_eq!(terminal.command_id.unwrap().to_string(), command);
+    }
+
+    async fn a_copied_machine_is_told_with_both_its_names_and_neither_is_kept_out(world: World) {
+        let rmm = world.deploy(&[]).await;
+        let mut first = RawAgent::connect(&rmm.server.agents_url()).await;
+        let ack = first.enrol(&rmm.site.code).await;
+        let (id, key) = (ack.agent_id.unwrap(), ack.api_key.unwrap());
+        let device = first.device_id.clone();
+        first.close().await;
+        let come = async |boot: &str, hostname: &str| {
+            let mut agent = RawAgent::connect(&rmm.server.agents_url()).await;
+            agent.device_id.clone_from(&device);
+            let boot_id = Some(boot.to_owned());
+            let auth = Auth { boot_id, hostname: hostname.to_owned(), ..agent.auth(&key) };
+            agent.authenticate(auth).await;
+            agent
+        };
+        let alerts = async || {
+            let path = format!("/api/alerts?agent_id={id}");
+            let found = items(&rmm.admin.get(&path).await.expect(200));
+            found.into_iter().filter(|alert| alert["kind"] == "copied_machine").collect::<Vec<_>>()
+        };
+        // One that is started again is no copy.
+        drop(come("boot-1", "till-1").await);
+        drop(come("boot-2", "till-1").await);
+        let _second = come("boot-3", "till-2").await;
+        assert!(alerts().await.is_empty());
+        let _first = come("boot-2", "till-1").await;
+        let alert = eventually("the copy is told", SOON, || async { alerts().await.pop() }).await;
+        let message = text(&alert, "message");
+        assert!(message.contains("till-1") && message.contains("till-2"), "{message}");
+        let _again = come("boot-3", "till-2").await;
+        rmm.wait_status(id, "online", SOON).await;
+        assert_eq!(alerts().await.len(), 1);
+        let acts = items(&rmm.admin.get("/api/audit?action=agent.copied").await.expect(200));
+        assert!(!acts.is_empty());
     }
 
     async fn a_replaced_connection_ends_its_sessions(world: World) {
