@@ -11,7 +11,12 @@ use serde_json::{Value, json};
 use crate::things::Things;
 
 /// Routes that read and are no list of things that belong to somebody.
-const NO_LISTS: [&str; 12] = [
+const NO_LISTS: [&str; 16] = [
+    // Programs for machines, the same for everybody.
+    "/api/releases",
+    "/api/install/ca.pem",
+    "/install.sh",
+    "/install.ps1",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -82,7 +87,7 @@ const ACTS: [(&str, &str); 3] = [
 /// Lists of what belongs to all: everybody who may read them reads all of them.
 const OF_ALL: [&str; 1] = ["/api/scripts"];
 /// Lists of what belongs to nobody's client: only who may act everywhere reads them.
-const EVERYWHERE: [&str; 2] = ["/api/users", "/api/keys?all=true"];
+const EVERYWHERE: [&str; 3] = ["/api/users", "/api/keys?all=true", "/api/rollouts"];
 
 on_both_databases! {
     async fn lists_show_what_is_in_scope_only(world: World) {
