@@ -156,7 +156,8 @@ fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
         About::Agents if elsewhere => NoSuchAgents,
         About::Recording if elsewhere => OutOfScope,
         About::Recording if !owner && !everywhere => NotYours,
-        About::Session if !owner => NotYours,
+        // A key uses what was opened with it, and this was opened by a log-in.
+        About::Session if !owner || who.is_key() => NotYours,
         About::Session if elsewhere => OutOfScope,
         About::Schedule if elsewhere => NotYours,
         About::Schedule if method != "GET" && !owner && !everywhere => NotYours,
@@ -168,7 +169,9 @@ fn expected(who: Who, method: &str, path: &str, needs: Needs) -> Class {
 }
 
 /// Answers of 403 or 404 to who was let in, and why they are right.
-const LET_BUT: [(&str, &str, u16); 4] = [
+const LET_BUT: [(&str, &str, u16); 5] = [
+    // This server has no authority of its own.
+    ("GET", "/api/install/ca.pem", 404),
     // Nobody registers unless it is switched on.
     ("POST", "/api/auth/register", 403),
     // The wrong token for a set-up that is over.
