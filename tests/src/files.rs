@@ -41,6 +41,8 @@ impl Files {
     pub fn of(api: &Api, session: SessionId) -> Self {
         // Without a limit for the whole: a transfer takes as long as it takes.
         let http = reqwest::Client::builder()
+            // The server closes what lies idle for 5 s: a request must not be on its way there then.
+            .pool_idle_timeout(Duration::from_secs(3))
             .no_proxy()
             .read_timeout(Duration::from_secs(60))
             .build()

@@ -78,6 +78,8 @@ impl Client {
     /// [`ClientError::Local`]: no HTTP client can be made.
     pub fn new(address: ServerAddress, trust: Trust) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder()
+            // The server closes what lies idle for 5 s: a request must not be on its way there then.
+            .pool_idle_timeout(Duration::from_secs(3))
             .tls_backend_preconfigured((*trust.config()).clone())
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
