@@ -339,7 +339,7 @@ fn http(address: Option<IpAddr>) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         // The server closes what lies idle for 5 s: a request must not be on its way there then.
-        .pool_idle_timeout(Duration::from_secs(3))
+        .pool_idle_timeout(std::time::Duration::from_secs(3))
         .no_proxy()
         // Whom one may trust is a matter of its own tests.
         .danger_accept_invalid_certs(true)
