@@ -1,4 +1,5 @@
 import type { Schemas } from '~/api/client'
+import { newerFirst } from '~/util/version'
 
 type Release = Schemas['Release']
 export type Channel = 'stable' | 'beta'
@@ -49,22 +50,4 @@ export function platformsOf(releases: Release[], channel: Channel, version: stri
   return releases
     .filter(one => one.channel === channel && one.version === version && !one.expired)
     .sort((a, b) => a.platform.localeCompare(b.platform))
-}
-
-/** As semver orders them, without what stands behind `+`. */
-export function newerFirst(a: string, b: string): number {
-  const [coreA, preA] = split(a)
-  const [coreB, preB] = split(b)
-  for (let at = 0; at < 3; at += 1) {
-    const difference = (coreB[at] ?? 0) - (coreA[at] ?? 0)
-    if (difference) return difference
-  }
-  if (!preA || !preB) return preA ? 1 : preB ? -1 : 0
-  return preB.localeCompare(preA, 'en', { numeric: true })
-}
-
-function split(version: string): [number[], string] {
-  const [whole = ''] = version.split('+')
-  const [core = '', ...pre] = whole.split('-')
-  return [core.split('.').map(Number), pre.join('-')]
 }
