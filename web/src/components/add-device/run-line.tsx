@@ -143,7 +143,7 @@ function Line({ way, token, offers, onClose }: LineProps) {
           {mayNotAdd ? (
             'Who manages updates can add it.'
           ) : (
-            <Link to="/updates" underline="always" onClick={onClose}>
+            <Link to="/updates" c="inherit" underline="always" onClick={onClose}>
               How to add a release
             </Link>
           )}

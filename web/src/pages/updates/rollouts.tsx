@@ -33,7 +33,7 @@ export function Rollouts() {
               </Link>,
               <RolloutState key="state" state={rollout.state} />,
               rollout.channel,
-              rollout.platform ?? 'all platforms',
+              rollout.platform ?? 'all',
               waveInWords(rollout),
               rollout.reason ?? '',
               <Time key="begun" at={rollout.created_at} />,

@@ -29,6 +29,7 @@ test('it says which wave is under way', () => {
   expect(placeOf(2, rollout())).toBe('still to begin')
   expect(placeOf(2, rollout({ state: 'stopped' }))).toBe('never began')
   expect(placeOf(1, rollout({ state: 'paused' }))).toBe('paused')
+  expect(placeOf(1, rollout({ state: 'failed' }))).toBe('stopped by itself')
 })
 
 test('the next wave begins when this one has lasted, and after the last there is none', () => {

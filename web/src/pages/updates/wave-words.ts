@@ -26,7 +26,8 @@ export function placeOf(
   if (wave < now) return 'has begun'
   if (wave > now)
     return state === 'running' || state === 'paused' ? 'still to begin' : 'never began'
-  return state === 'running' ? 'under way' : state
+  if (state === 'running') return 'under way'
+  return state === 'failed' ? 'stopped by itself' : state
 }
 
 /** From when on the next wave may begin; null where there is none to come. */
