@@ -15,7 +15,7 @@ export default function AddRelease({ onClose }: { onClose: () => void }) {
       <Stack gap="sm">
         <Text size="sm">
           Agents trust the signature of your release key, not this server, so a release is signed
-          where that key is and added on the command line. It shows up here at once.
+          where that key is and added on the command line. It shows up here within 15 seconds.
         </Text>
         <Group gap="xs" grow align="start">
           <TextInput
