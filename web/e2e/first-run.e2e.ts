@@ -80,8 +80,8 @@ test('from nothing to the first shell', async () => {
   await visitor.shot('add-device-line')
   expect(await seriousViolations(page)).toEqual([])
   const token = /grmt_[\w-]+/.exec(line)?.[0] ?? ''
-  const url = /ws:\/\/[^\\"]+/.exec(line)?.[0] ?? ''
-  expect(url).toBe(`${server.front.url.replace('http', 'ws')}/ws`)
+  expect(line).toBe(`curl -fsSL ${server.front.url}/install.sh | sudo sh -s -- --token ${token}`)
+  const url = `${server.front.url.replace('http', 'ws')}/ws`
 
   server.startAgent(token, 'first-device', url)
   await dialog.getByText('is online').waitFor()

@@ -207,6 +207,16 @@ const policy = createRoute({
   validateSearch: texts('level', 'target'),
   component: lazyRouteComponent(() => import('./pages/policies/policy')),
 })
+const updates = createRoute({
+  getParentRoute: () => inside,
+  path: '/updates',
+  component: lazyRouteComponent(() => import('./pages/updates/updates')),
+})
+const rollout = createRoute({
+  getParentRoute: () => inside,
+  path: '/updates/$rolloutId',
+  component: lazyRouteComponent(() => import('./pages/updates/rollout')),
+})
 const enrolment = createRoute({
   getParentRoute: () => inside,
   path: '/enrolment',
@@ -277,6 +287,8 @@ const tree = root.addChildren([
     recording,
     policies,
     policy,
+    updates,
+    rollout,
     enrolment,
     users,
     apiKeys,

@@ -21,3 +21,26 @@ test('scripts are written by who sees everything', () => {
   expect(hindrance('writeScripts', user('technician', scope))).toContain('all clients')
   expect(hindrance('writeScripts', user('technician'))).toBeNull()
 })
+
+test('a rollout is paused, resumed and stopped in the states that allow it', () => {
+  const may = (state: string) => {
+    const rollout = { state, wave: 1, waves: [10, 100] } as Schemas['Rollout']
+    const acts = ['pauseRollout', 'resumeRollout', 'stopRollout', 'advanceRollout'] as const
+    return acts.filter(act => !hindrance(act, user('administrator'), rollout))
+  }
+  expect(may('running')).toEqual(['pauseRollout', 'stopRollout', 'advanceRollout'])
+  expect(may('paused')).toEqual(['resumeRollout', 'stopRollout'])
+  expect(may('failed')).toEqual([])
+})
+
+test('after the last wave there is no next one', () => {
+  const rollout = { state: 'running', wave: 2, waves: [10, 100] } as Schemas['Rollout']
+  expect(hindrance('advanceRollout', user('administrator'), rollout)).toContain('last wave')
+})
+
+test('rollouts are of who sees all clients, one device is of its own administrator, too', () => {
+  const scope = { client_ids: ['c'], site_ids: [] }
+  expect(hindrance('manageUpdates', user('administrator', scope))).toContain('all clients')
+  expect(hindrance('updateAgent', user('administrator', scope), agent('offline'))).toBeNull()
+  expect(hindrance('updateAgent', user('technician'), agent('online'))).toContain('technician')
+})

@@ -6,6 +6,7 @@ type Alert = Schemas['Alert']
 type Command = Schemas['Command']
 type Job = Schemas['Job']
 type Recording = Schemas['Recording']
+type Rollout = Schemas['Rollout']
 
 type Role = Schemas['Role']
 const WORKERS: Role[] = ['administrator', 'technician']
@@ -31,6 +32,7 @@ export const ACTIONS = {
   runCommand: rule<Agent>({ roles: WORKERS }),
   moveAgent: rule<Agent>({ roles: ADMINISTRATORS }),
   deleteAgent: rule<Agent>({ roles: ADMINISTRATORS }),
+  updateAgent: rule<Agent>({ roles: ADMINISTRATORS }),
   addDevice: rule({ roles: ADMINISTRATORS }),
   approveAgent: rule({ roles: ADMINISTRATORS }),
   acknowledgeAlert: rule<Alert>({
@@ -71,6 +73,31 @@ export const ACTIONS = {
   watchSession: rule<Schemas['ListedSession']>({
     roles: ADMINISTRATORS,
     hindered: session => (session.closed_at ? 'it has ended' : null),
+  }),
+  manageUpdates: rule({ roles: ADMINISTRATORS, everywhere: true }),
+  pauseRollout: rule<Rollout>({
+    roles: ADMINISTRATORS,
+    everywhere: true,
+    hindered: ({ state }) => (state === 'running' ? null : `it is ${state}`),
+  }),
+  resumeRollout: rule<Rollout>({
+    roles: ADMINISTRATORS,
+    everywhere: true,
+    hindered: ({ state }) => (state === 'paused' ? null : `it is ${state}`),
+  }),
+  stopRollout: rule<Rollout>({
+    roles: ADMINISTRATORS,
+    everywhere: true,
+    hindered: ({ state }) =>
+      state === 'running' || state === 'paused' ? null : `it is ${state} already`,
+  }),
+  advanceRollout: rule<Rollout>({
+    roles: ADMINISTRATORS,
+    everywhere: true,
+    hindered: ({ state, wave, waves }) => {
+      if (state !== 'running') return `it is ${state}`
+      return wave < waves.length ? null : 'the last wave is under way'
+    },
   }),
   manageTokens: rule({ roles: ADMINISTRATORS }),
   manageChannels: rule({ roles: ADMINISTRATORS }),

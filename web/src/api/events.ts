@@ -18,6 +18,8 @@ export type LiveEvent =
   | { type: 'alert'; alert_id: string; agent_id: string | null; status: string }
   | { type: 'command'; command_id: string; agent_id: string; status: string }
   | { type: 'job'; job_id: string }
+  | { type: 'agent_update'; agent_id: string }
+  | { type: 'rollout'; rollout_id: string }
   | { type: 'session'; session_id: string; agent_id: string; status: string }
 
 /**

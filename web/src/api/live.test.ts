@@ -68,6 +68,17 @@ test('the first load of a machine is shown, and its sizes are asked for', () => 
   expect(asked).toHaveBeenCalledWith({ queryKey: ['agents', 'list'] })
 })
 
+test('an update that is further has its rollout and its device fetched again', () => {
+  const asked = vi.spyOn(queries, 'invalidateQueries')
+  const live = createLive(queries)
+  live({ type: 'agent_update', agent_id: 'a' })
+  live({ type: 'rollout', rollout_id: 'r' })
+  vi.advanceTimersByTime(5000)
+  const fetched = asked.mock.calls.map(([filter]) => filter?.queryKey)
+  expect(fetched).toEqual([keys.updates('a'), keys.agent('a'), keys.rollouts])
+  expect(keys.rollout('r').slice(0, 1)).toEqual(keys.rollouts)
+})
+
 test('after a gap everything is fetched again', () => {
   const invalidate = vi.spyOn(queries, 'invalidateQueries')
   createLive(queries)({ type: 'resync' })

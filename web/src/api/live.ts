@@ -72,6 +72,12 @@ export function createLive(queries: QueryClient) {
       case 'job':
         again(keys.jobs, keys.job(event.job_id), keys.commands)
         break
+      case 'agent_update':
+        again(keys.updates(event.agent_id), keys.agent(event.agent_id), keys.rollouts)
+        break
+      case 'rollout':
+        again(keys.rollouts)
+        break
       case 'session':
         again(keys.sessions, keys.recordings)
         break

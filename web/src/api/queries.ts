@@ -38,6 +38,10 @@ export const keys = {
   audit: ['audit'] as const,
   sessions: ['sessions'] as const,
   recordings: ['recordings'] as const,
+  releases: ['releases'] as const,
+  rollouts: ['rollouts'] as const,
+  rollout: (id: string) => ['rollouts', 'one', id] as const,
+  updates: (agentId: string) => ['updates', agentId] as const,
   stats: ['stats'] as const,
   health: ['health'] as const,
 }

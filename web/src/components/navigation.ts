@@ -8,7 +8,10 @@ interface Place {
   /** Second key after `g`. */
   key?: string
   /** Hidden from users who may not do this. */
-  needs?: Extract<Action, 'manageUsers' | 'seeAudit' | 'manageChannels' | 'manageTokens'>
+  needs?: Extract<
+    Action,
+    'manageUsers' | 'seeAudit' | 'manageChannels' | 'manageTokens' | 'manageUpdates'
+  >
 }
 
 /** Pages as the menu and the palette list them. */
@@ -36,6 +39,7 @@ export const PLACES: { group: string; places: Place[] }[] = [
     places: [
       { to: '/policies', name: 'Policies', icon: 'policy', key: 'p' },
       { to: '/enrolment', name: 'Enrolment', icon: 'enrol', key: 'e', needs: 'manageTokens' },
+      { to: '/updates', name: 'Updates', icon: 'refresh', key: 'u', needs: 'manageUpdates' },
       { to: '/maintenance', name: 'Maintenance', icon: 'pause' },
     ],
   },

@@ -6,7 +6,7 @@ import { Icon } from './icons'
 export function CopyLine({ text, label }: { text: string; label: string }) {
   return (
     <div className={classes.line}>
-      <textarea readOnly aria-label={label} value={text} rows={Math.ceil(text.length / 64)} />
+      <textarea readOnly aria-label={label} value={text} rows={rowsOf(text)} />
       <CopyButton value={text} timeout={2000}>
         {({ copied, copy }) => (
           <Tooltip label={copied ? 'Copied' : 'Copy'}>
@@ -22,4 +22,8 @@ export function CopyLine({ text, label }: { text: string; label: string }) {
       </CopyButton>
     </div>
   )
+}
+
+function rowsOf(text: string): number {
+  return text.split('\n').reduce((rows, line) => rows + Math.max(1, Math.ceil(line.length / 64)), 0)
 }

@@ -1,15 +1,18 @@
-import { Button, Group, SegmentedControl, Skeleton, Stack, Text } from '@mantine/core'
+import { Alert, Button, Group, SegmentedControl, Skeleton, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, body } from '~/api/client'
+import { useHindrance } from '~/api/me'
 import { openTerminal } from '~/components/open-terminal'
 import { CopyLine } from '~/ui/copy-line'
 import { ErrorNote } from '~/ui/error-note'
-import { LinkButton } from '~/ui/link'
+import { Link, LinkButton } from '~/ui/link'
 import { Status } from '~/ui/status'
 import { Untrusted } from '~/ui/untrusted'
-import { installLine, type System } from './install-line'
+import { installLine, type Way } from './install-line'
+import { lackOf, type Offers } from './offers'
 import { useArrival } from './use-arrival'
+import { useOffers } from './use-offers'
 
 interface RunLineProps {
   siteId: string
@@ -18,8 +21,29 @@ interface RunLineProps {
   onBack: () => void
 }
 
+const WAYS: { value: Way; label: string; where: string }[] = [
+  { value: 'linux', label: 'Linux', where: 'on the machine; it asks for root by sudo' },
+  {
+    value: 'debian',
+    label: 'Debian package',
+    where: 'on the machine, in the folder with the package; VERSION and amd64 as in its name',
+  },
+  {
+    value: 'powershell',
+    label: 'Windows (PowerShell)',
+    where: 'on the machine, in a PowerShell that runs as administrator',
+  },
+  {
+    value: 'msi',
+    label: 'Windows (MSI)',
+    where:
+      'on the machine, as administrator in the folder with the package; VERSION as in its name',
+  },
+]
+
 export function RunLine({ siteId, siteName, onClose, onBack }: RunLineProps) {
-  const [system, setSystem] = useState<System>('linux')
+  const [way, setWay] = useState<Way>('linux')
+  const offers = useOffers()
   const token = useQuery({
     queryKey: ['enrol', siteId],
     queryFn: () =>
@@ -37,24 +61,21 @@ export function RunLine({ siteId, siteName, onClose, onBack }: RunLineProps) {
     <Stack gap="sm">
       <SegmentedControl
         aria-label="System of the device"
-        value={system}
-        onChange={value => setSystem(value as System)}
-        data={[
-          { value: 'linux', label: 'Linux' },
-          { value: 'windows', label: 'Windows (PowerShell)' },
-        ]}
+        value={way}
+        onChange={value => setWay(value as Way)}
+        data={WAYS.map(({ value, label }) => ({ value, label }))}
       />
       <Text size="sm">
-        Run this line on the machine, as {system === 'linux' ? 'root' : 'administrator'}, where the
-        program gururmm-agent is installed. It is for one device in {siteName} and for one day.
+        Run this {WAYS.find(({ value }) => value === way)?.where}. It is for one device in{' '}
+        {siteName} and for one day.
       </Text>
-      <ErrorNote error={token.error} retry={() => void token.refetch()} />
-      {token.isPending && <Skeleton height={64} />}
-      {token.data?.token && (
-        <CopyLine
-          label="the line to run"
-          text={installLine(system, location.origin, token.data.token)}
-        />
+      <ErrorNote
+        error={token.error ?? offers.error}
+        retry={() => void (token.error ? token : offers).refetch()}
+      />
+      {(token.isPending || offers.isPending) && <Skeleton height={64} />}
+      {token.data?.token && offers.data && (
+        <Line way={way} token={token.data.token} offers={offers.data} onClose={onClose} />
       )}
       <Group justify="space-between" mih={30}>
         <div role="status">
@@ -93,6 +114,71 @@ export function RunLine({ siteId, siteName, onClose, onBack }: RunLineProps) {
         </Group>
       </Group>
     </Stack>
+  )
+}
+
+interface LineProps {
+  way: Way
+  token: string
+  offers: Offers
+  onClose: () => void
+}
+
+/** The line of one way, and what stands in its way on this server. */
+function Line({ way, token, offers, onClose }: LineProps) {
+  const mayNotAdd = useHindrance('manageUpdates')
+  const { authority, versions } = offers
+  const lack = lackOf(way, offers)
+  const line = installLine(way, {
+    origin: location.origin,
+    token,
+    authority: authority?.file ?? null,
+    version: versions[way === 'msi' ? 'windows-x86_64' : 'linux-x86_64'],
+  })
+  return (
+    <>
+      {lack && (
+        <Note>
+          {lack}{' '}
+          {mayNotAdd ? (
+            'Who manages updates can add it.'
+          ) : (
+            <Link to="/updates" c="inherit" underline="always" onClick={onClose}>
+              How to add a release
+            </Link>
+          )}
+        </Note>
+      )}
+      {line ? (
+        <CopyLine label="the line to run" text={line} />
+      ) : (
+        <Note>
+          This server’s certificate is of its own authority, and the MSI cannot be told of one. Take
+          the line for PowerShell.
+        </Note>
+      )}
+      {line && authority && (
+        <Text size="xs" c="dimmed">
+          This server’s certificate is of its own authority. The machine fetches it once, and goes
+          on only where it is the one that this browser sees
+          {way === 'powershell' && '; Windows then trusts it for all its programs'}.
+          {authority.fingerprint && (
+            <>
+              {' '}
+              The log of the server knows it by SHA-256 <code>{authority.fingerprint}</code>.
+            </>
+          )}
+        </Text>
+      )}
+    </>
+  )
+}
+
+function Note({ children }: { children: React.ReactNode }) {
+  return (
+    <Alert color="yellow" role="note" styles={{ message: { color: 'var(--mantine-color-text)' } }}>
+      {children}
+    </Alert>
   )
 }
 

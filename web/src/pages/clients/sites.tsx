@@ -73,7 +73,12 @@ export function Sites({ clientId }: { clientId: string }) {
         </Link>
       ),
     },
-    { id: 'code', header: 'Code', width: '190px', cell: site => <code>{site.site_code ?? '—'}</code> },
+    {
+      id: 'code',
+      header: 'Code',
+      width: '190px',
+      cell: site => <code>{site.site_code ?? '—'}</code>,
+    },
     { id: 'created', header: 'Added', width: '120px', cell: site => <Time at={site.created_at} /> },
     {
       id: 'actions',

@@ -81,13 +81,7 @@ export function DeviceMenu({ agent }: { agent: Device }) {
         {open === 'run' && (
           <RunDialog filter={{ agent_ids: [agent.id] }} count={1} onClose={close} />
         )}
-        {open === 'move' && (
-          <MoveDialog
-            ids={[agent.id]}
-            onClose={close}
-            onMoved={() => void queries.invalidateQueries({ queryKey: keys.agent(agent.id) })}
-          />
-        )}
+        {open === 'move' && <MoveDialog ids={[agent.id]} onClose={close} />}
         {open === 'maintenance' && <MaintenanceDialog agentIds={[agent.id]} onClose={close} />}
       </Suspense>
     </>

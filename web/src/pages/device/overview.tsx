@@ -5,6 +5,7 @@ import { Card } from '~/ui/card'
 import { OpenAlerts } from './overview-alerts'
 import { HardwareCard } from './overview-hardware'
 import { SystemCard } from './overview-system'
+import { UpdatesCard } from './overview-updates'
 import { useDevice } from './use-device'
 
 const Charts = lazy(() => import('./charts'))
@@ -21,6 +22,7 @@ export default function OverviewPage() {
         <SystemCard agent={agent} />
         <HardwareCard agent={agent} />
       </SimpleGrid>
+      <UpdatesCard agent={agent} />
       <Suspense fallback={<Card title="Load">Loading the charts…</Card>}>
         <Charts agentId={agentId} />
       </Suspense>

@@ -8,9 +8,10 @@ import classes from './bulk-bar.module.css'
 
 const RunDialog = lazy(() => import('~/components/run-dialog/run-dialog'))
 const MoveDialog = lazy(() => import('./move-dialog'))
+const UpdateDialog = lazy(() => import('./update-dialog'))
 const MaintenanceDialog = lazy(() => import('~/components/maintenance-dialog'))
 
-type Bulk = 'run' | 'move' | 'maintenance'
+type Bulk = 'run' | 'move' | 'update' | 'maintenance'
 
 /** What may be done with the selected devices at once. */
 export function BulkBar({ selected, clear }: { selected: ReadonlySet<string>; clear: () => void }) {
@@ -35,7 +36,16 @@ export function BulkBar({ selected, clear }: { selected: ReadonlySet<string>; cl
           leftSection={<Icon name="site" size={14} />}
           onClick={() => setOpen('move')}
         >
-          Move…
+          Move to site…
+        </Button>
+      )}
+      {user.role === 'administrator' && (
+        <Button
+          variant="default"
+          leftSection={<Icon name="refresh" size={14} />}
+          onClick={() => setOpen('update')}
+        >
+          Update…
         </Button>
       )}
       {work && (
@@ -55,6 +65,7 @@ export function BulkBar({ selected, clear }: { selected: ReadonlySet<string>; cl
           <RunDialog filter={{ agent_ids: ids }} count={ids.length} onClose={close} />
         )}
         {open === 'move' && <MoveDialog ids={ids} onClose={close} onMoved={clear} />}
+        {open === 'update' && <UpdateDialog ids={ids} onClose={close} onDone={clear} />}
         {open === 'maintenance' && <MaintenanceDialog agentIds={ids} onClose={close} />}
       </Suspense>
     </Group>

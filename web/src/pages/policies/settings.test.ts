@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { flatSettings, read, write } from './settings'
+import { flatSettings, GROUPS, read, write } from './settings'
 
 test('a value is written where its path says, and nothing else changes', () => {
   const before = { metrics: { interval_seconds: 60 } }
@@ -32,4 +32,11 @@ test('all values are listed by path', () => {
     ['tunnel.roles', '["technician"]'],
     ['alerts.cpu.enabled', 'true'],
   ])
+})
+
+test('a policy can say which channel of updates a device follows', () => {
+  const setting = GROUPS.flatMap(group => group.settings).find(
+    ({ path }) => path === 'update.channel',
+  )
+  expect(setting).toMatchObject({ kind: 'choice', choices: ['stable', 'beta', 'off'] })
 })

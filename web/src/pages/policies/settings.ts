@@ -169,6 +169,7 @@ export const GROUPS: { name: string; settings: Setting[] }[] = [
         label: 'Updates of the agent',
         kind: 'choice',
         choices: ['stable', 'beta', 'off'],
+        help: 'Which releases it follows. Off: none, but those that an administrator asks for by version',
       },
     ],
   },
