@@ -84,6 +84,10 @@ pub enum Added {
 
 /// What came of removing a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 pub enum Removal {
     /// It is gone; whether its program belongs to another one too.
     Removed {

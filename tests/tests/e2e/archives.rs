@@ -130,10 +130,11 @@ fn tree(folder: &Path) -> Vec<(String, u32, i64, Vec<u8>)> {
                 () => std::fs::read(&path).unwrap(),
             };
             let name = text(path.strip_prefix(folder).unwrap()).to_owned();
-            let changed = metadata
-                .is_file()
-                .then(|| metadata.mtime())
-                .unwrap_or_default();
+            let changed = if metadata.is_file() {
+                metadata.mtime()
+            } else {
+                0
+            };
             found.push((name, metadata.mode(), changed, bytes));
             if metadata.is_dir() {
                 folders.push(path);
