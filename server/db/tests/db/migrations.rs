@@ -7,7 +7,7 @@ use gururmm_db::testing::{
 };
 use gururmm_db::{DatabaseKind, DatabaseSettings, Db, DbError, clients};
 
-const MIGRATIONS: usize = 16;
+const MIGRATIONS: usize = 17;
 /// Those of the product and diesel's own.
 const TABLES: i64 = 42;
 
