@@ -200,7 +200,7 @@ fn a_channel_has_one_open_rollout_and_a_change_sees_what_was_before() {
             ..RolloutFilter::default()
         };
         let listed = rollouts::list(&db, over, PageOf::first(10)).await.unwrap();
-        assert_eq!(listed, [stopped.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&stopped));
         assert_eq!(rollouts::by_id(&db, stopped.id).await, Ok(Some(stopped)));
     });
 }
