@@ -59,7 +59,9 @@ pub enum Refused {
     )]
     AlreadyEnrolled,
     /// Too many wrong codes from this address.
-    #[error("too many wrong site codes came from this address; wait a minute")]
+    #[error(
+        "too many wrong site codes came from this address, or too many new devices to this site; wait a minute"
+    )]
     RateLimited,
     /// A site's credential without a device.
     #[error("a site code or site key needs a device_id of 1 to 200 characters")]
