@@ -77,7 +77,7 @@ pub async fn for_agent(
     tag = "install",
     operation_id = "manifest",
     responses(
-        (status = 200, description = "the text that was signed", content((String = "application/json"))),
+        (status = 200, description = "the text that was signed", content((serde_json::Value = "application/json"))),
         (status = 404, description = "no such platform, or no release for it"),
         (status = 429, description = "`rate_limited`"),
     ),
