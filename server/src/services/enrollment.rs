@@ -58,7 +58,7 @@ pub enum Refused {
         "this device is enrolled and has a key of its own; restore its identity file, or delete the agent on the server to enrol it anew"
     )]
     AlreadyEnrolled,
-    /// Too many wrong codes from this address.
+    /// Too many wrong codes from this address, or too many new devices to this site.
     #[error(
         "too many wrong site codes came from this address, or too many new devices to this site; wait a minute"
     )]
